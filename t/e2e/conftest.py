@@ -1,0 +1,119 @@
+"""Fixtures of the end-to-end stories."""
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from plugins import certs as certificates  # noqa: E402
+from plugins.nginx import Nginx, module_path  # noqa: E402
+from plugins.redis import Redis  # noqa: E402
+from plugins.site import Site  # noqa: E402
+
+pytest_plugins = ["plugins.keycloak"]
+
+_alive: list[Nginx] = []
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.name != "test_harness.py":
+            item.add_marker("module")
+    if module_path() is None and os.environ.get("AGW_REQUIRE_MODULE") != "1":
+        skip = pytest.mark.skip(reason="the module is not built: make module")
+        for item in items:
+            if "module" in item.keywords:
+                item.add_marker(skip)
+
+
+def _new(stack, thing):
+    stack.append(thing)
+    return thing
+
+
+def _close(stack):
+    errors = []
+    for thing in reversed(stack):
+        try:
+            (thing.close if hasattr(thing, "close") else thing.stop)()
+        except AssertionError as error:
+            errors.append(str(error))
+        if isinstance(thing, Site) and thing.nginx in _alive:
+            _alive.remove(thing.nginx)
+    assert not errors, "\n".join(errors)
+
+
+@pytest.fixture(scope="session")
+def certs(tmp_path_factory):
+    """A folder with ca/ and leaf/ of an authority made for this run."""
+    return certificates.make_authority(tmp_path_factory.mktemp("certs"))
+
+
+def _site_factory(folder):
+    stack = []
+
+    def make(start=True, **pieces) -> Site:
+        path = folder / f"site{len(stack)}"
+        path.mkdir()
+        made = _new(stack, Site(path, **pieces))
+        _alive.append(made.nginx)
+        return made.start() if start else made
+
+    return make, stack
+
+
+@pytest.fixture
+def make_site(tmp_path):
+    """make_site(start=True, **pieces): a site of this test's own."""
+    make, stack = _site_factory(tmp_path)
+    yield make
+    _close(stack)
+
+
+@pytest.fixture(scope="module")
+def site_of_module(request, tmp_path_factory):
+    make, stack = _site_factory(tmp_path_factory.mktemp("shared"))
+    yield make(**getattr(request.module, "SITE", {}))
+    _close(stack)
+
+
+@pytest.fixture
+def site(site_of_module):
+    """One site for all tests of a file (its SITE says how it differs); faults and records start anew each time."""
+    site_of_module.issuer.fault = {}
+    site_of_module.issuer.reset_exchange()
+    site_of_module.backend.reset()
+    return site_of_module
+
+
+@pytest.fixture
+def make_redis(tmp_path, certs):
+    stack = []
+
+    def make(kind="tcp") -> Redis:
+        return _new(stack, Redis(tmp_path / f"redis{len(stack)}", kind, certs).start())
+
+    yield make
+    _close(stack)
+
+
+@pytest.fixture
+def serve():
+    """serve(server): starts it, and stops it after the test."""
+    stack = []
+
+    def begin(server):
+        return _new(stack, server).start()
+
+    yield begin
+    _close(stack)
+
+
+@pytest.fixture(autouse=True)
+def quiet_log():
+    """What one test does to the log is that test's failure, also where the site is shared."""
+    yield
+    for nginx in _alive:
+        nginx.check()

@@ -1,0 +1,216 @@
+"""A small authorization server: metadata, keys, tokens made by hand, RFC 8693 exchange, and faults."""
+import base64
+import json
+import secrets
+import time
+from urllib.parse import parse_qs, unquote
+
+from . import jose
+from .server import HANG, Answer, Server
+
+EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
+ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+METADATA = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
+
+
+class Issuer(Server):
+    """`fault[place]` with place metadata, jwks, token or all: hang, garbage, 500, empty, slow, oversized, refuse."""
+
+    def __init__(self, audience=None, tls=None, path="", secret="gateway-secret"):
+        super().__init__(self._answer, tls=tls)
+        self.path = path
+        self.audience = audience
+        self.secret = secret
+        self.client_keys: dict[str, jose.Key] = {}
+        self.keys: dict[str, jose.Key] = {}
+        self.extra_jwks: list[dict] = []
+        self.jwk_changes: dict = {}
+        self.fault: dict[str, str] = {}
+        self.metadata_changes: dict = {}
+        self.serves = set(METADATA)
+        self.exchanges: list[dict] = []
+        self.refused: list[str] = []
+        self.exchange_claims: dict = {}
+        self.exchange_answer: dict = {}
+        self.exchange_delay = 0.0
+        self.token_header: dict = {}
+        self._assertions: set = set()
+
+    @property
+    def url(self):
+        return self.origin + self.path
+
+    @property
+    def token_url(self):
+        return self.url + "/token"
+
+    @property
+    def jwks_path(self):
+        return self.path + "/jwks"
+
+    def key(self, alg="ES256"):
+        if alg not in self.keys:
+            self.keys[alg] = jose.Key(alg)
+        return self.keys[alg]
+
+    def all_keys(self):
+        for alg in jose.ALGORITHMS:
+            self.key(alg)
+        return self
+
+    def rotate(self, alg="ES256", keep=False):
+        """A new key under a new kid; the old one leaves the set unless `keep`."""
+        old = self.keys.pop(alg, None)
+        if keep and old is not None:
+            self.keys[f"{alg}/{old.kid}"] = old
+        return self.key(alg)
+
+    def jwks(self):
+        return {"keys": self.extra_jwks + [k.jwk(**self.jwk_changes) for k in self.keys.values()]}
+
+    def claims(self, user="mira", agent="docs-assistant", scope="tickets:read", aud=None, lifetime=300, **claims):
+        now = int(time.time())
+        found = {"iss": self.url, "sub": user, "azp": agent, "aud": aud if aud is not None else self.audience,
+                 "scope": scope, "iat": now, "exp": now + lifetime, "jti": secrets.token_hex(8)}
+        found |= claims
+        return {k: v for k, v in found.items() if v is not None}
+
+    def token(self, alg="ES256", header=None, key=None, typ="at+jwt", **claims):
+        key = key or self.key(alg)
+        head = {"alg": alg, "kid": key.kid, "typ": typ} | (header or {})
+        return jose.compact({k: v for k, v in head.items() if v is not None}, self.claims(**claims), (key, alg))
+
+    def reset_exchange(self):
+        self.exchanges, self.refused = [], []
+        self.exchange_claims, self.exchange_answer, self.exchange_delay = {}, {}, 0.0
+
+    # --- the server's side -------------------------------------------------------------------------------------
+
+    def _answer(self, received):
+        place = self._place(received.path)
+        fault = self.fault.get(place) or self.fault.get("all")
+        if fault:
+            answer = self._faulty(fault, place, received)
+            if answer is not None:
+                return answer
+        if place == "metadata":
+            return self._json(self.metadata())
+        if place == "jwks":
+            return self._json(self.jwks())
+        if place == "token":
+            return self._token(received)
+        return Answer(404, [("Content-Type", "text/plain")], b"no such page")
+
+    def _place(self, path):
+        if path == self.jwks_path:
+            return "jwks"
+        if path == self.path + "/token":
+            return "token"
+        for form in self.serves:
+            if path in (form + self.path, self.path + form):
+                return "metadata"
+        return None
+
+    def metadata(self):
+        return {"issuer": self.url, "jwks_uri": self.origin + self.jwks_path, "token_endpoint": self.token_url,
+                "authorization_endpoint": self.url + "/authorize",
+                "introspection_endpoint": self.url + "/introspect", "response_types_supported": ["code"],
+                "grant_types_supported": ["authorization_code", EXCHANGE],
+                "code_challenge_methods_supported": ["S256"],
+                "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post",
+                                                          "private_key_jwt"],
+                } | self.metadata_changes
+
+    @staticmethod
+    def _json(value, status=200):
+        return Answer(status, [("Content-Type", "application/json"), ("Cache-Control", "no-store")],
+                      json.dumps(value).encode())
+
+    def _faulty(self, fault, place, received):
+        if fault == "hang":
+            return HANG
+        if fault == "garbage":
+            return Answer(200, [("Content-Type", "application/json")], b"{\"keys\": [\x00\xff not json")
+        if fault == "500":
+            return self._json({"error": "server_error"}, 500)
+        if fault == "empty":
+            return Answer(200, [("Content-Type", "application/json")], b"")
+        if fault == "cut":
+            return Answer(raw=b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 4000\r\n\r\n{")
+        if fault == "oversized":
+            filler = "x" * (8 << 20)
+            return self._json({"keys": [], "filler": filler} if place == "jwks" else self.metadata() | {"f": filler})
+        if fault == "redirect":
+            return Answer(302, [("Location", self.origin + received.target + "?again")], b"")
+        if fault == "slow":
+            time.sleep(0.5)
+            return None
+        if fault == "refuse":
+            return self._json({"error": "invalid_request", "error_description": "Invalid token"}, 400)
+        raise AssertionError(f"unknown fault {fault}")
+
+    def _client(self, received, form):
+        """The authenticated client's id, or None with the reason in `refused`."""
+        header = received.header("Authorization")
+        if header and header.startswith("Basic "):
+            name, _, secret = base64.b64decode(header[6:]).decode().partition(":")
+            name, secret = unquote(name), unquote(secret)
+        elif form.get("client_assertion_type") == ASSERTION:
+            return self._assertion(form.get("client_assertion", ""))
+        else:
+            name, secret = form.get("client_id", ""), form.get("client_secret", "")
+        if secret and secret == self.secret:
+            return name
+        self.refused.append("wrong secret")
+        return None
+
+    def _assertion(self, token):
+        try:
+            head, claims = jose.header_of(token), jose.claims_of(token)
+            key = self.client_keys[claims["sub"]]
+            data, _, signature = token.rpartition(".")
+            assert head["alg"] in (key.alg, "EdDSA"), f"alg {head['alg']}"
+            assert head.get("kid") in (None, key.kid), f"kid {head.get('kid')}"
+            assert head["alg"] != "none"
+            key.verify(data.encode(), jose.b64u_decode(signature))
+            assert claims["iss"] == claims["sub"], "iss is not sub"
+            audience = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
+            assert set(audience) & {self.url, self.token_url}, f"aud {audience}"
+            now = time.time()
+            assert now - 5 < claims["exp"] < now + 600, "exp out of range"
+            assert claims["jti"] not in self._assertions, "assertion used twice"
+            self._assertions.add(claims["jti"])
+            return claims["sub"]
+        except Exception as wrong:
+            self.refused.append(f"assertion: {wrong!r}")
+            return None
+
+    def _token(self, received):
+        form = {k: v[-1] for k, v in parse_qs(received.body.decode(), keep_blank_values=True).items()}
+        client = self._client(received, form)
+        if client is None:
+            return self._json({"error": "invalid_client"}, 401)
+        self.exchanges.append(form | {"client": client})
+        if self.exchange_delay:
+            time.sleep(self.exchange_delay)
+        if form.get("grant_type") != EXCHANGE:
+            return self._json({"error": "unsupported_grant_type"}, 400)
+        try:
+            subject = jose.claims_of(form["subject_token"])
+            assert form["subject_token_type"] == ACCESS_TOKEN
+        except Exception:
+            return self._json({"error": "invalid_request"}, 400)
+        if subject["exp"] < time.time():
+            return self._json({"error": "invalid_request", "error_description": "Invalid token"}, 400)
+        now = int(time.time())
+        claims = {"iss": self.url, "sub": subject["sub"], "azp": client, "client_id": client,
+                  "aud": form.get("audience"), "scope": form.get("scope", ""), "iat": now, "exp": now + 300,
+                  "jti": secrets.token_hex(8)} | self.exchange_claims
+        claims = {k: v for k, v in claims.items() if v is not None}
+        key = self.key("ES256")
+        token = jose.compact({"alg": "ES256", "kid": key.kid, "typ": "at+jwt"} | self.token_header, claims, key)
+        answer = {"access_token": token, "issued_token_type": ACCESS_TOKEN, "token_type": "Bearer",
+                  "expires_in": 300, "scope": claims.get("scope", "")} | self.exchange_answer
+        return self._json({k: v for k, v in answer.items() if v is not None})
