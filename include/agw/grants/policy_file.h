@@ -1,0 +1,77 @@
+// The policy file: parsed, checked and compiled.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "agw/base/digest.h"
+#include "agw/base/result.h"
+#include "agw/model/policy_records.h"
+#include "agw/policy/facts.h"
+#include "agw/policy/grant_set.h"
+
+namespace agw::grants {
+
+struct Bundle {
+  std::string version;
+  std::vector<Grant> grants;
+};
+
+/// One tenant's policy as written: what the file, `agwctl apply`, `export` and Redis have in
+/// common. Keys are encoded ids.
+struct TenantPolicy {
+  TenantRecord tenant;
+  std::map<std::string, AgentRecord> agents;
+  std::map<std::string, UserRecord> users;
+  std::map<std::string, TierRecord> tiers;
+  std::vector<TierRule> tier_map;
+  std::string fallback_tier;                        ///< `*`
+  std::map<std::string, Bundle> bundles;
+  std::map<std::string, std::vector<Grant>> grants;        ///< by holder `agent:…` | `bundle:…` | `tier:…`
+  std::map<std::string, std::vector<Grant>> entitlements;  ///< by holder `user:…` | `group:…`
+  std::map<std::pair<std::string, std::string>, DelegationRecord> delegations;  ///< user, agent
+  std::map<std::string, OperationRecord> operations;
+};
+
+struct Policy {
+  std::map<std::string, TenantPolicy> tenants;
+};
+
+/// What is wrong with a policy file, and where.
+struct PolicyError {
+  int line = 0;         ///< 0 if it isn't a syntax error
+  std::string path;     ///< `tenants.default.grants[3].until`
+  std::string message;  ///< what is wrong and what to write instead
+};
+
+/// Strict: unknown keys, wrong types, ids that aren't encoded, duplicate ids, references to
+/// missing bundles or tiers are errors.
+[[nodiscard]] Result<Policy, PolicyError> parse_policy(std::string_view json);
+/// Canonical JSON (sorted, two-space indent), what `agwctl export` prints.
+[[nodiscard]] std::string write_policy(const Policy& policy);
+
+/// A policy made ready for look-up; immutable, shared by whoever uses it.
+class CompiledPolicy {
+ public:
+  explicit CompiledPolicy(Policy policy);
+  ~CompiledPolicy();
+  CompiledPolicy(const CompiledPolicy&) = delete;
+  CompiledPolicy& operator=(const CompiledPolicy&) = delete;
+  /// Pointers into this object; the caller sets Facts::keep to its owner.
+  [[nodiscard]] policy::Facts facts(const Principal& principal, std::string_view operation) const;
+  [[nodiscard]] const Policy& source() const noexcept { return policy_; }
+
+ private:
+  struct Tenant;
+  Policy policy_;
+  std::unordered_map<std::string, std::unique_ptr<Tenant>, StringHash, std::equal_to<>> tenants_;
+};
+
+/// Reads, parses and compiles a file (blocking: for load, agwctl and Background jobs).
+[[nodiscard]] Result<std::shared_ptr<const CompiledPolicy>, PolicyError> load_policy_file(const std::string& path);
+
+}  // namespace agw::grants

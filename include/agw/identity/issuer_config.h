@@ -1,0 +1,65 @@
+// An agent_issuer block, checked at load.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "agw/base/time.h"
+#include "agw/jose/jwt.h"
+
+namespace agw::identity {
+
+/// Which token types an issuer's access tokens may carry in `typ`.
+enum class TokenType : std::uint8_t { at_jwt, jwt, any };
+enum class Discovery : std::uint8_t { automatic, oauth, openid };
+
+/// Claim names; nested claims as `realm_access/roles`. Empty = not read.
+struct ClaimNames {
+  std::string user = "sub";
+  std::string user_name = "preferred_username";
+  std::string agent;  ///< empty: `client_id` (RFC 9068), else `azp`
+  std::string groups = "groups";
+  std::string tenant;
+  std::string provider;
+  std::string model;
+  std::string scope = "scope";
+};
+
+/// The gateway as the issuer's confidential client; secrets stay in files.
+struct ClientConfig {
+  std::string id;
+  std::string secret_file;  ///< client_secret_basic (or _post where metadata says only that)
+  std::string key_file;     ///< PEM; private_key_jwt (RFC 7523)
+  std::optional<jose::Algorithm> algorithm;
+  std::string key_id;
+};
+
+struct IssuerConfig {
+  std::string alias;
+  std::string issuer;  ///< exact `iss`
+  std::vector<jose::Algorithm> algorithms;
+  TokenType type = TokenType::at_jwt;
+  ClaimNames claims;
+  std::vector<std::string> tenants;  ///< allow-list, encoded parts
+  std::vector<std::pair<std::string, std::vector<std::string>>> scope_implies;
+  std::optional<ClientConfig> client;
+  Seconds clock_skew{30};
+  std::string jwks_file;       ///< instead of discovery
+  std::string token_endpoint;  ///< instead of discovery's
+  std::string ca_file;
+  std::string proxy;
+  Discovery discovery = Discovery::automatic;
+  Milliseconds timeout{5000};
+  Seconds keys_refresh{300};  ///< a key set older than this is fetched anew in the background
+  Seconds keys_max_age{3600}; ///< one older than this is no longer believed
+  Seconds keys_floor{10};     ///< between two refreshes because of unknown keys
+  std::size_t max_token_bytes = 16384;
+
+  /// Of everything above: part of every cache key that depends on this configuration.
+  [[nodiscard]] std::string digest() const;
+};
+
+}  // namespace agw::identity

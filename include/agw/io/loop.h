@@ -1,0 +1,102 @@
+// How suspended coroutines come back: only from a turn of the host's event loop.
+#pragma once
+
+#include <coroutine>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "agw/base/task.h"
+#include "agw/base/time.h"
+
+namespace agw {
+
+class Loop;
+
+/// Something to run on a later turn of the loop. Its destructor takes it back. One owner, not
+/// movable, posted at most once at a time.
+class Posted {
+ public:
+  Posted() = default;
+  Posted(const Posted&) = delete;
+  Posted& operator=(const Posted&) = delete;
+  virtual ~Posted() { unlink(); }
+  [[nodiscard]] bool pending() const noexcept { return previous_ != nullptr; }
+  void unlink() noexcept;
+
+ protected:
+  virtual void run() noexcept = 0;
+
+ private:
+  friend class Loop;
+  Posted* previous_ = nullptr;  // a ring; nullptr when not linked
+  Posted* next_ = nullptr;
+};
+
+/// The host's event loop. The host implements schedule(), spawn's storage is here.
+class Loop {
+ public:
+  Loop();
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+  /// Cancels what was spawned and drops what was posted.
+  virtual ~Loop();
+
+  /// Runs it on a later turn, never inside this call. Posting what is pending changes nothing.
+  void post(Posted& item) noexcept;
+
+  /// Owns and starts (on a later turn) a task that belongs to the worker, not to a request.
+  /// An exception that escapes it is reported through report().
+  void spawn(Task<void> task);
+  /// Cancels all spawned tasks, at the worker's exit.
+  void cancel_spawned() noexcept;
+
+  /// The host calls it from its event: runs what was posted before the call.
+  void drain() noexcept;
+
+  /// A coroutine that ends after `delay`; destroying it takes the timer back.
+  [[nodiscard]] virtual Task<void> sleep(Milliseconds delay) = 0;
+
+ protected:
+  /// Called when the first item is posted: the host must call drain() soon, from its own event.
+  virtual void schedule() noexcept = 0;
+  /// An exception escaped a spawned task.
+  virtual void report(std::exception_ptr error) noexcept = 0;
+
+ private:
+  class Spawned;
+  class Anchor;
+  std::unique_ptr<Anchor> queue_;
+  std::unique_ptr<Anchor> running_;
+  std::unique_ptr<Spawned> spawned_;  // intrusive list
+  void reap(Spawned& finished) noexcept;
+};
+
+/// One value, one waiter. Lives with the waiter (in the awaiting frame); whoever produces the
+/// value calls set() once, and must be told by the owner's destructor when the wait is over.
+/// The waiter is resumed through Loop::post, never inside set().
+template <class T>
+class Completion final : private Posted {
+ public:
+  explicit Completion(Loop& loop) noexcept : loop_(loop) {}
+
+  void set(T value) {
+    if (value_) return;
+    value_.emplace(std::move(value));
+    if (waiting_) loop_.post(*this);
+  }
+  [[nodiscard]] bool is_set() const noexcept { return value_.has_value(); }
+
+  [[nodiscard]] bool await_ready() const noexcept { return value_.has_value(); }
+  void await_suspend(std::coroutine_handle<> waiting) noexcept { waiting_ = waiting; }
+  T await_resume() { return std::move(*value_); }
+
+ private:
+  void run() noexcept override { std::exchange(waiting_, {}).resume(); }
+
+  Loop& loop_;
+  std::optional<T> value_;
+  std::coroutine_handle<> waiting_;
+};
+
+}  // namespace agw

@@ -1,0 +1,72 @@
+// One POST to an MCP endpoint, of either era, read strictly.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "agw/base/result.h"
+#include "agw/io/headers.h"
+#include "agw/json/document.h"
+#include "agw/model/reason.h"
+
+namespace agw::mcp {
+
+enum class Era : std::uint8_t { legacy, modern };  ///< before 2026-07-28 / from it on
+enum class Kind : std::uint8_t { request, notification, response };
+
+/// What a message means to the decision.
+enum class Category : std::uint8_t {
+  session,    ///< initialize, ping, server/discover, logging/setLevel, subscriptions/listen without resources
+  list,       ///< tools/list, prompts/list, resources/list, resources/templates/list
+  tool,       ///< tools/call
+  prompt,     ///< prompts/get
+  resource,   ///< resources/read
+  notify,     ///< any notification of the specification
+  reply,      ///< a client's response to a server's request
+  unknown     ///< everything else: refused
+};
+
+inline constexpr std::string_view modern_version = "2026-07-28";
+
+/// Spans point into the body (or the document's storage): valid while both live unchanged.
+struct Message {
+  Era era = Era::legacy;
+  Kind kind = Kind::request;
+  Category category = Category::unknown;
+  std::string_view method;            ///< empty for a response
+  std::string_view id;                ///< raw JSON of the id (`7`, `"7"`); empty if none
+  std::string_view protocol_version;  ///< of body or header; "2025-03-26" where nobody says
+  std::string_view name;              ///< tool or prompt name, or resource URI
+  std::optional<json::Value> params;
+  std::optional<json::Value> arguments;  ///< params.arguments of a tool or prompt
+  std::string_view session_id;           ///< Mcp-Session-Id; legacy only
+};
+
+/// Why a POST is refused; `id` as far as it could be read (for the JSON-RPC error).
+struct Refusal {
+  Reason reason;
+  std::string id;      ///< raw JSON or empty
+  std::string detail;  ///< for the log and the error's message; no value of the client beyond a key's name
+  std::string requested_version;  ///< with version_unsupported
+};
+
+struct ReadLimits {
+  json::Limits json;
+  std::size_t max_id_bytes = 256;
+  std::size_t max_name_bytes = 1024;
+};
+
+/// Reads the body of a POST: one strict JSON-RPC 2.0 object of one era (MCP 2025-03-26 …
+/// 2026-07-28), headers that mirror the body agreeing with it (Mcp-Method, Mcp-Name,
+/// MCP-Protocol-Version; facts: Base64 form of Mcp-Name), media type application/json, no
+/// Content-Encoding, no batch, no duplicate or look-alike key in envelope, params or _meta.
+[[nodiscard]] Result<Message, Refusal> read_message(json::Document& document, std::string_view body,
+                                                    const Headers& headers,
+                                                    const ReadLimits& limits);
+
+/// The versions passed, newest first, for -32022's data.
+[[nodiscard]] std::string_view supported_versions_json() noexcept;
+
+}  // namespace agw::mcp

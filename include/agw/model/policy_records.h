@@ -1,0 +1,81 @@
+// The records that policy is made of, as both stores hold them.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "agw/base/time.h"
+
+namespace agw {
+
+enum class Effect : std::uint8_t { allow, deny };
+
+/// A grant to an agent or inside a bundle, or (without `for_whom`) an entitlement of a user or
+/// group. `operation` and `resource` are patterns; no resource means every resource.
+struct Grant {
+  std::string id;
+  std::string operation;
+  Effect effect = Effect::allow;
+  std::optional<std::string> resource;
+  std::vector<std::string> for_whom;  ///< `user:alias|x` or `group:alias|x`; empty = everybody
+  std::optional<WallTime> since;
+  std::optional<WallTime> until;
+  std::string by;
+  std::string reason;
+  std::string ticket;
+};
+
+enum class Status : std::uint8_t { active, disabled, quarantined };
+
+struct TenantRecord {
+  Status status = Status::active;
+  std::optional<WallTime> not_before;
+};
+
+struct AgentRecord {
+  Status status = Status::active;
+  std::string owner;
+  std::string tier;
+  std::vector<std::string> bundles;
+  std::string name;
+  std::optional<WallTime> not_before;
+};
+
+struct UserRecord {
+  Status status = Status::active;
+  std::string name;
+  std::vector<std::string> groups;  ///< `store|name`
+  std::optional<WallTime> not_before;
+};
+
+enum class DelegationStatus : std::uint8_t { active, disconnected };
+
+struct DelegationRecord {
+  DelegationStatus status = DelegationStatus::active;
+  std::optional<WallTime> since;
+};
+
+struct TierRecord {
+  Status status = Status::active;
+  std::optional<WallTime> not_before;
+  std::optional<std::vector<std::string>> ceiling;  ///< operation patterns; absent = no ceiling
+  std::vector<std::string> bundles;                 ///< for agents without a record
+};
+
+struct OperationRecord {
+  std::string owner;
+  std::string classification;
+  bool frozen = false;
+};
+
+/// One line of the map from provider and model to a tier; an absent part matches anything.
+struct TierRule {
+  std::optional<std::string> provider;
+  std::optional<std::string> model;
+  std::string tier;
+};
+
+}  // namespace agw

@@ -1,0 +1,48 @@
+// The decision: pure, no I/O, no clock of its own.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agw/model/decision.h"
+#include "agw/model/principal.h"
+#include "agw/policy/facts.h"
+#include "agw/policy/resource_template.h"
+
+namespace agw::policy {
+
+enum class DelegationMode : std::uint8_t { implicit, required };
+
+/// What the route says about one operation; immutable after load.
+struct Route {
+  std::string operation;  ///< `tickets/ticket.read`
+  std::vector<std::string> scopes;
+  /// Scopes that the backend's token will carry; must be within the caller's unless the operator
+  /// wrote scope_independent (then this is empty).
+  std::vector<std::string> exchange_scopes;
+  std::optional<ResourceTemplate> resource;
+  std::string classification;
+  std::string risk;
+};
+
+/// The question. `route` null: the location doesn't name the operation.
+struct Question {
+  const Principal& principal;
+  const Route* route = nullptr;
+  std::string_view resource;                ///< expanded; empty if the route has no template
+  std::optional<Reason> resource_failure;   ///< why it couldn't be expanded
+  DelegationMode delegation = DelegationMode::implicit;
+  WallTime now{};
+};
+
+/// Every check is judged; the first failing one in the order of Check gives the reason.
+/// operation_unknown comes before all others. A deny grant or entitlement wins over any allow.
+[[nodiscard]] Decision evaluate(const Question& question, const Facts& facts);
+
+/// For messages that need no grant (handshake, lists, notifications, streams): token not revoked,
+/// tenant, user and agent active, delegation not disconnected. Same order, same reasons.
+[[nodiscard]] Decision admit(const Question& question, const Facts& facts);
+
+}  // namespace agw::policy

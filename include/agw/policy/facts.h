@@ -1,0 +1,44 @@
+// What the store knows about one call.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agw/model/policy_records.h"
+#include "agw/model/principal.h"
+#include "agw/policy/grant_set.h"
+
+namespace agw::policy {
+
+/// Pointers into something that `keep` owns (a compiled snapshot, or what Redis answered).
+/// A null record means that the store, known to be whole, has none.
+struct Facts {
+  std::shared_ptr<const void> keep;
+  const TenantRecord* tenant = nullptr;
+  const AgentRecord* agent = nullptr;
+  const UserRecord* user = nullptr;
+  const DelegationRecord* delegation = nullptr;
+  std::string_view tier_name;           ///< of the record, else of the map, else of `*`; empty = none
+  const TierRecord* tier = nullptr;     ///< null although tier_name is set: tier_unknown
+  const OperationRecord* operation = nullptr;
+  bool token_revoked = false;           ///< by jti or sid
+  std::optional<WallTime> issuer_not_before;
+  /// The agent's own grants, then those of its bundles (of its record, or of its tier for an
+  /// agent without one).
+  std::vector<const GrantSet*> grants;
+  /// The user's own entitlements, then those of the groups (token and store).
+  std::vector<const GrantSet*> entitlements;
+  /// `store|name` groups of the user record, beside the principal's own.
+  std::vector<std::string> store_groups;
+};
+
+/// The tier of an agent without one in its record: the first rule that fits provider and model,
+/// else the fallback (`*`), else empty.
+[[nodiscard]] std::string_view tier_from_map(const std::vector<TierRule>& rules,
+                                             std::string_view fallback,
+                                             const Principal& principal) noexcept;
+
+}  // namespace agw::policy
