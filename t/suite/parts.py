@@ -1,0 +1,218 @@
+"""The parts of the suite. Each returns a Count; the first line of its docstring is its line in --list."""
+import concurrent.futures
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from work import CACHE, JOBS, LOGS, ROOT, Count, build, check, complain, gtest, module_env, pytest, step
+
+FUZZ_SECONDS = int(os.environ.get("AGW_FUZZ_SECONDS") or 10)
+# Where an intolerable input is: memory and time are bounded, whatever the input says.
+FUZZ_LIMITS = ["-rss_limit_mb=2048", "-malloc_limit_mb=512", "-timeout=10", "-max_len=65536"]
+SANITIZED = {"ASAN_OPTIONS": "detect_leaks=1:detect_odr_violation=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
+
+
+def tracked(*patterns):
+    found = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "--", *patterns], cwd=ROOT,
+                           capture_output=True, text=True, check=True).stdout.split("\n")
+    return [name for name in found if name and (ROOT / name).is_file()]
+
+
+def part_rooms():
+    """rooms include only rooms on lower floors"""
+    count = check("scripts/check-rooms", "rooms", ["scripts/check-rooms"])
+    # The check must bite: a tree with one breach of each kind.
+    with tempfile.TemporaryDirectory() as tree:
+        root = Path(tree)
+        (root / "src/base").mkdir(parents=True)
+        (root / "src/attic").mkdir()
+        shutil.copy(ROOT / "src/README.md", root / "src")
+        (root / "src/base/x.cpp").write_text('#include "agw/gateway/course.h"\n#include <ngx_core.h>\n')
+        count += check("check-rooms finds a breach", "rooms-breach", ["scripts/check-rooms", root], expect=1,
+                       says="3 breach(es)")
+    return count
+
+
+def part_build():
+    """the compiler probe, both ways to build, what the module exports, stock nginx loads it"""
+    count = check("clang-19 is accepted", "probe-clang", ["t/probe/check-compiler", "clang++-19"])
+    if subprocess.run(["g++", "-dumpversion"], capture_output=True, text=True).stdout.startswith("12"):
+        words = "miscompiles coroutines"
+        count += check("g++ 12 is refused", "probe-gcc", ["t/probe/check-compiler", "g++"], expect=1, says=words)
+        with tempfile.TemporaryDirectory() as there:
+            count += check("cmake refuses g++ 12", "probe-cmake", ["cmake", "-G", "Ninja", "-S", ROOT, "-B", there],
+                           env={"CC": "gcc", "CXX": "g++"}, expect=1, says=words)
+            count += check("nginx's configure refuses gcc 12", "probe-config",
+                           ["cmake/configure-nginx", nginx_source(), f"{there}/objs", "gcc", ROOT], expect=1, says=words)
+    directory = build("release")
+    count += loads("release", directory / "ngx_http_agent_gateway_module.so")
+
+    objs = ROOT / "build/stock"
+    count += check("nginx's configure", "stock-configure",
+                   ["cmake/configure-nginx", nginx_source(), objs, "ccache clang-19", ROOT])
+    count += check("make modules", "stock-make", ["make", "-s", "-j", JOBS, "-f", objs / "Makefile", "modules"],
+                   cwd=ROOT / "build/stock.tree", timeout=2400)
+    count += loads("stock", objs / "ngx_http_agent_gateway_module.so")
+    return count
+
+
+def nginx_source():
+    return os.environ.get("AGW_NGINX_SRC") or "/usr/share/nginx/src"
+
+
+def loads(name, module):
+    """Only what nginx's loader asks for is exported, and nginx starts with it."""
+    nm = subprocess.run(["nm", "-D", "--defined-only", module], capture_output=True, text=True)
+    exported = sorted(line.split()[-1] for line in nm.stdout.splitlines())
+    count = Count(1, 0)
+    if exported != ["ngx_module_names", "ngx_module_order", "ngx_modules"]:
+        complain(f"{name}: exported symbols", "\n".join(exported))
+        count = Count(0, 1)
+    with tempfile.TemporaryDirectory() as prefix:
+        conf = Path(prefix) / "nginx.conf"
+        conf.write_text(f"load_module {module};\npid {prefix}/pid;\nevents {{}}\nhttp {{ access_log off;\n"
+                        + "".join(f"{part}_temp_path {prefix}/{part};\n"
+                                  for part in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")) + "}\n")
+        count += check(f"{name}: stock nginx loads it", f"load-{name}",
+                       ["nginx", "-t", "-p", prefix, "-c", conf, "-e", f"{prefix}/error.log"], says="successful")
+    return count
+
+
+def part_lint():
+    """layout by clang-format, clang-tidy, shellcheck"""
+    code = tracked("*.cpp", "*.h", "*.c")
+    count = check("clang-format (make format)", "format", ["clang-format-19", "--dry-run", "-Werror", *code])
+    scripts = [name for name in tracked("scripts/*", ".ci/*", "t/*", "cmake/*", "demo/*")
+               if (ROOT / name).open("rb").readline(64).startswith((b"#!/usr/bin/env bash", b"#!/bin/sh"))]
+    count += check("shellcheck", "shellcheck", ["shellcheck", "-S", "warning", *scripts])
+    return count + tidy()
+
+
+def tidy():
+    directory = build("release")
+    sources = {}
+    for entry in json.loads((directory / "compile_commands.json").read_text()):
+        file = Path(entry["file"])
+        if file.suffix == ".cpp" and (ROOT / "src") in file.parents:
+            sources[file] = entry["command"]
+    # A source that was clean stays so until it, a header or the rules change: told by their digest.
+    common = hashlib.sha256((ROOT / ".clang-tidy").read_bytes())
+    for header in sorted(tracked("include/*.h", "src/*.h", "src/*.inc")):
+        common.update((ROOT / header).read_bytes())
+    clean = CACHE / "tidy"
+    clean.mkdir(parents=True, exist_ok=True)
+
+    def one(file):
+        digest = common.copy()
+        digest.update(str(file.relative_to(ROOT)).encode() + file.read_bytes())
+        stamp = clean / digest.hexdigest()
+        if stamp.exists():
+            return file, 0, ""
+        status, text = step(f"tidy/{file.parent.name}-{file.stem}",
+                            ["clang-tidy-19", "--quiet", "-p", directory, file], timeout=600)
+        if status == 0:
+            stamp.touch()
+        return file, status, text
+
+    (LOGS / "tidy").mkdir(parents=True, exist_ok=True)
+    with concurrent.futures.ThreadPoolExecutor(int(JOBS)) as pool:
+        results = list(pool.map(one, sorted(sources)))
+    wrong = [(file, text) for file, status, text in results if status != 0]
+    for file, text in wrong:
+        complain(f"clang-tidy {file.relative_to(ROOT)}", text, 20)
+    return Count(0, len(wrong)) if wrong else Count(1, 0)
+
+
+def part_unit():
+    """GoogleTest over the rooms, without nginx"""
+    return gtest("unit", build("release", "agw_unit") / "agw_unit")
+
+
+def part_fuzz(seconds=FUZZ_SECONDS):
+    """each fuzzer for a short time (AGW_FUZZ_SECONDS), from the seeds in t/fuzz/corpus"""
+    fuzzers = sorted(path for path in (build("fuzz") / "fuzzers").iterdir() if path.is_file())
+    (LOGS / "fuzz").mkdir(parents=True, exist_ok=True)
+
+    def one(fuzzer):
+        name = fuzzer.name
+        grown = ROOT / "build/fuzz/corpus" / name
+        grown.mkdir(parents=True, exist_ok=True)
+        seeds, words = ROOT / "t/fuzz/corpus" / name, ROOT / f"t/fuzz/{name}.dict"
+        command = [fuzzer, *FUZZ_LIMITS, f"-max_total_time={seconds}", f"-artifact_prefix={grown.parent}/{name}-crash-"]
+        command += [f"-dict={words}"] if words.exists() else []
+        return name, *step(f"fuzz/{name}", [*command, grown, *([seeds] if seeds.is_dir() else [])], env=SANITIZED,
+                           timeout=seconds * 2 + 120)
+
+    with concurrent.futures.ThreadPoolExecutor(int(JOBS)) as pool:
+        results = list(pool.map(one, fuzzers))
+    for name, status, text in results:
+        if status != 0:
+            complain(name, text)
+    failed = sum(status != 0 for _, status, _ in results)
+    return Count(len(results) - failed, failed)
+
+
+def part_e2e():
+    """real nginx, Redis, issuers and SDKs against the release module"""
+    build("release")
+    return pytest("e2e", "-m", "not keycloak and not long", env=module_env("release"))
+
+
+def part_faults():
+    """the end-to-end tests of faults alone: things stopped, hung, or answering garbage"""
+    build("release")
+    return pytest("faults", "-k", "fault", env=module_env("release"))
+
+
+def part_keycloak():
+    """token exchange and login with a real Keycloak"""
+    build("release")
+    return pytest("keycloak", "-m", "keycloak", env=module_env("release"), jobs="0")
+
+
+def part_asan():
+    """unit and end-to-end tests once more under ASan and UBSan"""
+    directory = build("asan")
+    count = gtest("unit-asan", directory / "agw_unit", env=SANITIZED)
+    return count + pytest("e2e-asan", "-m", "not long", env=module_env("asan"), timeout=3000)
+
+
+def part_docs():
+    """the generated pages of docs/ are those that the sources make"""
+    return check("scripts/docs --check", "docs", ["scripts/docs", "--check"])
+
+
+def part_quickstart():
+    """scripts/quickstart --once: the whole demo, every row as it should be"""
+    return check("scripts/quickstart --once", "quickstart", ["scripts/quickstart", "--once"], timeout=1800)
+
+
+def part_long():
+    """five minutes for each fuzzer, and the end-to-end tests that take long"""
+    build("release")
+    return part_fuzz(300) + pytest("long", "-m", "long", env=module_env("release"))
+
+
+# In the order in which a breakage is found soonest. True: part of the default run.
+ALL = {
+    "rooms": (part_rooms, True),
+    "build": (part_build, True),
+    "docs": (part_docs, True),
+    "unit": (part_unit, True),
+    "e2e": (part_e2e, True),
+    "keycloak": (part_keycloak, True),
+    "quickstart": (part_quickstart, True),
+    "asan": (part_asan, True),
+    "fuzz": (part_fuzz, True),
+    "lint": (part_lint, True),
+    "faults": (part_faults, False),
+    "long": (part_long, False),
+}
+
+if __name__ == "__main__":
+    sys.exit("run scripts/test")

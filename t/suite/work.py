@@ -1,0 +1,156 @@
+"""What the parts of the suite have in common: running a step with its log, counting, the Python environment."""
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import xml.etree.ElementTree as xml
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+LOGS = ROOT / "build/log"
+CACHE = Path(os.environ.get("AGW_CACHE") or Path.home() / ".cache/agent-gateway")
+JOBS = os.environ.get("AGW_JOBS") or str(os.cpu_count() or 2)
+
+
+@dataclass
+class Count:
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def __add__(self, other):
+        return Count(self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped)
+
+    def __str__(self):
+        skipped = f", {self.skipped} skipped" if self.skipped else ""
+        return f"{self.passed} passed, {self.failed} failed{skipped}"
+
+
+def step(log, command, timeout=1800, env=None, cwd=ROOT):
+    """Runs a command with its output in build/log/LOG.log. (exit status, output); 124 after the timeout."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    path = LOGS / f"{log}.log"
+    with path.open("wb") as out:
+        process = subprocess.Popen([str(word) for word in command], cwd=cwd, env=os.environ | (env or {}), stdout=out,
+                                   stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True)
+        try:
+            status = process.wait(timeout)
+        except BaseException as why:
+            # Whatever it started goes with it: nothing of a suite that was stopped may stay behind.
+            os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            if not isinstance(why, subprocess.TimeoutExpired):
+                raise
+            status = 124
+            out.write(f"\nstopped after {timeout} s\n".encode())
+    return status, path.read_text(errors="replace")
+
+
+def complain(name, text, lines=40):
+    print(f"   FAILED {name}")
+    for line in text.rstrip().splitlines()[-lines:]:
+        print(f"     {line}")
+    sys.stdout.flush()
+
+
+def check(name, log, command, expect=0, says=None, **options):
+    """One step that counts as one test: its exit status, and what it must say."""
+    status, text = step(log, command, **options)
+    good = (status == 0) == (expect == 0) and (says is None or says in text)
+    if not good:
+        complain(name, text)
+    return Count(1, 0) if good else Count(0, 1)
+
+
+def build(kind, *targets):
+    """Builds or raises: without its binaries a part can't run."""
+    status, text = step(f"build-{kind}", ["scripts/build", kind, *targets], timeout=2400)
+    if status != 0:
+        complain(f"scripts/build {kind}", text, 60)
+        raise RuntimeError(f"scripts/build {kind} failed")
+    return ROOT / "build" / kind
+
+
+def gtest(name, binary, env=None, timeout=900):
+    report = LOGS / f"{name}.json"
+    report.unlink(missing_ok=True)
+    status, text = step(name, [binary, f"--gtest_output=json:{report}", "--gtest_brief=1"], env=env, timeout=timeout)
+    try:
+        found = json.loads(report.read_text())
+        failed = found["failures"] + found.get("errors", 0)
+        count = Count(found["tests"] - failed - found.get("disabled", 0), failed, found.get("disabled", 0))
+    except (OSError, ValueError, KeyError):
+        count = Count(0, 1)   # it died before it could say how far it came
+    if status != 0 and count.failed == 0:
+        count.failed = 1
+    if count.failed:
+        complain(name, text, 80)
+    return count
+
+
+def python():
+    """The interpreter of a virtual environment with t/e2e/requirements.txt, made when those change."""
+    wanted = ROOT / "t/e2e/requirements.txt"
+    key = hashlib.sha256(wanted.read_bytes() + sys.version.encode()).hexdigest()[:16]
+    home = CACHE / f"e2e-{key}"
+    if not (home / ".complete").exists():
+        print("   installing the Python packages of t/e2e …", flush=True)
+        CACHE.mkdir(parents=True, exist_ok=True)
+        script = ('flock 9; [ -e "$1/.complete" ] || { rm -rf "$1" && "$2" -m venv "$1" && '
+                  '"$1/bin/pip" install -q --disable-pip-version-check -r "$3" && touch "$1/.complete"; }')
+        status, text = step("venv", ["bash", "-ec", f'exec 9>"$1.lock"; {script}', "venv", home, sys.executable, wanted])
+        if status != 0:
+            complain("the Python environment", text)
+            raise RuntimeError("pip install failed")
+    return home / "bin/python"
+
+
+def pytest(name, *arguments, env=None, timeout=2400, jobs=JOBS):
+    """Runs pytest over t/e2e. None of the tests chosen is no failure here: the total must still be above nothing."""
+    report = LOGS / f"{name}.xml"
+    report.unlink(missing_ok=True)
+    status, text = step(name, [python(), "-m", "pytest", "-q", "-n", jobs, f"--junitxml={report}", *arguments],
+                        cwd=ROOT / "t/e2e", env=env, timeout=timeout)
+    if status == 5:
+        return Count()
+    count = Count()
+    try:
+        for suite in xml.parse(report).getroot().iter("testsuite"):
+            tests, skipped = int(suite.get("tests")), int(suite.get("skipped"))
+            failed = int(suite.get("failures")) + int(suite.get("errors"))
+            count += Count(max(tests - failed - skipped, 0), failed, skipped)
+    except (OSError, xml.ParseError, TypeError):
+        pass
+    if status != 0 and count.failed == 0:
+        count.failed = 1
+    if count.failed:
+        complain(name, text, 120)
+    return count
+
+
+def single(what):
+    """make one: a path of t/e2e goes to pytest, anything else is a GoogleTest filter."""
+    if not what:
+        print("which one? scripts/test --one 'Router.*' or scripts/test --one t/e2e/test_x.py::test_y", file=sys.stderr)
+        return 2
+    path = what.split("::")[0]
+    if (ROOT / path).exists():
+        build("release")
+        return subprocess.call([str(python()), "-m", "pytest", "-v", str(ROOT / what)], cwd=ROOT / "t/e2e",
+                               env=os.environ | module_env("release"))
+    directory = build("release", "agw_unit")
+    return subprocess.call([str(directory / "agw_unit"), f"--gtest_filter={what}"], cwd=ROOT)
+
+
+def module_env(kind):
+    directory = ROOT / "build" / kind
+    env = {"AGW_MODULE": str(directory / "ngx_http_agent_gateway_module.so"), "AGW_CTL": str(directory / "agwctl"),
+           "AGW_CACHE": str(CACHE)}
+    return env | {"AGW_ASAN": "1"} if kind == "asan" else env
