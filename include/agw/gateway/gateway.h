@@ -1,0 +1,79 @@
+// The course of a call.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "agw/audit/writer.h"
+#include "agw/base/result.h"
+#include "agw/base/task.h"
+#include "agw/gateway/answer.h"
+#include "agw/gateway/call.h"
+#include "agw/gateway/location.h"
+#include "agw/gateway/request.h"
+#include "agw/grants/store.h"
+#include "agw/identity/authenticator.h"
+#include "agw/io/clock.h"
+#include "agw/io/log.h"
+#include "agw/io/zone.h"
+#include "agw/outbound/exchanger.h"
+
+namespace agw::gateway {
+
+/// What the host does before it proxies. Views point into the Call.
+struct Forward {
+  /// Value of the Authorization header to set; empty: none goes out.
+  std::string_view authorization;
+  /// False only in observe mode without an exchange: the caller's own headers stay.
+  bool strip_credentials = true;
+  std::vector<std::pair<std::string_view, std::string>> identity_headers;
+};
+
+/// The response head of a backend, as far as the course judges it.
+struct BackendHead {
+  int status = 0;
+  bool accel_redirect = false;  ///< it carries X-Accel-Redirect
+};
+
+/// One per worker.
+class Gateway {
+ public:
+  struct Services {
+    Clock& clock;
+    Log& log;
+    Metrics& metrics;
+    identity::Authenticator& authenticator;
+    grants::Store& store;
+    outbound::Exchanger& exchanger;
+    audit::Writer& audit;
+  };
+  explicit Gateway(Services services);
+  ~Gateway();
+  Gateway(const Gateway&) = delete;
+  Gateway& operator=(const Gateway&) = delete;
+
+  /// Decides about one request: what to forward, or what to answer instead. `request` and `call`
+  /// outlive the task. Nothing has been sent to the backend when it ends; the decision is safe in
+  /// the audit log's hands.
+  [[nodiscard]] Task<Result<Forward, Answer>> govern(const Location& location, Request& request, Call& call);
+
+  /// Judges what the backend answered: nothing, or the answer to send in its place.
+  [[nodiscard]] std::optional<Answer> judge_response(Call& call, const BackendHead& head);
+
+  /// The answer for a request that reached the content phase without a decision of its own, and
+  /// for exceptions (fail closed); audits it.
+  [[nodiscard]] Answer refuse(const Location& location, Request& request, Call& call, Reason reason);
+
+  /// Completes the audit event and the metrics.
+  void finish(Call& call, const audit::Completion& completion) noexcept;
+
+ private:
+  struct Steps;
+  std::unique_ptr<Steps> steps_;
+};
+
+}  // namespace agw::gateway

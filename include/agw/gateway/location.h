@@ -1,0 +1,71 @@
+// A governed location, compiled at load; immutable.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "agw/base/digest.h"
+#include "agw/identity/authenticator.h"
+#include "agw/outbound/exchanger.h"
+#include "agw/policy/evaluate.h"
+#include "agw/rest/router.h"
+
+namespace agw::gateway {
+
+enum class Kind : std::uint8_t { mcp, rest };
+/// enforce: refuse what is denied. observe: judge and audit, let pass as before. off: not governed.
+enum class Mode : std::uint8_t { enforce, observe, off };
+/// What a caller is told about an operation that isn't visible to it.
+enum class Disclosure : std::uint8_t { hide, explain };
+
+/// One agent_tool or agent_operation.
+struct OperationRoute {
+  policy::Route policy;
+  Mode mode = Mode::enforce;
+  std::string tool;                               ///< MCP: the name that agents call
+  std::string method;                             ///< REST
+  std::string path;                               ///< REST: the template as written
+  std::optional<outbound::ExchangeSpec> exchange; ///< replaces the location's
+};
+
+/// RFC 9728: what protected resource metadata, auth.md and challenges are made of.
+struct ProtectedResource {
+  std::string identifier;    ///< exact URL, compared with `aud`
+  std::string origin;        ///< scheme://authority of the identifier
+  std::string path;          ///< its path, "/" or "/mcp"
+  std::string metadata_path; ///< `/.well-known/oauth-protected-resource` + path
+  std::string metadata_url;
+  bool is_default = false;   ///< also answers at the root form
+  std::vector<std::string> issuers;           ///< `authorization_servers`
+  std::vector<std::string> scopes_supported;  ///< challenge scopes and those of every operation
+};
+
+struct Location {
+  std::string label;  ///< `server/location` for logs and routes.json; from configuration
+  Kind kind = Kind::mcp;
+  std::string name_space;
+  Mode mode = Mode::enforce;
+  Disclosure disclosure = Disclosure::hide;
+  policy::DelegationMode delegation = policy::DelegationMode::implicit;
+  ProtectedResource resource;
+  identity::TrustProfile trust;
+  std::vector<std::string> challenge_scopes;
+  std::vector<std::string> origins;  ///< browsers' origins besides the resource's own
+  std::optional<outbound::ExchangeSpec> exchange;
+  bool identity_headers = false;
+  std::size_t max_body = 1U << 20;   ///< bytes that are judged at most (client_max_body_size, 16 MiB)
+  std::vector<OperationRoute> routes;
+  std::unordered_map<std::string, std::uint32_t, StringHash, std::equal_to<>> tools;  ///< MCP name → routes
+  rest::Router router;               ///< REST; index → routes
+  bool body_is_judged = false;       ///< REST: some resource template names <body/…>
+
+  /// Every scope that this resource knows: for step-up challenges.
+  [[nodiscard]] bool knows_scope(std::string_view scope) const noexcept;
+};
+
+}  // namespace agw::gateway

@@ -1,0 +1,30 @@
+// One request as the host shows it to the course.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+#include "agw/base/result.h"
+#include "agw/base/task.h"
+#include "agw/io/headers.h"
+#include "agw/model/reason.h"
+
+namespace agw::gateway {
+
+/// Views are valid while the request lives.
+class Request {
+ public:
+  virtual ~Request() = default;
+  [[nodiscard]] virtual std::string_view id() const noexcept = 0;  ///< request id, 32 hex digits
+  [[nodiscard]] virtual std::string_view method() const noexcept = 0;
+  [[nodiscard]] virtual std::string_view raw_path() const noexcept = 0;  ///< as sent, without query
+  [[nodiscard]] virtual std::string_view path() const noexcept = 0;      ///< what locations matched
+  [[nodiscard]] virtual std::string_view query() const noexcept = 0;     ///< raw
+  [[nodiscard]] virtual std::string_view client_ip() const noexcept = 0;
+  [[nodiscard]] virtual const Headers& headers() const noexcept = 0;
+  /// The whole body, exactly as it will be forwarded; body_too_large over `max_bytes`. A body that
+  /// nginx has buffered in a file is read from it without blocking for long (bounded by max_bytes).
+  [[nodiscard]] virtual ValueTask<Result<std::string_view, Reason>> body(std::size_t max_bytes) = 0;
+};
+
+}  // namespace agw::gateway
