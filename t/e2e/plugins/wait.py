@@ -7,13 +7,13 @@ _FIRST, _SPAN = 20000, 1200
 
 
 def _worker_index() -> int:
-    name = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
-    return int(name[2:]) if name[2:].isdigit() else 0
+    name = os.environ.get("PYTEST_XDIST_WORKER", "")
+    return int(name[2:]) % 7 if name[2:].isdigit() else 7
 
 
 # Below the ephemeral range, so that an outgoing connection never takes a port between its choice and its use;
-# a range for each xdist worker, and a start that differs between runs on the same machine.
-_base = _FIRST + (_worker_index() % 8) * _SPAN
+# a range for each xdist worker and one for their parent, and a start that differs between runs on the same machine.
+_base = _FIRST + _worker_index() * _SPAN
 _next = os.getpid() % _SPAN
 
 
