@@ -86,11 +86,20 @@ def loads(name, module):
 def part_lint():
     """layout by clang-format, clang-tidy, shellcheck"""
     code = tracked("*.cpp", "*.h", "*.c")
-    count = check("clang-format (make format)", "format", ["clang-format-19", "--dry-run", "-Werror", *code])
+    count = layout(code)
     scripts = [name for name in tracked("scripts/*", ".ci/*", "t/*", "cmake/*", "demo/*")
                if (ROOT / name).open("rb").readline(64).startswith((b"#!/usr/bin/env bash", b"#!/bin/sh"))]
     count += check("shellcheck", "shellcheck", ["shellcheck", "-S", "warning", *scripts])
     return count + tidy()
+
+
+def layout(code):
+    status, text = step("format", ["clang-format-19", "--dry-run", "-Werror", "--ferror-limit=1", *code])
+    if status == 0:
+        return Count(1, 0)
+    files = sorted({line.split(":")[0] for line in text.splitlines() if "code should be clang-formatted" in line})
+    complain("clang-format: `make format` lays these out", "\n".join(files) or text)
+    return Count(0, 1)
 
 
 def tidy():
