@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "agw/base/result.h"
 #include "agw/base/secret.h"

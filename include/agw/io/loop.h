@@ -2,9 +2,11 @@
 #pragma once
 
 #include <coroutine>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "agw/base/task.h"
 #include "agw/base/time.h"
@@ -66,10 +68,13 @@ class Loop {
  private:
   class Spawned;
   class Anchor;
-  std::unique_ptr<Anchor> queue_;
-  std::unique_ptr<Anchor> running_;
-  std::unique_ptr<Spawned> spawned_;  // intrusive list
+  static void close_ring(Posted& anchor) noexcept;
+  static Posted* first(Posted& anchor) noexcept;
   void reap(Spawned& finished) noexcept;
+
+  std::unique_ptr<Posted> queue_;    // the anchors of two rings
+  std::unique_ptr<Posted> running_;
+  std::vector<std::unique_ptr<Spawned>> spawned_;
 };
 
 /// One value, one waiter. Lives with the waiter (in the awaiting frame); whoever produces the
