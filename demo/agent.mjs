@@ -1,29 +1,17 @@
 // An agent that knows nothing but URLs: the official SDK's client, with a headless person beside it.
-// Every method that calls the gateway returns an Answer:
-//   { status, request_id, reason, message, result }   reason and message only of a refusal
+// What its calls return is described in answer.mjs.
 import { auth, Client, extractWWWAuthenticateParams, StreamableHTTPClientTransport, UnauthorizedError } from '@modelcontextprotocol/client';
+import { answer_of, ObservingFetch } from './answer.mjs';
 import { oauth_memory, sign_in } from './oauth-memory.mjs';
 
-const json = (text) => { try { return JSON.parse(text); } catch { return undefined; } };
-
-/** What a response says, read from a copy so that the SDK can read it too. */
-const observe = async (response) => {
-  const refusal = response.ok ? undefined : json(await response.clone().text());
-  return {
-    status: response.status,
-    request_id: response.headers.get('x-request-id'),
-    reason: refusal?.error?.data?.reason ?? refusal?.reason ?? extractWWWAuthenticateParams(response).error,
-    message: refusal?.error?.message ?? refusal?.detail,
-  };
-};
-
 export class Agent {
-  #last;
-
-  /** `client_id` for an agent that an administrator registered; `era` legacy, auto, or a version. */
-  constructor({ url, person, name, client_id, client_name, era = 'auto', on = () => {} }) {
-    Object.assign(this, { url: new URL(url), person, name, era, on });
-    this.provider = oauth_memory({ client_id, client_name, on });
+  /**
+   * provider, person  as of oauth-memory.mjs and person.mjs
+   * era               `legacy`, `auto`, or the protocol version to insist on
+   */
+  constructor({ url, provider, person, name = '', era = 'auto' }) {
+    Object.assign(this, { url: new URL(url), provider, person, name, era });
+    this.observed = new ObservingFetch(url);
   }
 
   get protocol_version() { return this.client.getNegotiatedProtocolVersion(); }
@@ -33,7 +21,7 @@ export class Agent {
     const attempt = async () => {
       const versionNegotiation = { mode: /^\d/.test(this.era) ? { pin: this.era } : this.era };
       this.client = new Client({ name: 'agent-gateway-demo', version: '1.0.0' }, { versionNegotiation });
-      this.transport = new StreamableHTTPClientTransport(this.url, { authProvider: this.provider, fetch: (url, init) => this.#fetch(url, init) });
+      this.transport = new StreamableHTTPClientTransport(this.url, { authProvider: this.provider, fetch: this.observed.fetch });
       await this.client.connect(this.transport);
     };
     try {
@@ -50,33 +38,18 @@ export class Agent {
 
   async tools() { return (await this.client.listTools()).tools.map(({ name }) => name); }
 
-  async call(tool, args) {
-    this.#last = undefined;
-    try {
-      const result = await this.client.callTool({ name: tool, arguments: args });
-      return { ...this.#last, result: json(result.content?.[0]?.text) ?? result };
-    } catch (error) {
-      if (!this.#last) throw error;
-      return { ...this.#last, reason: error.data?.reason ?? this.#last.reason, message: this.#last.message ?? error.message };
-    }
-  }
+  call(tool, args) { return this.observed.call(() => this.client.callTool({ name: tool, arguments: args })); }
 
   /** The same agent and user at a REST API behind the same gateway, found the same way. */
   rest(url) { return new RestAgent(url, this); }
 
   close() { return this.client?.close(); }
-
-  async #fetch(url, init) {
-    const response = await fetch(url, init);
-    if (String(url) === this.url.href && json(init?.body)?.method === 'tools/call') this.#last = await observe(response);
-    return response;
-  }
 }
 
 class RestAgent {
-  constructor(url, { provider, person, on }) {
+  constructor(url, { provider, person }) {
     Object.assign(this, { url, person });
-    this.provider = oauth_memory({ on });
+    this.provider = oauth_memory({ on: provider.on });
     this.provider.memory.client = provider.memory.client;
   }
 
@@ -84,16 +57,18 @@ class RestAgent {
   async call(method, path) {
     let response = await this.#send(method, path);
     if (response.status === 401) {
-      const { resourceMetadataUrl, scope } = extractWWWAuthenticateParams(response);
-      const login = { serverUrl: this.url, resourceMetadataUrl, scope };
-      if (await auth(this.provider, login) === 'REDIRECT') {
-        const answer = await sign_in(this.provider, this.person);
-        await auth(this.provider, { ...login, authorizationCode: answer.get('code'), iss: answer.get('iss') ?? undefined });
-      }
+      await this.#sign_in(extractWWWAuthenticateParams(response));
       response = await this.#send(method, path);
     }
-    const observed = await observe(response);
-    return response.ok ? { ...observed, result: await response.json() } : observed;
+    const answer = await answer_of(response);
+    return response.ok ? { ...answer, result: await response.json() } : answer;
+  }
+
+  async #sign_in({ resourceMetadataUrl, scope }) {
+    const login = { serverUrl: this.url, resourceMetadataUrl, scope };
+    if (await auth(this.provider, login) !== 'REDIRECT') return;
+    const redirect = await sign_in(this.provider, this.person);
+    await auth(this.provider, { ...login, authorizationCode: redirect.get('code'), iss: redirect.get('iss') ?? undefined });
   }
 
   #send(method, path) {

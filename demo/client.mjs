@@ -5,6 +5,7 @@
 import { Agent } from './agent.mjs';
 import { event_of } from './audit-log.mjs';
 import { calls } from './calls.mjs';
+import { oauth_memory } from './oauth-memory.mjs';
 import { Person } from './person.mjs';
 import { print_row, print_heading, print_step, print_summary } from './table.mjs';
 
@@ -27,8 +28,10 @@ const judge = ({ expect, check }, answer, event) => {
   return objection ? [...wrong, objection] : wrong;
 };
 
-const agent_for = (user, name, options = {}) =>
-  new Agent({ url: mcp_url, person: new Person(user), name, on: (event, facts) => print_step(name, event, facts), ...options });
+const agent_for = (user, name, { era, ...client }) => new Agent({
+  url: mcp_url, name, era, person: new Person(user),
+  provider: oauth_memory({ ...client, on: (event, facts) => print_step(name, event, facts) }),
+});
 
 const agents = {
   visitor: agent_for('mira', 'visitor', { client_name: 'A visitor' }),

@@ -11,8 +11,9 @@ export const REDIRECT_URI = 'http://127.0.0.1:3334/callback';
  */
 export function oauth_memory({ client_id, client_document, client_name = 'Agent gateway demonstration', grant_types = ['authorization_code', 'refresh_token'], on = () => {} } = {}) {
   const memory = { client: client_id ? { client_id } : undefined };
-  const provider = {
+  return {
     memory,
+    on,
     get redirectUrl() { return REDIRECT_URI; },
     get clientMetadata() {
       return { client_name, redirect_uris: [REDIRECT_URI], grant_types, response_types: ['code'], token_endpoint_auth_method: 'none' };
@@ -38,7 +39,6 @@ export function oauth_memory({ client_id, client_document, client_name = 'Agent 
     ...(!client_id && { saveClientInformation: (client) => { memory.client = client; on('registered', { client_id: client.client_id }); } }),
     ...(client_document && { clientMetadataUrl: client_document }),
   };
-  return provider;
 }
 
 /** Has the person answer the pending authorization; resolves to the redirect's parameters. */
