@@ -1,0 +1,160 @@
+#include <gtest/gtest.h>
+
+#include "agw/io/single_flight.h"
+#include "support/fakes.h"
+
+namespace agw {
+namespace {
+
+struct Fixture : testing::Test {
+  test::FakeClock clock;
+  test::FakeLoop loop{clock};
+};
+
+struct Witness {
+  explicit Witness(int& destroyed) : destroyed_(&destroyed) {}
+  Witness(const Witness&) = delete;
+  Witness& operator=(const Witness&) = delete;
+  ~Witness() { ++*destroyed_; }
+  int* destroyed_;
+};
+
+Task<int> add_later(Loop& loop, int a, int b, int& destroyed) {
+  const Witness witness(destroyed);
+  co_await loop.sleep(Milliseconds(10));
+  co_return a + b;
+}
+
+using TaskTest = Fixture;
+
+TEST_F(TaskTest, brings_its_value_after_a_wait) {
+  int destroyed = 0;
+  auto task = add_later(loop, 1, 2, destroyed);
+  EXPECT_FALSE(loop.run(task));
+  loop.advance(Milliseconds(10));
+  ASSERT_TRUE(task.done());
+  EXPECT_EQ(task.take(), 3);
+  EXPECT_EQ(destroyed, 1);
+}
+
+TEST_F(TaskTest, destroying_it_cancels_and_takes_the_timer_back) {
+  int destroyed = 0;
+  {
+    auto task = add_later(loop, 1, 2, destroyed);
+    EXPECT_FALSE(loop.run(task));
+    EXPECT_EQ(loop.timers(), 1U);
+  }
+  EXPECT_EQ(destroyed, 1);
+  EXPECT_EQ(loop.timers(), 0U);
+}
+
+Task<int> ready_or_not(ValueTask<int> step) { co_return 1 + co_await std::move(step); }
+
+TEST_F(TaskTest, a_value_task_is_a_value_or_a_task) {
+  int destroyed = 0;
+  auto hit = ready_or_not(ValueTask<int>(41));
+  EXPECT_EQ(loop.run(hit), 42);
+  auto miss = ready_or_not(ValueTask<int>(add_later(loop, 20, 21, destroyed)));
+  EXPECT_FALSE(loop.run(miss));
+  loop.advance(Milliseconds(10));
+  ASSERT_TRUE(miss.done());
+  EXPECT_EQ(miss.take(), 42);
+}
+
+Task<int> throws_inside() {
+  throw std::runtime_error("x");
+  co_return 1;
+}
+
+TEST_F(TaskTest, an_exception_reaches_the_owner) {
+  auto task = throws_inside();
+  task.start();
+  ASSERT_TRUE(task.done());
+  EXPECT_THROW(task.take(), std::runtime_error);
+}
+
+Task<int> many_steps(int depth) {
+  int sum = 0;
+  for (int i = 0; i < depth; ++i) sum += co_await ready_or_not(ValueTask<int>(0));
+  co_return sum;
+}
+
+TEST_F(TaskTest, a_million_steps_that_complete_at_once_use_no_stack) {
+  auto task = many_steps(1'000'000);
+  EXPECT_EQ(loop.run(task), 1'000'000);
+}
+
+struct SingleFlightTest : Fixture {
+  int flights = 0;
+  int destroyed = 0;
+  SingleFlight<int> flight{loop, [] { return -1; }};
+  Task<int> ask(const std::string& key) {
+    return flight.run(key, [this] {
+      ++flights;
+      return add_later(loop, 3, 4, destroyed);
+    });
+  }
+};
+
+TEST_F(SingleFlightTest, many_questions_are_one_flight) {
+  std::vector<Task<int>> tasks;
+  for (int i = 0; i < 100; ++i) tasks.push_back(ask("k"));
+  auto other = ask("other");
+  for (auto& task : tasks) EXPECT_FALSE(loop.run(task));
+  EXPECT_FALSE(loop.run(other));
+  loop.advance(Milliseconds(10));
+  for (auto& task : tasks) {
+    ASSERT_TRUE(task.done());
+    EXPECT_EQ(task.take(), 7);
+  }
+  EXPECT_EQ(flights, 2);
+  EXPECT_EQ(flight.under_way(), 0U);
+}
+
+TEST_F(SingleFlightTest, who_leaves_disturbs_nobody) {
+  auto stays = ask("k");
+  {
+    auto leaves = ask("k");
+    EXPECT_FALSE(loop.run(leaves));
+    EXPECT_FALSE(loop.run(stays));
+  }
+  loop.advance(Milliseconds(10));
+  ASSERT_TRUE(stays.done());
+  EXPECT_EQ(stays.take(), 7);
+}
+
+TEST_F(SingleFlightTest, a_crash_is_an_answer) {
+  auto task = flight.run("k", [] { return throws_inside(); });
+  EXPECT_EQ(loop.run(task), -1);
+}
+
+Task<void> count_turns(Loop& loop, int& turns) {
+  while (true) {
+    co_await loop.sleep(Milliseconds(5));
+    ++turns;
+  }
+}
+
+TEST_F(Fixture, spawned_tasks_run_until_cancelled) {
+  int turns = 0;
+  loop.spawn(count_turns(loop, turns));
+  loop.advance(Milliseconds(52));
+  EXPECT_EQ(turns, 10);
+  loop.cancel_spawned();
+  loop.advance(Milliseconds(50));
+  EXPECT_EQ(turns, 10);
+}
+
+Task<void> fails() {
+  throw std::runtime_error("x");
+  co_return;
+}
+
+TEST_F(Fixture, a_spawned_task_that_throws_is_reported) {
+  loop.spawn(fails());
+  loop.settle();
+  EXPECT_EQ(loop.reported, 1);
+}
+
+}  // namespace
+}  // namespace agw
