@@ -11,8 +11,7 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends nginx ca-certificates \
         libcjose0 libjansson4 libsimdjson14 libhiredis0.14 libcurl4 libpcre2-8-0 libssl3 libstdc++6 \
     && rm -rf /var/lib/apt/lists/* \
-    && install -d -m 700 /var/lib/nginx/agent \
-    && ln -sf /dev/stderr /var/log/nginx/error.log
+    && install -d -m 700 /var/lib/nginx/agent
 COPY --from=build /src/build/release/ngx_http_agent_gateway_module.so /usr/lib/nginx/modules/
 COPY --from=build /src/build/release/agwctl /usr/local/bin/
 COPY conf/examples/ /usr/share/doc/agent-gateway/examples/
@@ -21,4 +20,4 @@ RUN printf 'load_module modules/ngx_http_agent_gateway_module.so;\n' >/etc/nginx
 VOLUME ["/var/lib/nginx/agent", "/var/log/nginx"]
 EXPOSE 8080 8443
 STOPSIGNAL SIGQUIT
-CMD ["nginx", "-g", "daemon off;"]
+CMD ["nginx", "-e", "/dev/stderr", "-g", "daemon off;"]
