@@ -47,11 +47,14 @@ struct Event {
 struct Completion {
   Outcome outcome = Outcome::unknown;
   int status = 0;  ///< HTTP status sent
-  std::string upstream_address;
+  std::string upstream_address{};
   int upstream_status = 0;
   double upstream_ms = 0;
   std::int64_t overhead_us = 0;  ///< the gateway's own time
 };
+
+/// The sentence for people: who was allowed or denied what, and why.
+[[nodiscard]] std::string sentence(const Event& event);
 
 /// Appends one line of JSON with its newline. Whatever the strings hold, it is one line of valid
 /// JSON; strings over 4 KiB are cut and marked with `…`.

@@ -20,18 +20,23 @@ namespace agw::gateway {
 struct Call {
   const Location* location = nullptr;
   const OperationRoute* route = nullptr;
+  std::string request_id;
   PrincipalPtr principal;
   std::string type;       ///< `mcp.tools.call`, `rest.call` … (audit's `type`)
   std::string operation;  ///< `ns/name`, or empty
   std::string resource;
   Decision decision;
   bool enforced = true;
-  bool is_mcp_request = false;  ///< a refusal's body is a JSON-RPC error
+  mcp::Category category = mcp::Category::unknown;
+  mcp::Era era = mcp::Era::legacy;
+  bool speaks_rpc = false;      ///< the request was an MCP POST: a refusal's body is a JSON-RPC error
   std::string rpc_id;           ///< raw JSON of the id
   std::string mcp_method;
   std::string mcp_tool;
   std::string mcp_version;
   std::string requested_version;
+  std::string subject_name;     ///< the tool, prompt or resource as the client named it, for its error
+  std::string trace_id;         ///< W3C trace context: the caller's, else the request id
   std::string detail;           ///< for log and audit; never a value of the client
   const outbound::ExchangeSpec* exchange = nullptr;
   outbound::BackendTokenPtr backend_token;

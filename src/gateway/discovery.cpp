@@ -1,0 +1,140 @@
+#include "agw/gateway/discovery.h"
+
+#include <algorithm>
+
+#include "agw/base/encoding.h"
+
+namespace agw::gateway {
+namespace {
+
+constexpr std::string_view well_known = "/.well-known/oauth-protected-resource";
+
+void append_strings(std::string& out, std::string_view key, const std::vector<std::string>& values) {
+  out += ",\n  \"";
+  out += key;
+  out += "\": [";
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (i > 0) out += ", ";
+    out += json_quoted(values[i]);
+  }
+  out += ']';
+}
+
+/// The authority's host, without port; brackets of an IPv6 literal are kept.
+std::string_view host_of(std::string_view authority) {
+  if (authority.starts_with('[')) return authority.substr(0, authority.find(']') + 1);
+  return authority.substr(0, authority.find(':'));
+}
+
+bool is_loopback(std::string_view host) {
+  return host == "localhost" || host.ends_with(".localhost") || host == "[::1]" || host.starts_with("127.");
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string out;
+  for (const auto& word : words) {
+    if (!out.empty()) out += ' ';
+    out += word;
+  }
+  return out;
+}
+
+/// Text from configuration inside a Markdown code span.
+std::string code(std::string_view text) { return "`" + std::string(text) + "`"; }
+
+void append_resource(std::string& page, const Location& location) {
+  const ProtectedResource& resource = location.resource;
+  page += "## " + resource.identifier + "\n\n";
+  page += location.kind == Kind::mcp
+              ? "An MCP server (streamable HTTP). "
+              : "A REST API. ";
+  page += "Its metadata (RFC 9728): <" + resource.metadata_url + ">\n\n";
+  page += "- Authorization server";
+  page += resource.issuers.size() == 1 ? ": " : "s: ";
+  for (std::size_t i = 0; i < resource.issuers.size(); ++i) page += (i > 0 ? ", " : "") + code(resource.issuers[i]);
+  page += "\n- Ask for tokens with `resource=" + resource.identifier + "` (RFC 8707)\n";
+  if (!location.challenge_scopes.empty())
+    page += "- Scopes to begin with: " + code(joined(location.challenge_scopes)) + "\n";
+  if (!resource.scopes_supported.empty())
+    page += "- All scopes: " + code(joined(resource.scopes_supported)) + "\n";
+  page += '\n';
+}
+
+}  // namespace
+
+std::string protected_resource_metadata(const ProtectedResource& resource) {
+  std::string out = "{\n  \"resource\": " + json_quoted(resource.identifier);
+  append_strings(out, "authorization_servers", resource.issuers);
+  if (!resource.scopes_supported.empty()) append_strings(out, "scopes_supported", resource.scopes_supported);
+  append_strings(out, "bearer_methods_supported", {"header"});
+  out += ",\n  \"resource_documentation\": " + json_quoted(resource.origin + "/auth.md") + "\n}\n";
+  return out;
+}
+
+std::string auth_page(const std::vector<const Location*>& locations) {
+  std::string page =
+      "# How agents authenticate here\n\n"
+      "Every call needs an OAuth 2.1 access token that was issued to *you*, the agent, for the user you act for,\n"
+      "and for the one resource that you call. What you may do is decided for each call: the user must be\n"
+      "entitled to it, and the agent must have a grant for it.\n\n";
+  for (const Location* location : locations) append_resource(page, *location);
+  page +=
+      "## Discover\n\n"
+      "1. Call the resource without a token. The answer is 401; its `WWW-Authenticate` header names the\n"
+      "   resource's metadata (`resource_metadata`) and the scopes to ask for (`scope`).\n"
+      "2. Fetch that metadata. `authorization_servers` names the issuer; `resource` must equal the URL you call.\n"
+      "3. Fetch the issuer's metadata (RFC 8414: `/.well-known/oauth-authorization-server`, or OpenID Connect:\n"
+      "   `/.well-known/openid-configuration`).\n\n"
+      "## Choose a client identity and register\n\n"
+      "In this order, by what the issuer's metadata offers: a client id that you were given; a client id metadata\n"
+      "document (`client_id_metadata_document_supported`); dynamic registration (`registration_endpoint`, RFC 7591).\n"
+      "Use a loopback redirect URI if you run on the user's machine.\n\n"
+      "## Get a token\n\n"
+      "Authorization code with PKCE (S256), `resource` and `scope` as above. The user signs in and consents in a\n"
+      "browser; you never see a password.\n\n"
+      "## Use it\n\n"
+      "Send `Authorization: Bearer <token>` on every request, never in a URL. It stays at this gateway: systems\n"
+      "behind it get another token.\n\n"
+      "## Errors\n\n"
+      "| status | where | what to do |\n|---|---|---|\n"
+      "| 401 | `WWW-Authenticate: Bearer` | get a token; with `error=\"invalid_token\"` get a new one |\n"
+      "| 403 | `error=\"insufficient_scope\"` | ask the user for a token with the scopes in `scope` |\n"
+      "| 403 | `reason` in the body | the agent or the user is disabled or not known: a new login won't help |\n"
+      "| 404, or -32602 for a tool | body | it doesn't exist for you |\n"
+      "| 403, or a JSON-RPC error with `data.reason` | body | not allowed; tell the user, quote `request_id` |\n"
+      "| 503 | `Retry-After` | try again later |\n\n"
+      "## Revocation\n\n"
+      "Users and operators can disconnect an agent at any time; the next call is refused. Revoke what you no longer\n"
+      "need at the issuer's `revocation_endpoint` (RFC 7009).\n";
+  return page;
+}
+
+Result<ProtectedResource, std::string> parse_resource_identifier(std::string_view identifier) {
+  const bool https = identifier.starts_with("https://");
+  const bool http = identifier.starts_with("http://");
+  if (!https && !http) return fail(std::string("must be an absolute URL, for example https://tools.example.com/mcp"));
+  for (char c : identifier)
+    if (c <= 0x20 || c >= 0x7F || c == '"' || c == '\\' || c == '<' || c == '>')
+      return fail(std::string("must not hold spaces, quotes, angle brackets, backslashes or non-ASCII characters"));
+  if (identifier.find_first_of("?#") != std::string_view::npos)
+    return fail(std::string("must have neither a query nor a fragment (RFC 9728 section 1.2)"));
+  const std::size_t authority_at = https ? 8 : 7;
+  const std::size_t path_at = std::min(identifier.find('/', authority_at), identifier.size());
+  const std::string_view authority = identifier.substr(authority_at, path_at - authority_at);
+  const std::string_view host = host_of(authority);
+  if (host.empty() || authority.find('@') != std::string_view::npos)
+    return fail(std::string("must name a host and no user"));
+  if (http && !is_loopback(host))
+    return fail(std::string("must be https; http is for loopback hosts only"));
+  ProtectedResource resource;
+  resource.identifier = identifier;
+  resource.origin = identifier.substr(0, path_at);
+  resource.path = path_at == identifier.size() ? "/" : identifier.substr(path_at);
+  // RFC 9728 section 3.1: the well-known part goes between host and path, a path of "/" is dropped.
+  resource.metadata_path = well_known;
+  if (resource.path != "/") resource.metadata_path += resource.path;
+  resource.metadata_url = resource.origin + resource.metadata_path;
+  return resource;
+}
+
+}  // namespace agw::gateway

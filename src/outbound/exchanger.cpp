@@ -1,0 +1,185 @@
+#include "agw/outbound/exchanger.h"
+
+#include <algorithm>
+#include <list>
+#include <unordered_map>
+
+#include "agw/base/digest.h"
+#include "agw/io/single_flight.h"
+#include "exchange_result.h"
+
+namespace agw::outbound {
+namespace {
+
+/// A remembered token is given out while it has this long to live: the backend's clock and the
+/// time on the way.
+constexpr Milliseconds remaining_life{5000};
+
+using Answer = Result<BackendTokenPtr, ExchangeFailure>;
+
+ExchangeFailure failure(Reason reason, std::string detail) { return {reason, std::move(detail)}; }
+
+}  // namespace
+
+/// Everything a flight needs; it outlives the request that began it.
+struct Exchanger::State {
+  State(Host given, std::size_t max)
+      : host(given), max_remembered(max),
+        flights(given.loop, [] { return Answer(fail(failure(Reason::internal_error, "exception in the exchange"))); }),
+        hits(given.metrics.cell(R"(agent_exchanges_total{result="remembered"})")),
+        minted(given.metrics.cell(R"(agent_exchanges_total{result="minted"})")),
+        failed(given.metrics.cell(R"(agent_exchanges_total{result="failed"})")) {}
+
+  struct Entry {
+    std::string key;
+    BackendTokenPtr token;
+  };
+  using Order = std::list<Entry>;  // most recently used first
+
+  static std::string key_of(const Principal& principal, const ExchangeSpec& spec) {
+    // The digest of the very token, not the subject: two tokens of one person differ in scope and
+    // binding, and each exchange answers for its own. The issuer's alias stands for the client.
+    std::string key;
+    key.reserve(principal.token_digest.size() + principal.issuer.size() + spec.key.size() + 2);
+    key += principal.token_digest;
+    key += '\n';
+    key += principal.issuer;
+    key += '\n';
+    key += spec.key;
+    return key;
+  }
+
+  BackendTokenPtr find(const std::string& key) {
+    auto it = index.find(key);
+    if (it == index.end()) return nullptr;
+    if (it->second->token->expires_at - remaining_life <= host.clock.now()) {
+      order.erase(it->second);
+      index.erase(it);
+      return nullptr;
+    }
+    order.splice(order.begin(), order, it->second);
+    return it->second->token;
+  }
+
+  void remember(const std::string& key, BackendTokenPtr token) {
+    forget(key);
+    order.push_front({key, std::move(token)});
+    index.emplace(key, order.begin());
+    if (order.size() <= max_remembered) return;
+    index.erase(order.back().key);
+    order.pop_back();
+  }
+
+  void forget(const std::string& key) noexcept {
+    auto it = index.find(key);
+    if (it == index.end()) return;
+    order.erase(it->second);
+    index.erase(it);
+  }
+
+  Task<Answer> exchange(PrincipalPtr principal, std::shared_ptr<const Secret> subject_token, ExchangeSpec spec,
+                        std::string key);
+  Task<Answer> ask(const Principal& principal, std::string_view subject_token, const ExchangeSpec& spec);
+
+  Host host;
+  std::size_t max_remembered;
+  Order order;
+  std::unordered_map<std::string, Order::iterator, StringHash, std::equal_to<>> index;
+  SingleFlight<Answer> flights;
+  Metrics::Cell& hits;
+  Metrics::Cell& minted;
+  Metrics::Cell& failed;
+};
+
+Task<Answer> Exchanger::State::exchange(PrincipalPtr principal, std::shared_ptr<const Secret> subject_token,
+                                        ExchangeSpec spec, std::string key) {
+  Answer answer = co_await ask(*principal, subject_token->reveal(), spec);
+  if (answer) {
+    minted.fetch_add(1, std::memory_order_relaxed);
+    remember(key, *answer);
+  } else {
+    failed.fetch_add(1, std::memory_order_relaxed);
+    host.log.write(LogLevel::error, "agent_exchange: audience " + spec.audience + ": " +
+                                        std::string(to_string(answer.error().reason)) + ": " + answer.error().detail);
+  }
+  co_return answer;
+}
+
+Task<Answer> Exchanger::State::ask(const Principal& principal, std::string_view subject_token,
+                                   const ExchangeSpec& spec) {
+  auto endpoint = co_await host.issuers.endpoint(principal.issuer);
+  if (!endpoint) co_return fail(failure(endpoint.error(), "no token endpoint of " + principal.issuer));
+
+  oauth::ExchangeQuestion question;
+  question.token_endpoint = endpoint->token_endpoint;
+  question.subject_token = subject_token;
+  question.audience = spec.audience;
+  question.scopes = spec.scopes;
+  auto request = oauth::exchange_request(question, endpoint->client, host.random, host.clock.now());
+  if (!request) co_return fail(failure(Reason::exchange_unavailable, "the client's key can't be used"));
+  request->ca_file = endpoint->ca_file;
+  request->proxy = endpoint->proxy;
+  request->addresses = endpoint->addresses;
+  request->timeout = endpoint->timeout;
+
+  auto response = co_await host.http.fetch(std::move(*request));
+  if (!response) co_return fail(failure(Reason::exchange_unavailable, std::string(to_string(response.error()))));
+  if (response->status != 200) {
+    std::string detail = "status " + std::to_string(response->status);
+    const std::string code = oauth::parse_error_code(response->body);
+    if (!code.empty()) detail += ", error " + code;
+    // A 4xx is the issuer's word about this token; everything else may pass with time.
+    const bool refused = response->status >= 400 && response->status < 500 && response->status != 429;
+    co_return fail(failure(refused ? Reason::exchange_refused : Reason::exchange_unavailable, std::move(detail)));
+  }
+  auto answer = oauth::parse_exchange_answer(response->body);
+  if (!answer) co_return fail(failure(Reason::exchange_invalid, "malformed answer"));
+
+  const ResultCheck check{principal, spec, host.clock.now(), endpoint->clock_skew};
+  if (auto fault = check_answer(*answer, check)) co_return fail(failure(Reason::exchange_invalid, *fault));
+  WallTime expires_at = expiry_of(*answer, check);
+  if (looks_like_jwt(answer->token.reveal())) {
+    auto payload = co_await host.issuers.verify(principal.issuer, std::string(answer->token.reveal()));
+    if (!payload) {
+      // The keys that can't be fetched now are another matter than a signature that is wrong.
+      const bool transient = row(payload.error()).disposition == Disposition::unavailable;
+      co_return fail(failure(transient ? payload.error() : Reason::exchange_invalid, "the token's signature or issuer is wrong"));
+    }
+    if (auto fault = check_claims(*payload, check, expires_at)) co_return fail(failure(Reason::exchange_invalid, *fault));
+  }
+  auto token = std::make_shared<BackendToken>();
+  token->authorization = "Bearer " + std::string(answer->token.reveal());
+  token->expires_at = expires_at;
+  token->token = std::move(answer->token);
+  co_return BackendTokenPtr(std::move(token));
+}
+
+Exchanger::Exchanger(Host host, std::size_t max_remembered)
+    : state_(std::make_unique<State>(host, max_remembered)) {}
+
+Exchanger::~Exchanger() = default;
+
+ValueTask<Answer> Exchanger::token(const PrincipalPtr& principal, std::string_view subject_token,
+                                   const ExchangeSpec& spec) {
+  std::string key = State::key_of(*principal, spec);
+  if (auto known = state_->find(key)) {
+    state_->hits.fetch_add(1, std::memory_order_relaxed);
+    return Answer(std::move(known));
+  }
+  auto subject = std::make_shared<const Secret>(std::string(subject_token));
+  auto work = [state = state_.get(), principal, subject, spec, key] {
+    return state->exchange(principal, subject, spec, key);
+  };
+  return state_->flights.run(std::move(key), std::move(work));
+}
+
+void Exchanger::drop(const Principal& principal, const ExchangeSpec& spec) noexcept {
+  try {
+    state_->forget(State::key_of(principal, spec));
+  } catch (...) {
+    state_->order.clear();
+    state_->index.clear();
+  }
+}
+
+}  // namespace agw::outbound
