@@ -9,6 +9,7 @@ import re
 import sys
 import threading
 from html import unescape
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urljoin, urlsplit
 
@@ -69,7 +70,9 @@ class Person:
 
     def __init__(self, user, password):
         self._user, self._password = user, password
-        self._http, self._redirect = httpx2.AsyncClient(), {}
+        # Like a browser: cookies marked Secure go over plain http where the host is loopback.
+        jar = CookieJar(DefaultCookiePolicy(secure_protocols=("http", "https")))
+        self._http, self._redirect = httpx2.AsyncClient(cookies=jar), {}
 
     async def open(self, url):
         asked = _query(url)
