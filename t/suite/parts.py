@@ -3,6 +3,7 @@ import concurrent.futures
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -51,6 +52,7 @@ def part_build():
                            ["cmake/configure-nginx", nginx_source(), f"{there}/objs", "gcc", ROOT], expect=1, says=words)
     directory = build("release")
     count += loads("release", directory / "ngx_http_agent_gateway_module.so")
+    count += image_is_whole(directory)
 
     objs = ROOT / "build/stock"
     count += check("nginx's configure", "stock-configure",
@@ -81,6 +83,27 @@ def loads(name, module):
         count += check(f"{name}: stock nginx loads it", f"load-{name}",
                        ["nginx", "-t", "-p", prefix, "-c", conf, "-e", f"{prefix}/error.log"], says="successful")
     return count
+
+
+def image_is_whole(directory):
+    """The Dockerfile's second stage installs every library that the module and agwctl are linked with."""
+    text = (ROOT / "Dockerfile").read_text().split("FROM ")[-1]
+    installed = set(re.findall(r"[a-z][a-z0-9.+-]+", text)) | {"libc6", "libgcc-s1"}
+    absent = set()
+    for binary in ("ngx_http_agent_gateway_module.so", "agwctl"):
+        dynamic = subprocess.run(["readelf", "-d", directory / binary], capture_output=True, text=True, check=True).stdout
+        resolved = subprocess.run(["ldd", directory / binary], capture_output=True, text=True).stdout
+        for library in re.findall(r"\(NEEDED\).*\[(.+)\]", dynamic):
+            path = re.search(rf"{re.escape(library)} => (\S+)", resolved)
+            # Packages know the file under /usr/lib; the loader may have found it through /lib.
+            file = Path(path[1]).resolve() if path else Path("/lib64") / library
+            owner = subprocess.run(["dpkg-query", "-S", f"*{file.name}"], capture_output=True, text=True).stdout
+            packages = {line.split(":")[0] for line in owner.splitlines()}
+            if not packages & installed:
+                absent.add(f"{binary} needs {library}, in {', '.join(sorted(packages)) or 'no package'}")
+    if absent:
+        complain("Dockerfile: the image lacks libraries", "\n".join(sorted(absent)))
+    return Count(0, 1) if absent else Count(1, 0)
 
 
 def part_lint():
