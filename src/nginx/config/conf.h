@@ -1,0 +1,101 @@
+// The module's configuration, as requests and workers see it: immutable once it is loaded.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agw/base/time.h"
+#include "agw/gateway/location.h"
+#include "agw/grants/policy_file.h"
+#include "agw/grants/redis_url.h"
+#include "agw/identity/issuer_config.h"
+#include "nginx/nginx.h"
+
+namespace agw::nginx {
+
+/// agent_store: where policy is true.
+struct StoreConfig {
+    enum class Kind : std::uint8_t { none, file, redis };
+    Kind kind = Kind::none;
+    std::string path;  ///< file: absolute
+    /// file: compiled at load, inherited by the workers.
+    std::shared_ptr<const grants::CompiledPolicy> policy;
+    grants::RedisAddress redis;
+    std::string password_file;  ///< redis: absolute, or empty
+    std::string ca_file;        ///< rediss: absolute, or empty for the system's
+    Milliseconds timeout{1000};
+};
+
+/// What stands beside a location's own settings while a configuration is read; see settings.h.
+struct MainSettings;
+struct LocSettings;
+
+/// One per http block. Nothing in it changes after load; pointers into it live as long as the cycle.
+struct MainConf {
+    std::deque<identity::IssuerConfig> issuers;  ///< in the order written; addresses are stable
+    StoreConfig store;
+    std::optional<StoreConfig> store_admin;
+    ngx_shm_zone_t* zone = nullptr;         ///< null: nothing here needs one
+    ngx_open_file_t* audit_file = nullptr;  ///< null: agent_audit off
+    std::string audit_key_file;
+    std::string state_dir;               ///< absolute, or empty
+    std::vector<std::string> key_files;  ///< agent_key, the sealing one first
+    /// Every governed location (enforced or observed) once.
+    std::vector<const gateway::Location*> locations;
+    std::unique_ptr<MainSettings> settings;
+
+    MainConf();
+    ~MainConf();
+    MainConf(const MainConf&) = delete;
+    MainConf& operator=(const MainConf&) = delete;
+    /// Whether workers need the gateway's services at all.
+    [[nodiscard]] bool active() const noexcept { return zone != nullptr; }
+};
+
+/// What discovery serves: made at load, so that no request can have a word in it.
+struct Document {
+    std::string path;  ///< compared with the decoded URI, exactly
+    std::string content_type;
+    std::string body;
+};
+
+struct SrvConf {
+    std::vector<Document> documents;  ///< empty: the server is left alone
+};
+
+/// What every request looks at first: standard layout, so that C may hold it.
+struct LocConfBase {
+    /// Null: the gateway has nothing to do with this location (not governed, or agent_mode off).
+    const gateway::Location* location;
+    /// Whether anything here is enforced: the location, or one of its tools and operations.
+    bool enforced;
+};
+
+/// One per location, and per nested location, `if` and `limit_except`.
+struct LocConf : LocConfBase {
+    std::shared_ptr<const gateway::Location> owner;  ///< shared with nested blocks that change nothing
+    std::unique_ptr<LocSettings> settings;
+
+    LocConf();
+    ~LocConf();
+    LocConf(const LocConf&) = delete;
+    LocConf& operator=(const LocConf&) = delete;
+};
+
+/// Null without an http block.
+[[nodiscard]] const MainConf* main_conf(const ngx_cycle_t* cycle) noexcept;
+[[nodiscard]] const MainConf& main_conf(const ngx_http_request_t* r) noexcept;
+[[nodiscard]] const SrvConf& srv_conf(const ngx_http_request_t* r) noexcept;
+[[nodiscard]] const LocConf& loc_conf(const ngx_http_request_t* r) noexcept;
+
+}  // namespace agw::nginx
+
+/// The two modules of this library: configuration and handlers; and the filters, which stand elsewhere among nginx's.
+extern "C" {
+extern ngx_module_t ngx_http_agent_gateway_module;
+extern ngx_module_t ngx_http_agent_gateway_filter_module;
+}
