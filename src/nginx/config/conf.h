@@ -13,7 +13,7 @@
 #include "agw/grants/policy_file.h"
 #include "agw/grants/redis_url.h"
 #include "agw/identity/issuer_config.h"
-#include "nginx/nginx.h"
+#include "../nginx.h"
 
 namespace agw::nginx {
 
