@@ -43,6 +43,14 @@ export class Agent {
   /** The same agent and user at a REST API behind the same gateway, found the same way. */
   rest(url) { return new RestAgent(url, this); }
 
+  /** What a server other than the gateway says to the token that the agent holds. */
+  with_its_token(url) {
+    return async (path) => {
+      const authorization = `Bearer ${this.provider.memory.tokens.access_token}`;
+      return answer_of(await fetch(new URL(path, url), { headers: { authorization } }));
+    };
+  }
+
   close() { return this.client?.close(); }
 }
 

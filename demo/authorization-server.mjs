@@ -90,7 +90,8 @@ const provider = new Provider(issuer, {
         if (!resources.has(resource)) throw new errors.InvalidTarget();
         return { scope: config.scopes.join(' '), audience: resource, accessTokenFormat: 'jwt', accessTokenTTL: token_ttl, jwt: { sign: { alg: 'ES256' } } };
       },
-      defaultResource: async (_ctx, _client, one_of) => one_of,
+      // For clients that ask for no resource: the first.
+      defaultResource: async (_ctx, _client, one_of) => one_of ?? [...resources][0],
       useGrantedResource: async () => true,
     },
   },

@@ -25,8 +25,13 @@ const reached_as = (user, scope) => ({ result }) => {
   return undefined;
 };
 
-/** `agents`: visitor (mira), guest (omar), assistant (mira); `rest`: the visitor's and the guest's REST side. */
-export function calls({ agents: { visitor, guest, assistant }, rest, policy_file }) {
+/**
+ * agents       visitor (for mira), guest (for omar), assistant (for mira)
+ * rest         the visitor's and the guest's REST side
+ * around       sends the visitor's token straight to the backend
+ * `expect` without a decision: the gateway is not asked.
+ */
+export function calls({ agents: { visitor, guest, assistant }, rest, around, policy_file }) {
   const allow = { status: 200, decision: 'allow', reason: 'allowed' };
   const deny = (status, reason) => ({ status, decision: 'deny', reason });
   const read = { tool: 'ticket.read', id: 'T-391' };
@@ -94,6 +99,11 @@ export function calls({ agents: { visitor, guest, assistant }, rest, policy_file
     {
       what: '  … the agent may not', who: 'a visitor for mira', does: 'POST /api/tickets/T-391/close',
       run: () => rest.visitor.call('POST', '/api/tickets/T-391/close'), expect: deny(403, 'tier_ceiling'),
+    },
+    {
+      what: 'around the gateway', who: 'a visitor for mira', does: 'GET /api/tickets/T-391',
+      run: () => around('/api/tickets/T-391'), expect: { status: 401 },
+      remark: 'the private backend takes no token but those that the gateway exchanges for',
     },
   ];
 }

@@ -32,12 +32,13 @@ export function print_heading() {
 }
 
 export function print_row(row, answer, event, wrong) {
-  const decision = event?.decision ?? '?';
+  const { decision = '–', reason = answer.reason ?? '–' } = event ?? {};
   const cells = columns({ ...row, status: answer.status, decision });
   const mark = wrong.length === 0 ? green('✓') : red('✗');
-  console.log(`  ${mark} ${cells} ${decision_colour(decision)(plain(event?.reason ?? answer.reason ?? '?'))}`);
+  console.log(`  ${mark} ${cells} ${decision_colour(decision)(plain(reason))}`);
   for (const step of held_back.splice(0)) console.log(step);
-  if (event?.text) console.log(`      ${dim(plain(event.text))}`);
+  const sentence = event?.text ?? row.remark;
+  if (sentence) console.log(`      ${dim(plain(sentence))}`);
   for (const problem of wrong) console.log(`      ${red(plain(problem))}`);
 }
 
