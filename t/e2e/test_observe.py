@@ -1,0 +1,121 @@
+"""Observe mode: judge and audit, refuse nothing, change nothing."""
+import pytest
+
+from plugins import mcp
+from plugins.backend import json_answer
+from plugins.server import Answer
+from plugins.site import EXCHANGE, allowed
+
+SITE = {"mcp": "agent_mode observe;", "api": "agent_mode observe;", "forward": ""}
+
+
+def observed(site, answer, decision, reason, status=200):
+    assert answer.status == status, f"{answer.status} {answer.text}"
+    event = answer.event()
+    assert event["enforced"] is False and event["decision"] == decision and event["reason"] == reason, event
+    assert event["outcome"] in ("ok", "error")
+    assert site.backend.count() >= 1
+    return event
+
+
+WOULD = {
+    "no token": (lambda s: {"token": None}, "token_missing"),
+    "an expired token": (lambda s: {"token": s.token(exp=1)}, "token_expired"),
+    "garbage": (lambda s: {"token": "garbage"}, "token_malformed"),
+    "a disabled agent": (lambda s: {"token": s.token(agent="disabled-agent")}, "agent_disabled"),
+    "a missing grant": (lambda s: {"token": s.token(agent="bare-agent")}, "agent_grant_missing"),
+    "a missing scope": (lambda s: {"token": s.token(scope="x")}, "scope_missing"),
+}
+
+
+@pytest.mark.parametrize("name", WOULD)
+def test_what_would_be_refused_passes(site, name):
+    make, reason = WOULD[name]
+    how = make(site)
+    event = observed(site, site.call(**how), "deny", reason)
+    assert "fail" in event["checks"].values()
+    site.backend.clear()
+    observed(site, site.rest(**how), "deny", reason)
+
+
+def test_what_would_be_allowed(site):
+    observed(site, site.call(), "allow", "allowed")
+    observed(site, site.rest(), "allow", "allowed")
+
+
+def test_calls_pass_as_before_with_their_own_headers(site):
+    token = site.token()
+    site.call(token=token, headers=[("Cookie", "a=b"), ("DPoP", "proof")])
+    sent = site.backend.last
+    assert sent.header("Authorization") == "Bearer " + token
+    assert sent.header("Cookie") == "a=b" and sent.header("DPoP") == "proof"
+
+
+def test_the_gateways_own_headers_are_never_the_clients(site):
+    site.call(headers=[("X-Agent-User", "ada")])
+    assert site.backend.last.header("X-Agent-User") is None
+
+
+def test_the_backends_own_answers_pass(site):
+    site.backend.answer = Answer(401, [("WWW-Authenticate", "Basic realm=x"), ("Set-Cookie", "a=b")], b"mine")
+    answer = site.call()
+    assert answer.status == 401 and answer.text == "mine"
+    assert answer.header("WWW-Authenticate") == "Basic realm=x" and answer.header("Set-Cookie") == "a=b"
+
+
+@pytest.mark.parametrize("body", [b"not json", b"", b"[]", b'{"jsonrpc":"2.0","id":1,"method":"x/y"}', b"\xff\xfe"])
+def test_malformed_messages_pass_as_they_are(site, body):
+    answer = site.post(body)
+    event = observed(site, answer, "deny", answer.event()["reason"], answer.status)
+    assert site.backend.last.body == body and event["reason"] != "allowed"
+
+
+def test_odd_paths_and_unknown_operations_pass(site):
+    for target in ("/api//x", "/api/unknown", "/api/tickets/%2e%2e/x"):
+        answer = site.rest(target=target)
+        assert answer.status == 200 and site.backend.last.target == target
+
+
+def test_a_large_body_passes(site):
+    body = mcp.encode(mcp.call("ticket.read", {"id": "T-1", "x": "y" * 900000}))
+    assert site.post(body).status == 200 and site.backend.last.body == body
+
+
+def test_fault_of_the_issuer_changes_nothing(make_site):
+    site = make_site(start=False, **SITE, timeout="500ms")
+    site.issuer.fault = {"all": "hang"}
+    site.start()
+    observed(site, site.call(), "deny", "issuer_unavailable")
+
+
+def test_fault_of_redis_changes_nothing(make_site, make_redis):
+    server = make_redis()
+    server.stop()
+    site = make_site(store=server.store, **SITE)
+    observed(site, site.call(), "deny", "store_unavailable")
+
+
+def test_one_tool_only(make_site):
+    tools = """agent_tool ticket.read { scope tickets:read; resource ticket:<id>; }
+               agent_tool ticket.list { scope tickets:read; mode observe; }"""
+    site = make_site(tools=tools.replace("mode observe;", "agent_mode observe;"))
+    bare = site.token(agent="bare-agent")
+    assert site.call("ticket.list", {}, bare).event()["enforced"] is False
+    assert "error" in site.call(token=bare).json()
+    allowed(site.call())
+
+
+def test_with_an_exchange_the_token_is_exchanged(make_site):
+    site = make_site(mcp="agent_mode observe;", forward=EXCHANGE)
+    token = site.token()
+    allowed(site.call(token=token))
+    assert site.backend.last.header("Authorization") not in (None, "Bearer " + token)
+
+
+def test_off_is_as_if_the_module_were_not_there(make_site):
+    site = make_site(mcp="agent_mode off;", forward="agent_forward none;")
+    answer = site.call(token=None, headers=[("Cookie", "a=b")])
+    assert answer.status == 200 and site.backend.last.header("Cookie") == "a=b"
+    assert site.nginx.audit() == []
+    site.backend.answer = json_answer({}, 401, [("WWW-Authenticate", "Basic")])
+    assert site.call(token=None).header("WWW-Authenticate") == "Basic"
