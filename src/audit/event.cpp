@@ -117,7 +117,7 @@ std::string_view to_string(Outcome outcome) noexcept {
   return "unknown";
 }
 
-std::string sentence(const Event& event) {
+std::string sentence(const Event& event, Reason reason) {
   std::string text;
   SentenceParts parts;
   if (event.principal) {
@@ -126,11 +126,14 @@ std::string sentence(const Event& event) {
   }
   parts.operation = event.operation.empty() ? std::string_view(event.mcp_method) : event.operation;
   parts.resource = event.resource;
-  append_sentence(text, parts, event.decision);
+  Decision told = event.decision;
+  told.reason = reason;
+  append_sentence(text, parts, told);
   return text;
 }
 
 void append_line(std::string& out, const Event& event, const Completion& completion) {
+  const Reason reason = completion.failure.value_or(event.decision.reason);
   {
     Members line(out);
     line.number("v", 1);
@@ -141,7 +144,7 @@ void append_line(std::string& out, const Event& event, const Completion& complet
     line.text("type", event.type);
     line.text("decision", to_string(event.decision.kind));
     line.raw("enforced", event.enforced ? "true" : "false");
-    line.text("reason", to_string(event.decision.reason));
+    line.text("reason", to_string(reason));
     line.text("outcome", to_string(completion.outcome));
     append_checks(line.open("checks"), event.decision.checks);
     append_people(line, event);
@@ -175,7 +178,7 @@ void append_line(std::string& out, const Event& event, const Completion& complet
     line.text_if("client_ip", event.client_ip);
     line.text_if("user_agent", event.user_agent);
     line.text_if("detail", event.detail);
-    line.text("text", sentence(event));
+    line.text("text", sentence(event, reason));
   }
   out += '\n';
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,6 +48,8 @@ struct Event {
 struct Completion {
   Outcome outcome = Outcome::unknown;
   int status = 0;  ///< HTTP status sent
+  /// Set when something failed after the decision (backend_refused): shown as the line's reason.
+  std::optional<Reason> failure{};
   std::string upstream_address{};
   int upstream_status = 0;
   double upstream_ms = 0;
@@ -54,7 +57,7 @@ struct Completion {
 };
 
 /// The sentence for people: who was allowed or denied what, and why.
-[[nodiscard]] std::string sentence(const Event& event);
+[[nodiscard]] std::string sentence(const Event& event, Reason reason);
 
 /// Appends one line of JSON with its newline. Whatever the strings hold, it is one line of valid
 /// JSON; strings over 4 KiB are cut and marked with `…`.

@@ -43,6 +43,7 @@ struct Call {
   std::string agent_name;
   std::string user_name;
   std::string tier;
+  std::optional<Reason> failure;  ///< what went wrong after the decision
   audit::Writer::Record record;
 };
 

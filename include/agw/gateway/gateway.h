@@ -20,6 +20,7 @@
 #include "agw/io/clock.h"
 #include "agw/io/log.h"
 #include "agw/io/zone.h"
+#include "agw/json/document.h"
 #include "agw/outbound/exchanger.h"
 
 namespace agw::gateway {
@@ -38,6 +39,8 @@ struct BackendHead {
   int status = 0;
   bool accel_redirect = false;  ///< it carries X-Accel-Redirect
 };
+
+class CallMetrics;
 
 /// One per worker.
 class Gateway {
@@ -62,18 +65,32 @@ class Gateway {
   [[nodiscard]] Task<Result<Forward, Answer>> govern(const Location& location, Request& request, Call& call);
 
   /// Judges what the backend answered: nothing, or the answer to send in its place.
-  [[nodiscard]] std::optional<Answer> judge_response(Call& call, const BackendHead& head);
+  [[nodiscard]] std::optional<Answer> judge_response(Call& call, const Headers& headers, const BackendHead& head);
 
   /// The answer for a request that reached the content phase without a decision of its own, and
   /// for exceptions (fail closed); audits it.
-  [[nodiscard]] Answer refuse(const Location& location, Request& request, Call& call, Reason reason);
+  [[nodiscard]] Answer refuse(const Location& location, const Request& request, Call& call, Reason reason);
 
-  /// Completes the audit event and the metrics.
-  void finish(Call& call, const audit::Completion& completion) noexcept;
+  /// Completes the audit event and the metrics. `completion.outcome` is `unknown` where the host
+  /// has nothing worse to tell than the status.
+  void finish(Call& call, audit::Completion completion) noexcept;
 
  private:
-  struct Steps;
-  std::unique_ptr<Steps> steps_;
+  void open(const Location& location, const Request& request, Call& call);
+  [[nodiscard]] ValueTask<Result<PrincipalPtr, Reason>> authenticate(const Location& location, const Request& request,
+                                                                     Call& call);
+  [[nodiscard]] Decision judge(const Location& location, const policy::Facts& facts,
+                               std::optional<Reason> resource_failure, Call& call);
+  [[nodiscard]] ValueTask<Result<void, Reason>> provide_credential(const Request& request, Call& call);
+  [[nodiscard]] Result<Forward, Answer> conclude(const Location& location, const Request& request, Call& call);
+  [[nodiscard]] Result<Forward, Answer> conclude(const Location& location, const Request& request, Call& call,
+                                                 const Decision& decision);
+  [[nodiscard]] bool begin_record(const Request& request, Call& call);
+  void log_detail(const Call& call);
+
+  Services services_;
+  json::Document document_;  ///< used only between two suspensions
+  std::unique_ptr<CallMetrics> metrics_;
 };
 
 }  // namespace agw::gateway

@@ -31,8 +31,8 @@ struct Route {
 struct Question {
   const Principal& principal;
   const Route* route = nullptr;
-  std::string_view resource;                ///< expanded; empty if the route has no template
-  std::optional<Reason> resource_failure;   ///< why it couldn't be expanded
+  std::string_view resource{};                ///< expanded; empty if the route has no template
+  std::optional<Reason> resource_failure{};   ///< why it couldn't be expanded
   DelegationMode delegation = DelegationMode::implicit;
   WallTime now{};
 };

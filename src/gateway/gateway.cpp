@@ -1,0 +1,281 @@
+#include "agw/gateway/gateway.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "agw/gateway/origin.h"
+#include "call_metrics.h"
+#include "credentials.h"
+#include "operation.h"
+#include "refusal.h"
+
+namespace agw::gateway {
+
+bool Location::knows_scope(std::string_view scope) const noexcept {
+  const auto& known = resource.scopes_supported;
+  return std::find(known.begin(), known.end(), scope) != known.end();
+}
+
+namespace {
+
+using Authenticated = Result<PrincipalPtr, identity::TokenRefusal>;
+
+Result<PrincipalPtr, Reason> principal_of(Authenticated answer, Call& call) {
+  if (answer) return *std::move(answer);
+  call.detail = answer.error().detail;
+  return fail(answer.error().reason);
+}
+
+Task<Result<PrincipalPtr, Reason>> await_principal(ValueTask<Authenticated> step, Call& call) {
+  co_return principal_of(co_await std::move(step), call);
+}
+
+bool covers(const Principal& principal, const std::vector<std::string>& scopes) {
+  return std::all_of(scopes.begin(), scopes.end(), [&](const auto& scope) { return principal.has_scope(scope); });
+}
+
+/// The gateway asks for no scope that the caller lacks (some servers would grant it all the same):
+/// where the handshake's own exchange needs more, the agent is told what to ask for.
+Decision within_scopes(const Call& call, Decision decision) {
+  if (call.exchange == nullptr || call.exchange->scope_independent) return decision;
+  if (covers(*call.principal, call.exchange->scopes)) return decision;
+  decision.kind = DecisionKind::deny;
+  decision.reason = Reason::scope_missing;
+  decision.checks.set(Check::scope, Verdict::fail);
+  decision.needed_scopes = call.exchange->scopes;
+  return decision;
+}
+
+using Minted = Result<outbound::BackendTokenPtr, outbound::ExchangeFailure>;
+
+Result<void, Reason> credential_of(Minted minted, Call& call) {
+  if (minted) {
+    call.backend_token = *std::move(minted);
+    return {};
+  }
+  call.detail = minted.error().detail;
+  // Where the location only observes, nothing is refused: the caller's own headers go on.
+  if (call.location->mode == Mode::enforce) {
+    call.enforced = true;
+    return fail(minted.error().reason);
+  }
+  call.exchange = nullptr;
+  return {};
+}
+
+Task<Result<void, Reason>> await_credential(ValueTask<Minted> step, Call& call) {
+  co_return credential_of(co_await std::move(step), call);
+}
+
+Answer preflight_answer(const Location& location, const Headers& headers) {
+  Answer answer;
+  answer.status = 204;
+  answer.headers = preflight_headers(location, headers);
+  return answer;
+}
+
+}  // namespace
+
+Gateway::Gateway(Services services)
+    : services_(services), metrics_(std::make_unique<CallMetrics>(services.metrics)) {}
+
+Gateway::~Gateway() = default;
+
+// The course of a call. Each step brings it further or ends it with a decision, which conclude()
+// turns into an answer (or, in observe mode, into a line of the audit log).
+Task<Result<Forward, Answer>> Gateway::govern(const Location& location, Request& request, Call& call) {
+  open(location, request, call);
+
+  // Browsers: a preflight carries no credentials by design, and no page of a foreign origin may
+  // drive an agent's session. Both are settled before anything is asked.
+  if (call.enforced && !origin_allowed(location, request.headers()))
+    co_return conclude(location, request, call, deny(Reason::origin_refused));
+  if (call.enforced && is_preflight(request)) co_return fail(preflight_answer(location, request.headers()));
+
+  // Who calls, and for whom? A stranger's body isn't even read.
+  auto principal = co_await authenticate(location, request, call);
+  if (!principal) co_return conclude(location, request, call, deny(principal.error()));
+  call.principal = *std::move(principal);
+
+  // What is asked, of what? The bytes that are judged here are the ones that go on.
+  Result<std::string_view, Reason> body = std::string_view();
+  if (body_is_judged(location, request)) body = co_await request.body(location.max_body);
+  if (!body) co_return conclude(location, request, call, deny(body.error()));
+  const Understanding asked = understand(location, request, *body, document_, call);
+  if (asked.refusal) co_return conclude(location, request, call, deny(*asked.refusal));
+
+  // What does the store know about them, now?
+  auto facts = co_await services_.store.facts(call.principal, call.operation);
+  if (!facts) call.detail = facts.error().detail;
+  if (!facts) co_return conclude(location, request, call, deny(facts.error().reason));
+
+  // May this agent, acting for this user, do this to that, now?
+  call.decision = judge(location, *facts, asked.resource_failure, call);
+  if (!call.decision.allowed() && call.enforced) co_return conclude(location, request, call);
+
+  // The backend gets a token of its own, minted for it alone, or none.
+  auto credential = co_await provide_credential(request, call);
+  if (!credential) co_return conclude(location, request, call, deny(credential.error(), Verdict::pass));
+
+  // The decision is in the audit log's hands before the backend is asked.
+  co_return conclude(location, request, call);
+}
+
+void Gateway::open(const Location& location, const Request& request, Call& call) {
+  call.location = &location;
+  call.request_id = request.id();
+  call.enforced = location.mode == Mode::enforce;
+  call.type = location.kind == Kind::mcp ? "mcp.unread" : "rest.call";
+  call.speaks_rpc = location.kind == Kind::mcp && request.method() == "POST";
+  const std::string_view trace = trace_id(request.headers());
+  call.trace_id = trace.empty() ? request.id() : trace;
+}
+
+ValueTask<Result<PrincipalPtr, Reason>> Gateway::authenticate(const Location& location, const Request& request,
+                                                              Call& call) {
+  const auto token = bearer_token(request.headers());
+  if (!token) return Result<PrincipalPtr, Reason>(fail(token.error()));
+  auto step = services_.authenticator.authenticate(*token, location.trust);
+  if (!step.ready()) return await_principal(std::move(step), call);
+  return principal_of(step.take(), call);
+}
+
+Decision Gateway::judge(const Location& location, const policy::Facts& facts, std::optional<Reason> resource_failure,
+                        Call& call) {
+  if (facts.agent != nullptr) call.agent_name = facts.agent->name;
+  call.user_name = facts.user != nullptr && !facts.user->name.empty() ? facts.user->name : call.principal->user_name;
+  call.tier = facts.tier_name;
+  call.exchange = location.exchange ? &*location.exchange : nullptr;
+
+  policy::Question question{.principal = *call.principal};
+  question.delegation = location.delegation;
+  question.now = services_.clock.now();
+  const bool is_operation = !call.operation.empty() || location.kind == Kind::rest;
+  if (!is_operation) {
+    Decision decision = policy::admit(question, facts);
+    return decision.allowed() ? within_scopes(call, std::move(decision)) : decision;
+  }
+  question.route = call.route != nullptr ? &call.route->policy : nullptr;
+  question.resource = call.resource;
+  question.resource_failure = resource_failure;
+  if (call.route != nullptr) {
+    if (call.route->exchange) call.exchange = &*call.route->exchange;
+    call.enforced = call.enforced && call.route->mode == Mode::enforce;
+  }
+  return policy::evaluate(question, facts);
+}
+
+ValueTask<Result<void, Reason>> Gateway::provide_credential(const Request& request, Call& call) {
+  // A denial that is only observed must not make the gateway ask for more than the caller has.
+  const bool beyond = call.exchange != nullptr && !call.exchange->scope_independent &&
+                      !covers(*call.principal, call.exchange->scopes);
+  if (beyond) call.exchange = nullptr;
+  if (call.exchange == nullptr) return Result<void, Reason>();
+  const auto subject_token = bearer_token(request.headers());
+  if (!subject_token) return Result<void, Reason>(fail(subject_token.error()));
+  auto step = services_.exchanger.token(call.principal, *subject_token, *call.exchange);
+  if (!step.ready()) return await_credential(std::move(step), call);
+  return credential_of(step.take(), call);
+}
+
+Result<Forward, Answer> Gateway::conclude(const Location& location, const Request& request, Call& call,
+                                          const Decision& decision) {
+  call.decision = decision;
+  return conclude(location, request, call);
+}
+
+Result<Forward, Answer> Gateway::conclude(const Location& location, const Request& request, Call& call) {
+  if (call.decision.reason == Reason::internal_error || !call.detail.empty()) log_detail(call);
+  if (!begin_record(request, call) && call.enforced) call.decision = deny(Reason::audit_unavailable, Verdict::pass);
+  if (!call.decision.allowed() && call.enforced) return fail(answer_for(location, request.headers(), call, call.decision));
+
+  Forward forward;
+  forward.strip_credentials = location.mode == Mode::enforce || call.backend_token != nullptr;
+  if (call.backend_token) forward.authorization = call.backend_token->authorization;
+  if (location.identity_headers && call.principal) {
+    forward.identity_headers = {{"X-Agent-User", call.principal->user},
+                                {"X-Agent-Client", call.principal->agent},
+                                {"X-Agent-Tenant", call.principal->tenant},
+                                {"X-Agent-Operation", call.operation}};
+  }
+  return forward;
+}
+
+void Gateway::log_detail(const Call& call) {
+  std::string line = "agent_gateway: " + std::string(to_string(call.decision.reason));
+  if (!call.detail.empty()) line += ": " + call.detail;
+  line += ", request " + call.request_id;
+  // What clients send wrong must not fill the log of those who didn't ask for it.
+  const Disposition disposition = row(call.decision.reason).disposition;
+  const bool ours = disposition == Disposition::unavailable || disposition == Disposition::backend;
+  services_.log.write(ours ? LogLevel::error : LogLevel::warn, line);
+}
+
+bool Gateway::begin_record(const Request& request, Call& call) {
+  auto event = std::make_unique<audit::Event>();
+  event->id = call.request_id;
+  event->time = services_.clock.now();
+  event->type = call.type;
+  event->decision = call.decision;
+  event->enforced = call.enforced;
+  event->principal = call.principal;
+  event->agent_name = call.agent_name;
+  event->user_name = call.user_name;
+  event->tier = call.tier;
+  event->operation = call.operation;
+  event->resource = call.resource;
+  if (call.route != nullptr) event->classification = call.route->policy.classification;
+  if (call.exchange != nullptr) event->audience = call.exchange->audience;
+  event->method = request.method();
+  event->path = request.path();
+  event->mcp_version = call.mcp_version;
+  event->mcp_method = call.mcp_method;
+  event->mcp_id = call.rpc_id;
+  event->mcp_tool = call.mcp_tool;
+  event->client_ip = request.client_ip();
+  event->user_agent = request.headers().get("user-agent");
+  event->trace_id = call.trace_id;
+  event->span_id = call.request_id.substr(0, 16);
+  event->detail = call.detail;
+  auto record = services_.audit.begin(std::move(event));
+  if (!record) return false;
+  call.record = *std::move(record);
+  return true;
+}
+
+std::optional<Answer> Gateway::judge_response(Call& call, const Headers& headers,
+                                              const BackendHead& head) {
+  if (call.location == nullptr || call.location->mode != Mode::enforce) return std::nullopt;
+  const bool refused = head.status == 401 || head.status == 403;
+  if (!refused && !head.accel_redirect) return std::nullopt;
+  // What the backend no longer believes is not offered to it again.
+  if (refused && call.exchange != nullptr) services_.exchanger.drop(*call.principal, *call.exchange);
+  call.failure = Reason::backend_refused;
+  return answer_for(*call.location, headers, call, deny(Reason::backend_refused, Verdict::pass));
+}
+
+Answer Gateway::refuse(const Location& location, const Request& request, Call& call, Reason reason) {
+  open(location, request, call);
+  call.decision = deny(reason);
+  call.enforced = true;
+  static_cast<void>(begin_record(request, call));
+  return answer_for(location, request.headers(), call, call.decision);
+}
+
+void Gateway::finish(Call& call, audit::Completion completion) noexcept {
+  completion.failure = call.failure;
+  if (completion.outcome == audit::Outcome::unknown) {
+    const bool passed = call.decision.allowed() || !call.enforced;
+    completion.outcome = !passed ? audit::Outcome::refused
+                         : call.failure || completion.status >= 500 ? audit::Outcome::error
+                                                                    : audit::Outcome::ok;
+  }
+  call.record.finish(completion);
+  try {
+    metrics_->count(call, call.failure.value_or(call.decision.reason), completion.overhead_us);
+  } catch (...) {
+    services_.log.write(LogLevel::alert, "agent_gateway: no memory to count a call");
+  }
+}
+
+}  // namespace agw::gateway

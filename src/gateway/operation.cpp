@@ -1,0 +1,222 @@
+#include "operation.h"
+
+#include <algorithm>
+#include <array>
+
+#include "agw/base/encoding.h"
+#include "agw/json/scalar.h"
+#include "agw/mcp/arguments.h"
+#include "agw/mcp/message.h"
+#include "agw/rest/path.h"
+
+namespace agw::gateway {
+namespace {
+
+/// Fields by which frameworks take another method or path than the request line's (threats:
+/// what was judged is not what runs).
+constexpr std::array<std::string_view, 6> rewriting_headers{
+    "x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url", "x-original-uri"};
+
+class McpArguments final : public policy::Arguments {
+ public:
+  explicit McpArguments(std::optional<json::Value> arguments) : arguments_(arguments) {}
+  [[nodiscard]] Result<std::string_view, Reason> find(const std::vector<std::string>& path) const override {
+    return mcp::find_argument(arguments_, path, scratch_);
+  }
+
+ private:
+  std::optional<json::Value> arguments_;
+  mutable std::string scratch_;
+};
+
+class RestArguments final : public policy::Arguments {
+ public:
+  RestArguments(const rest::Match& match, const std::vector<rest::QueryParameter>& query, std::optional<json::Value> body)
+      : match_(match), query_(query), body_(body) {}
+
+  [[nodiscard]] Result<std::string_view, Reason> find(const std::vector<std::string>& path) const override {
+    if (path.size() == 1) return capture(path.front());
+    if (path.front() == "query" && path.size() == 2) return parameter(path[1]);
+    if (path.front() != "body") return fail(Reason::argument_missing);
+    return mcp::find_argument(body_, {path.begin() + 1, path.end()}, scratch_);
+  }
+
+ private:
+  static Result<std::string_view, Reason> filled(std::string_view value) {
+    if (value.empty()) return fail(Reason::argument_invalid);
+    return value;
+  }
+  [[nodiscard]] Result<std::string_view, Reason> capture(std::string_view name) const {
+    for (const auto& item : match_.captures)
+      if (item.name == name) return filled(item.value);
+    return fail(Reason::argument_missing);
+  }
+  [[nodiscard]] Result<std::string_view, Reason> parameter(std::string_view name) const {
+    for (const auto& item : query_)
+      if (item.name == name) return filled(item.value);
+    return fail(Reason::argument_missing);
+  }
+
+  const rest::Match& match_;
+  const std::vector<rest::QueryParameter>& query_;
+  std::optional<json::Value> body_;
+  mutable std::string scratch_;
+};
+
+std::string audit_type(std::string_view method) {
+  std::string type = "mcp.";
+  for (char c : method) type += c == '/' ? '.' : c;
+  return type;
+}
+
+/// The name under which audit files an operation that the route doesn't name.
+std::string unnamed_operation(const Location& location, std::string_view kind, std::string_view name) {
+  std::string operation = location.name_space + "/";
+  operation += kind;
+  append_encoded_part(operation, name);
+  return operation;
+}
+
+std::optional<Reason> expand_resource(const policy::Arguments& arguments, Call& call) {
+  const auto& resource = call.route->policy.resource;
+  if (!resource) return std::nullopt;
+  const auto made = resource->expand(arguments, call.resource);
+  if (made) return std::nullopt;
+  call.resource.clear();
+  return made.error();
+}
+
+Understanding understand_tool(const Location& location, const mcp::Message& message, Call& call) {
+  call.mcp_tool = message.name;
+  const auto found = location.tools.find(message.name);
+  if (found == location.tools.end()) {
+    call.operation = unnamed_operation(location, "", message.name);
+    return {};
+  }
+  call.route = &location.routes[found->second];
+  call.operation = call.route->policy.operation;
+  return {.refusal = std::nullopt, .resource_failure = expand_resource(McpArguments(message.arguments), call)};
+}
+
+Understanding understand_message(const Location& location, const Request& request, std::string_view body,
+                                 json::Document& document, Call& call) {
+  mcp::ReadLimits limits;
+  limits.json.max_bytes = location.max_body;
+  call.speaks_rpc = true;
+  call.type = "mcp.malformed";
+  const auto message = mcp::read_message(document, body, request.headers(), limits);
+  if (!message) {
+    call.rpc_id = message.error().id;
+    call.detail = message.error().detail;
+    call.requested_version = message.error().requested_version;
+    return {.refusal = message.error().reason, .resource_failure = std::nullopt};
+  }
+  call.era = message->era;
+  call.category = message->category;
+  call.rpc_id = message->id;
+  call.mcp_version = message->protocol_version;
+  call.subject_name = message->name;
+  if (message->category == mcp::Category::unknown) {
+    call.type = "mcp.unknown";
+    call.subject_name = message->method;
+    return {.refusal = Reason::method_unknown, .resource_failure = std::nullopt};
+  }
+  call.mcp_method = message->method;
+  call.type = message->kind == mcp::Kind::response ? "mcp.response" : audit_type(message->method);
+  switch (message->category) {
+    case mcp::Category::tool: return understand_tool(location, *message, call);
+    case mcp::Category::prompt: call.operation = unnamed_operation(location, "prompts/", message->name); break;
+    case mcp::Category::resource: call.operation = unnamed_operation(location, "resources/", message->name); break;
+    default: break;
+  }
+  return {};
+}
+
+Understanding understand_mcp(const Location& location, const Request& request, std::string_view body,
+                             json::Document& document, Call& call) {
+  if (request.method() == "POST") return understand_message(location, request, body, document, call);
+  const std::string_view version = request.headers().get("mcp-protocol-version");
+  call.mcp_version = version.substr(0, 32);
+  // The stateless protocol has neither a stream of its own nor a session to end (MCP 2026-07-28).
+  const bool legacy = version < mcp::modern_version;
+  call.type = request.method() == "GET" ? "mcp.stream" : "mcp.delete";
+  call.category = mcp::Category::session;
+  if (legacy && (request.method() == "GET" || request.method() == "DELETE")) return {};
+  call.type = "mcp.method";
+  return {.refusal = Reason::method_not_allowed, .resource_failure = std::nullopt};
+}
+
+/// Whether a parameter that the template names stands there more than once.
+bool repeats(const policy::ResourceTemplate& resource, const std::vector<rest::QueryParameter>& query) {
+  for (const auto& path : resource.placeholders()) {
+    if (path.front() != "query" || path.size() != 2) continue;
+    const auto same = [&](const rest::QueryParameter& item) { return item.name == path[1]; };
+    if (std::count_if(query.begin(), query.end(), same) > 1) return true;
+  }
+  return false;
+}
+
+bool names(const policy::ResourceTemplate& resource, std::string_view source) {
+  const auto& paths = resource.placeholders();
+  return std::any_of(paths.begin(), paths.end(),
+                     [&](const auto& path) { return path.size() > 1 && path.front() == source; });
+}
+
+Understanding refused(Reason reason) { return {.refusal = reason, .resource_failure = std::nullopt}; }
+
+Understanding understand_rest(const Location& location, const Request& request, std::string_view body,
+                              json::Document& document, Call& call) {
+  call.type = "rest.call";
+  for (std::string_view name : rewriting_headers) {
+    if (request.headers().count(name) == 0) continue;
+    call.detail = name;
+    return refused(Reason::header_refused);
+  }
+  if (!rest::is_canonical(request.raw_path(), request.path())) return refused(Reason::path_not_canonical);
+  const auto match = location.router.match(request.method(), request.path());
+  if (!match) {
+    if (location.router.path_known(request.path())) return refused(Reason::method_not_allowed);
+    return {};
+  }
+  call.route = &location.routes[match->index];
+  call.operation = call.route->policy.operation;
+  const auto& resource = call.route->policy.resource;
+  if (!resource) return {};
+
+  std::vector<rest::QueryParameter> query;
+  if (names(*resource, "query")) {
+    auto parsed = rest::parse_query(request.query());
+    if (!parsed) return {.refusal = std::nullopt, .resource_failure = Reason::argument_invalid};
+    query = std::move(*parsed);
+    if (repeats(*resource, query)) return refused(Reason::query_repeated);
+  }
+  std::optional<json::Value> document_root;
+  if (names(*resource, "body")) {
+    if (request.headers().count("content-encoding") > 0) return refused(Reason::encoding_refused);
+    if (!json::is_json_media_type(request.headers().get("content-type"))) return refused(Reason::content_type_refused);
+    json::Limits limits;
+    limits.max_bytes = location.max_body;
+    const auto read = document.read(body, limits);
+    if (!read) {
+      call.detail = json::to_string(read.error());
+      return refused(read.error() == json::Error::key_duplicate ? Reason::key_duplicate : Reason::json_invalid);
+    }
+    document_root = *read;
+  }
+  const RestArguments arguments(*match, query, document_root);
+  return {.refusal = std::nullopt, .resource_failure = expand_resource(arguments, call)};
+}
+
+}  // namespace
+
+bool body_is_judged(const Location& location, const Request& request) {
+  return location.kind == Kind::mcp ? request.method() == "POST" : location.body_is_judged;
+}
+
+Understanding understand(const Location& location, const Request& request, std::string_view body,
+                         json::Document& document, Call& call) {
+  return location.kind == Kind::mcp ? understand_mcp(location, request, body, document, call)
+                                    : understand_rest(location, request, body, document, call);
+}
+
+}  // namespace agw::gateway

@@ -1,0 +1,195 @@
+#include "refusal.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "agw/base/encoding.h"
+#include "agw/gateway/origin.h"
+#include "agw/mcp/error.h"
+
+namespace agw::gateway {
+namespace {
+
+constexpr int denied_code = 4030;
+constexpr int backend_code = 5020;
+constexpr int unavailable_code = 5030;
+constexpr int invalid_params = -32602;
+constexpr int resource_not_found = -32002;  // before 2026-07-28
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string out;
+  for (const auto& word : words) {
+    if (!out.empty()) out += ' ';
+    out += word;
+  }
+  return out;
+}
+
+/// The token's own scopes as far as this resource knows them, and all that the operation needs:
+/// clients replace what they have by what they are told (MCP authorization, scope challenges).
+std::vector<std::string> step_up_scopes(const Location& location, const Call& call, const Decision& decision) {
+  std::vector<std::string> scopes = decision.needed_scopes;
+  if (call.principal)
+    for (const auto& scope : call.principal->scopes)
+      if (location.knows_scope(scope)) scopes.push_back(scope);
+  std::sort(scopes.begin(), scopes.end());
+  scopes.erase(std::unique(scopes.begin(), scopes.end()), scopes.end());
+  return scopes;
+}
+
+/// RFC 6750 section 3, RFC 9728 section 5.1.
+std::string challenge(const Location& location, const Call& call, const Decision& decision) {
+  const ReasonRow& why = row(decision.reason);
+  std::string out = "Bearer ";
+  std::vector<std::string> scopes = location.challenge_scopes;
+  if (why.disposition == Disposition::scope) {
+    out += R"(error="insufficient_scope", )";
+    scopes = step_up_scopes(location, call, decision);
+  } else if (why.reason != Reason::token_missing) {
+    out += R"(error="invalid_token", )";
+  }
+  if (why.reason != Reason::token_missing) {
+    out += "error_description=\"";
+    out += quoted_string_body(why.sentence);
+    out += "\", ";
+  }
+  out += "resource_metadata=\"" + quoted_string_body(location.resource.metadata_url) + "\"";
+  if (!scopes.empty()) out += ", scope=\"" + quoted_string_body(joined(scopes)) + "\"";
+  return out;
+}
+
+bool is_hidden(const Location& location, const Decision& decision) {
+  return location.disclosure == Disclosure::hide && !decision.visible;
+}
+
+/// What the caller may know: where it must not learn that something exists, the reason is that of
+/// something that doesn't.
+Reason told_reason(const Location& location, const Decision& decision) {
+  const ReasonRow& why = row(decision.reason);
+  if (why.disposition == Disposition::denied && is_hidden(location, decision)) return Reason::operation_unknown;
+  return decision.reason;
+}
+
+std::string public_sentence(const Call& call, const Decision& decision, Reason reason) {
+  std::string out;
+  Decision told = decision;
+  told.reason = reason;
+  SentenceParts parts;
+  parts.agent = "This agent";
+  parts.operation = call.operation.empty() ? std::string_view(call.mcp_method) : std::string_view(call.operation);
+  append_sentence(out, parts, told);
+  return out;
+}
+
+std::string data_object(const Call& call, const Decision& decision, Reason reason) {
+  std::string out = R"({"decision":")";
+  out += to_string(decision.kind);
+  out += R"(","reason":")";
+  out += to_string(reason);
+  out += R"(","request_id":)" + json_quoted(call.request_id) + "}";
+  return out;
+}
+
+/// A hidden operation and one that doesn't exist get this very body.
+std::string unknown_body(const Location& location, const Call& call, const Decision& decision) {
+  std::string what = "Unknown tool: ";
+  int code = invalid_params;
+  if (call.category == mcp::Category::prompt) what = "Unknown prompt: ";
+  if (call.category == mcp::Category::resource) {
+    what = "Resource not found: ";
+    if (call.era == mcp::Era::legacy) code = resource_not_found;
+  }
+  std::string data = R"({"request_id":)" + json_quoted(call.request_id) + "}";
+  if (location.disclosure == Disclosure::explain) data = data_object(call, decision, decision.reason);
+  return mcp::error_body(call.rpc_id, code, what + call.subject_name, data);
+}
+
+int rpc_code(const ReasonRow& why) {
+  if (why.rpc != 0) return why.rpc;
+  switch (why.disposition) {
+    case Disposition::unavailable: return unavailable_code;
+    case Disposition::backend: return backend_code;
+    default: return denied_code;
+  }
+}
+
+void write_rpc(const Location& location, const Call& call, const Decision& decision, Reason reason, Answer& answer) {
+  const ReasonRow& why = row(reason);
+  answer.content_type = "application/json";
+  if (reason == Reason::operation_unknown) {
+    answer.status = 200;
+    answer.body = unknown_body(location, call, decision);
+    return;
+  }
+  if (why.disposition == Disposition::denied) answer.status = 200;
+  std::string message = public_sentence(call, decision, reason);
+  std::string data = data_object(call, decision, reason);
+  if (reason == Reason::method_unknown) {
+    // MCP 2026-07-28 answers an unknown method with 404, earlier versions with 200.
+    answer.status = call.era == mcp::Era::modern ? 404 : 200;
+    message = "Method not found: " + call.subject_name;
+  }
+  if (reason == Reason::version_unsupported) {
+    data = R"({"supported":)" + std::string(mcp::supported_versions_json()) + R"(,"requested":)" +
+           json_quoted(call.requested_version) + R"(,"request_id":)" + json_quoted(call.request_id) + "}";
+  }
+  if (why.disposition == Disposition::malformed && !call.detail.empty()) message += " (" + call.detail + ")";
+  answer.body = mcp::error_body(call.rpc_id, rpc_code(why), message, data);
+}
+
+std::string_view title_of(int status) {
+  switch (status) {
+    case 400: return "Bad Request";
+    case 401: return "Unauthorized";
+    case 403: return "Forbidden";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 413: return "Content Too Large";
+    case 502: return "Bad Gateway";
+    default: return "Service Unavailable";
+  }
+}
+
+/// RFC 9457.
+void write_problem(const Location& location, const Call& call, const Decision& decision, Reason reason, Answer& answer) {
+  const ReasonRow& why = row(reason);
+  answer.content_type = "application/problem+json";
+  std::string detail(why.sentence);
+  detail += '.';
+  if (!detail.empty() && detail[0] >= 'a' && detail[0] <= 'z') detail[0] = static_cast<char>(detail[0] - 32);
+  if (why.disposition == Disposition::challenge)
+    detail += " How to get one: " + location.resource.origin + "/auth.md";
+  std::string& body = answer.body;
+  body = R"({"type":"about:blank","title":)" + json_quoted(title_of(answer.status));
+  body += R"(,"status":)" + std::to_string(answer.status);
+  body += R"(,"detail":)" + json_quoted(detail);
+  body += R"(,"decision":")" + std::string(to_string(decision.kind)) + R"(")";
+  body += R"(,"reason":")" + std::string(to_string(reason)) + R"(")";
+  body += R"(,"request_id":)" + json_quoted(call.request_id) + "}\n";
+}
+
+}  // namespace
+
+Answer answer_for(const Location& location, const Headers& headers, const Call& call, const Decision& decision) {
+  const Reason reason = told_reason(location, decision);
+  const ReasonRow& why = row(reason);
+  Answer answer;
+  answer.status = http_status(why.disposition);
+  // A call without a token has no JSON-RPC conversation yet: its answer is the challenge.
+  if (call.speaks_rpc && why.disposition != Disposition::challenge) {
+    write_rpc(location, call, decision, reason, answer);
+  } else {
+    write_problem(location, call, decision, reason, answer);
+  }
+  answer.headers = cors_headers(location, headers);
+  answer.headers.emplace_back("X-Request-Id", call.request_id);
+  answer.headers.emplace_back("Cache-Control", "no-store");
+  if (why.disposition == Disposition::challenge || why.disposition == Disposition::scope)
+    answer.headers.emplace_back("WWW-Authenticate", challenge(location, call, decision));
+  if (why.disposition == Disposition::unavailable) answer.headers.emplace_back("Retry-After", "5");
+  if (why.disposition == Disposition::method && location.kind == Kind::mcp)
+    answer.headers.emplace_back("Allow", call.mcp_version >= mcp::modern_version ? "POST" : "GET, POST, DELETE");
+  return answer;
+}
+
+}  // namespace agw::gateway
