@@ -2,6 +2,7 @@
 #pragma once
 
 #include <coroutine>
+#include <cstddef>
 #include <exception>
 #include <type_traits>
 #include <utility>
@@ -74,6 +75,8 @@ class [[nodiscard]] Task {
   using promise_type = task_detail::Promise<T>;
   using value_type = T;
 
+  /// No task; false as a condition.
+  explicit Task(std::nullptr_t) noexcept {}
   explicit Task(std::coroutine_handle<promise_type> frame) noexcept : frame_(frame) {}
   Task(Task&& other) noexcept : frame_(std::exchange(other.frame_, {})) {}
   Task& operator=(Task&& other) noexcept {

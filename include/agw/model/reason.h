@@ -88,6 +88,7 @@ enum class Disposition : std::uint8_t {
   X(query_repeated,             route,      malformed,    -32600, "a query parameter that the policy names is repeated") \
   X(method_not_allowed,         route,      method,       -32600, "the method is not allowed here") \
   X(body_too_large,             route,      too_large,    -32600, "the body is too large to be judged") \
+  X(client_aborted,             route,      malformed,    -32600, "the client left before a decision") \
   X(decision_missing,           route,      forbidden,    0,      "the request reached the backend's location without a decision of its own") \
   X(store_unavailable,          agent,      unavailable,  0,      "the policy store does not answer") \
   X(store_invalid,              agent,      unavailable,  0,      "the policy store holds a record that can't be read") \

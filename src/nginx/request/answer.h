@@ -1,0 +1,25 @@
+// Sends a response of the gateway's own.
+#pragma once
+
+#include <string_view>
+
+#include "../nginx.h"
+#include "agw/gateway/answer.h"
+
+namespace agw::nginx {
+
+/// Sends it and finalizes the request, so that no error_page can take its place. Returns what a
+/// phase handler must return; the request may be gone then.
+ngx_int_t send_answer(ngx_http_request_t* r, const gateway::Answer& answer);
+
+/// Puts an answer's head where the backend's was: status, type, length and fields; nothing that
+/// the backend sent stays. False without memory.
+bool replace_head(ngx_http_request_t* r, const gateway::Answer& answer);
+
+/// Adds a response field; false without memory.
+bool add_field(ngx_http_request_t* r, std::string_view name, std::string_view value);
+
+/// Takes all fields of that name from the response.
+void drop_fields(ngx_http_request_t* r, std::string_view name) noexcept;
+
+}  // namespace agw::nginx

@@ -1,0 +1,92 @@
+// The request's body, as it will be forwarded.
+#include "context.h"
+
+namespace agw::nginx {
+
+ValueTask<Result<std::string_view, Reason>> RequestContext::body(std::size_t max_bytes) {
+  if (body_read_) return take_body(max_bytes);
+  if (r_->headers_in.content_length_n > 0 && static_cast<std::uint64_t>(r_->headers_in.content_length_n) > max_bytes)
+    return Result<std::string_view, Reason>(fail(Reason::body_too_large));
+  // The whole body in one buffer if it fits: what is judged is then read where it lies.
+  r_->request_body_in_single_buf = 1;
+  const ngx_int_t rc = ngx_http_read_client_request_body(r_, on_body);
+  if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+    // nginx has taken its reference back already.
+    const Reason reason = rc == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE ? Reason::body_too_large : Reason::client_aborted;
+    return Result<std::string_view, Reason>(fail(reason));
+  }
+  // The reference that reading took; the request's own one stays, so nothing is freed here.
+  --r_->main->count;
+  if (body_read_) return take_body(max_bytes);
+  return await_body(max_bytes);
+}
+
+void RequestContext::on_body(ngx_http_request_t* r) noexcept {
+  auto* self = find(r);
+  if (self == nullptr) return;
+  r->preserve_body = 1;
+  r->read_event_handler = ngx_http_block_reading;
+  r->write_event_handler = ngx_http_core_run_phases;
+  self->body_read_ = true;
+  if (self->body_waiter_ != nullptr) self->body_waiter_->set(true);
+}
+
+Task<Result<std::string_view, Reason>> RequestContext::await_body(std::size_t max_bytes) {
+  /// The course may be destroyed while it waits.
+  class Registration {
+   public:
+    Registration(Completion<bool>*& slot, Completion<bool>& waiter) noexcept : slot_(slot) { slot_ = &waiter; }
+    Registration(const Registration&) = delete;
+    Registration& operator=(const Registration&) = delete;
+    ~Registration() { slot_ = nullptr; }
+
+   private:
+    Completion<bool>*& slot_;
+  };
+  Completion<bool> read(worker()->host().loop());
+  {
+    const Registration registration(body_waiter_, read);
+    co_await read;
+  }
+  // From here on it may wait for others: an abort must be noticed again.
+  r_->read_event_handler = ngx_http_test_reading;
+  co_return take_body(max_bytes);
+}
+
+Result<std::string_view, Reason> RequestContext::take_body(std::size_t max_bytes) {
+  const ngx_http_request_body_t* body = r_->request_body;
+  if (body == nullptr || body->bufs == nullptr) return std::string_view();
+  const ngx_buf_t* first = body->bufs->buf;
+  if (body->bufs->next == nullptr && !first->in_file) {
+    const auto size = static_cast<std::size_t>(first->last - first->pos);
+    if (size > max_bytes) return fail(Reason::body_too_large);
+    return std::string_view(reinterpret_cast<const char*>(first->pos), size);
+  }
+  return gather_body(max_bytes);
+}
+
+/// The pieces, in memory or in nginx's temporary file, put together to be read. The pieces
+/// themselves are what is forwarded, unchanged.
+Result<std::string_view, Reason> RequestContext::gather_body(std::size_t max_bytes) {
+  if (!gathered_body_) {
+    std::string whole;
+    for (ngx_chain_t* link = r_->request_body->bufs; link != nullptr; link = link->next) {
+      ngx_buf_t* piece = link->buf;
+      const auto size = static_cast<std::size_t>(ngx_buf_size(piece));
+      if (size > max_bytes - whole.size()) return fail(Reason::body_too_large);
+      if (!piece->in_file) {
+        whole.append(reinterpret_cast<const char*>(piece->pos), size);
+        continue;
+      }
+      const std::size_t at = whole.size();
+      whole.resize(at + size);
+      const ssize_t got = ngx_read_file(piece->file, reinterpret_cast<u_char*>(whole.data()) + at, size, piece->file_pos);
+      if (got < 0 || static_cast<std::size_t>(got) != size) return fail(Reason::internal_error);
+    }
+    gathered_body_ = std::move(whole);
+  }
+  if (gathered_body_->size() > max_bytes) return fail(Reason::body_too_large);
+  return std::string_view(*gathered_body_);
+}
+
+}  // namespace agw::nginx

@@ -1,0 +1,171 @@
+#include "context.h"
+
+#include <new>
+#include <utility>
+
+#include "../config/conf.h"
+
+namespace agw::nginx {
+namespace {
+
+void destroy(void* data) noexcept { static_cast<RequestContext*>(data)->~RequestContext(); }
+
+}  // namespace
+
+/// Brings nginx back to the request, from a turn of the loop.
+class RequestContext::Wake final : public Posted {
+ public:
+  explicit Wake(RequestContext& owner) noexcept : owner_(owner) {}
+
+ private:
+  void run() noexcept override {
+    ngx_http_request_t* r = owner_.r_;
+    ngx_connection_t* c = r->connection;
+    owner_.suspended_ = false;
+    owner_.hold_.reset();
+    r->read_event_handler = ngx_http_block_reading;
+    r->write_event_handler = ngx_http_core_run_phases;
+    if (ngx_http_post_request(r, nullptr) != NGX_OK) {
+      ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+      return;
+    }
+    // The request, and this object with it, may be gone afterwards.
+    ngx_http_run_posted_requests(c);
+  }
+  RequestContext& owner_;
+};
+
+RequestContext* RequestContext::find(ngx_http_request_t* r) noexcept {
+  if (auto* known = ngx_http_get_module_ctx(r->main, ngx_http_agent_gateway_module))
+    return static_cast<RequestContext*>(known);
+  for (ngx_pool_cleanup_t* item = r->main->pool->cleanup; item != nullptr; item = item->next) {
+    if (item->handler != destroy) continue;
+    ngx_http_set_ctx(r->main, item->data, ngx_http_agent_gateway_module);
+    return static_cast<RequestContext*>(item->data);
+  }
+  return nullptr;
+}
+
+RequestContext* RequestContext::obtain(ngx_http_request_t* r) noexcept {
+  if (auto* known = find(r)) return known;
+  // nginx's pools align to 8 bytes only, which is what these members need at most.
+  static_assert(alignof(RequestContext) <= NGX_POOL_ALIGNMENT);
+  void* memory = ngx_palloc(r->pool, sizeof(RequestContext));
+  ngx_pool_cleanup_t* cleanup = ngx_pool_cleanup_add(r->pool, 0);
+  if (memory == nullptr || cleanup == nullptr) return nullptr;
+  try {
+    auto* made = new (memory) RequestContext(r);
+    cleanup->handler = destroy;
+    cleanup->data = made;
+    ngx_http_set_ctx(r, made, ngx_http_agent_gateway_module);
+    return made;
+  } catch (...) {
+    return nullptr;
+  }
+}
+
+RequestContext::RequestContext(ngx_http_request_t* r)
+    : r_(r), headers_(r), wake_(std::make_unique<Wake>(*this)), course_(nullptr) {
+  id_ = worker()->host().random().hex(16);
+}
+
+RequestContext::~RequestContext() {
+  // Whoever waits for the body is in the course, which dies first.
+  course_.reset();
+  if (!finished_) finish({.outcome = audit::Outcome::aborted});
+}
+
+std::string_view RequestContext::raw_path() const noexcept {
+  const std::string_view whole = view(r_->unparsed_uri);
+  return whole.substr(0, whole.find_first_of("?#"));
+}
+
+bool RequestContext::started_here() const noexcept {
+  return decided_location_ == &loc_conf(r_) && decided_method_ == r_->method && decided_uri_ == view(r_->uri) &&
+         decided_args_ == view(r_->args);
+}
+
+bool RequestContext::allowed_here() const noexcept { return started_here() && outcome_ && outcome_->has_value(); }
+
+/// A new call for the place where the request stands now. What was begun for another place
+/// (before an internal redirect) ends there.
+void RequestContext::begin_call() {
+  if (!finished_) {
+    audit::Completion left_behind;
+    left_behind.outcome = audit::Outcome::error;
+    finish(std::move(left_behind));
+  }
+  course_.reset();
+  call_ = gateway::Call();
+  outcome_.reset();
+  finished_ = false;
+  answered = false;
+  decided_location_ = &loc_conf(r_);
+  decided_method_ = r_->method;
+  decided_uri_ = view(r_->uri);
+  decided_args_ = view(r_->args);
+  started_ = std::chrono::steady_clock::now();
+  overhead_us_ = 0;
+}
+
+void RequestContext::start(Worker& worker, const gateway::Location& location) {
+  begin_call();
+  course_ = drive(*this, worker, location);
+  course_.start();
+}
+
+gateway::Answer RequestContext::refuse_here(Worker& worker, const gateway::Location& location) {
+  begin_call();
+  auto answer = worker.gateway().refuse(location, *this, call_, Reason::decision_missing);
+  outcome_.emplace(fail(answer));
+  stop_watch();
+  return answer;
+}
+
+Task<void> RequestContext::drive(RequestContext& self, Worker& worker, const gateway::Location& location) {
+  try {
+    auto course = worker.gateway().govern(location, self, self.call_);
+    self.outcome_.emplace(co_await std::move(course));
+  } catch (...) {
+    self.outcome_.reset();
+  }
+  // What escaped is a fault of ours: it ends in a refusal, not in a pass.
+  if (!self.outcome_) self.outcome_.emplace(fail(worker.gateway().refuse(location, self, self.call_, Reason::internal_error)));
+  self.stop_watch();
+  if (self.suspended_) worker.host().loop().post(*self.wake_);
+}
+
+void RequestContext::suspend() noexcept {
+  suspended_ = true;
+  hold_.emplace(worker()->host().loop());
+  // While a body is being read nginx watches the client itself.
+  if (body_waiter_ != nullptr) return;
+  r_->read_event_handler = ngx_http_test_reading;
+  if (ngx_handle_read_event(r_->connection->read, 0) != NGX_OK)
+    ngx_log_error(NGX_LOG_INFO, r_->connection->log, 0, "agent_gateway: can't watch the client while waiting");
+}
+
+void RequestContext::stop_watch() noexcept {
+  overhead_us_ = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - started_).count();
+}
+
+void RequestContext::finish(audit::Completion completion) noexcept {
+  if (std::exchange(finished_, true)) return;
+  Worker* const here = worker();
+  if (here == nullptr) return;
+  completion.overhead_us = overhead_us_;
+  if (!call_.record.open() && call_.location != nullptr && !decided()) {
+    // It ended before a decision: the client left, or nginx refused the rest of its body.
+    const bool too_large = completion.status == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
+    try {
+      static_cast<void>(here->gateway().refuse(*call_.location, *this, call_,
+                                               too_large ? Reason::body_too_large : Reason::client_aborted));
+    } catch (...) {
+      ngx_log_error(NGX_LOG_ALERT, r_->connection->log, 0, "agent_audit: no memory for an audit line");
+    }
+    completion.outcome = too_large ? audit::Outcome::refused : audit::Outcome::aborted;
+  }
+  here->gateway().finish(call_, std::move(completion));
+}
+
+}  // namespace agw::nginx

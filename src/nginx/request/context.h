@@ -1,0 +1,106 @@
+// One request's state between nginx's calls.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "../adapters/loop.h"
+#include "../nginx.h"
+#include "../worker.h"
+#include "agw/gateway/gateway.h"
+#include "agw/io/loop.h"
+#include "view.h"
+
+namespace agw::nginx {
+
+/// Lives in the request's pool, and dies with it: then the course is cancelled wherever it waits.
+///
+/// nginx clears every module's context on internal redirects; the pool's cleanup list still knows
+/// it (find). A decision stands only for the location, method, URI and arguments it was made for.
+class RequestContext final : public gateway::Request {
+ public:
+  /// The request's own, made if it has none; null without memory.
+  [[nodiscard]] static RequestContext* obtain(ngx_http_request_t* r) noexcept;
+  /// Null if there is none.
+  [[nodiscard]] static RequestContext* find(ngx_http_request_t* r) noexcept;
+
+  explicit RequestContext(ngx_http_request_t* r);
+  ~RequestContext() override;
+
+  // What the course sees.
+  [[nodiscard]] std::string_view id() const noexcept override { return id_; }
+  [[nodiscard]] std::string_view method() const noexcept override { return view(r_->method_name); }
+  [[nodiscard]] std::string_view raw_path() const noexcept override;
+  [[nodiscard]] std::string_view path() const noexcept override { return view(r_->uri); }
+  [[nodiscard]] std::string_view query() const noexcept override { return view(r_->args); }
+  [[nodiscard]] std::string_view client_ip() const noexcept override { return view(r_->connection->addr_text); }
+  [[nodiscard]] const Headers& headers() const noexcept override { return headers_; }
+  [[nodiscard]] ValueTask<Result<std::string_view, Reason>> body(std::size_t max_bytes) override;
+
+  /// Begins the course for the location where the request stands; it may end at once.
+  void start(Worker& worker, const gateway::Location& location);
+  /// Whether a course is under way for the place where the request stands, ended or not.
+  [[nodiscard]] bool started_here() const noexcept;
+  [[nodiscard]] bool decided() const noexcept { return outcome_.has_value(); }
+  /// Whether the request, as it stands now, has an allow of its own.
+  [[nodiscard]] bool allowed_here() const noexcept;
+  /// The refusal of a request that came here without a decision for this place.
+  [[nodiscard]] gateway::Answer refuse_here(Worker& worker, const gateway::Location& location);
+  /// nginx goes on with other things until the course ends; then phases run again.
+  void suspend() noexcept;
+  [[nodiscard]] bool suspended() const noexcept { return suspended_; }
+
+  [[nodiscard]] gateway::Call& call() noexcept { return call_; }
+  /// Valid once decided().
+  [[nodiscard]] Result<gateway::Forward, gateway::Answer>& outcome() noexcept { return *outcome_; }
+  [[nodiscard]] ngx_http_request_t* request() const noexcept { return r_; }
+
+  /// Completes the audit event of the call that was begun, once.
+  void finish(audit::Completion completion) noexcept;
+  /// The gateway's own time so far.
+  void stop_watch() noexcept;
+
+  /// The gateway itself gives the response: its status is not the backend's.
+  bool answered = false;
+  /// The body that takes the place of the backend's.
+  std::optional<std::string> replacement;
+  bool replacement_sent = false;
+
+ private:
+  class Wake;
+  class BodyWait;
+  using Outcome = Result<gateway::Forward, gateway::Answer>;
+
+  void begin_call();
+
+  static Task<void> drive(RequestContext& self, Worker& worker, const gateway::Location& location);
+  Task<Result<std::string_view, Reason>> await_body(std::size_t max_bytes);
+  Result<std::string_view, Reason> take_body(std::size_t max_bytes);
+  Result<std::string_view, Reason> gather_body(std::size_t max_bytes);
+  static void on_body(ngx_http_request_t* r) noexcept;
+
+  ngx_http_request_t* r_;
+  std::string id_;
+  RequestHeaders headers_;
+  gateway::Call call_;
+  std::optional<Outcome> outcome_;
+  // What the decision belongs to.
+  const void* decided_location_ = nullptr;
+  ngx_uint_t decided_method_ = 0;
+  std::string decided_uri_;
+  std::string decided_args_;
+
+  std::optional<std::string> gathered_body_;  ///< when nginx has it in more than one piece
+  bool body_read_ = false;
+  Completion<bool>* body_waiter_ = nullptr;
+  bool suspended_ = false;
+  bool finished_ = true;
+  std::chrono::steady_clock::time_point started_{};
+  std::int64_t overhead_us_ = 0;
+  std::optional<NginxLoop::Hold> hold_;
+  std::unique_ptr<Wake> wake_;
+  Task<void> course_;  ///< last: destroyed first
+};
+
+}  // namespace agw::nginx

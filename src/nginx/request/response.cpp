@@ -1,0 +1,114 @@
+// Header and body filter: what the backend answered, judged before the agent sees it.
+#include "answer.h"
+#include "context.h"
+#include "hooks.h"
+
+#include "agw/gateway/origin.h"
+
+namespace agw::nginx {
+namespace {
+
+ngx_http_output_header_filter_pt next_header_filter;
+ngx_http_output_body_filter_pt next_body_filter;
+
+/// The context of a call that was forwarded and whose response is the backend's or nginx's own.
+RequestContext* forwarded(ngx_http_request_t* r) noexcept {
+  if (r != r->main || worker() == nullptr) return nullptr;
+  RequestContext* const context = RequestContext::find(r);
+  if (context == nullptr || context->answered || !context->decided() || !context->outcome()) return nullptr;
+  return context;
+}
+
+bool is_event_stream(const ngx_http_request_t* r) noexcept {
+  constexpr std::string_view type = "text/event-stream";
+  const std::string_view sent = view(r->headers_out.content_type);
+  return sent.size() >= type.size() &&
+         ngx_strncasecmp(r->headers_out.content_type.data, reinterpret_cast<u_char*>(const_cast<char*>(type.data())), type.size()) == 0;
+}
+
+gateway::BackendHead head_of(const ngx_http_request_t* r) noexcept {
+  gateway::BackendHead head;
+  if (r->upstream == nullptr) return head;
+  head.status = static_cast<int>(r->upstream->headers_in.status_n);
+  head.accel_redirect = r->upstream->headers_in.x_accel_redirect != nullptr;
+  return head;
+}
+
+bool replace(ngx_http_request_t* r, RequestContext& context, gateway::Answer answer) {
+  if (!replace_head(r, answer)) return false;
+  context.replacement = std::move(answer.body);
+  return true;
+}
+
+bool dress(ngx_http_request_t* r, RequestContext& context) {
+  const gateway::Location& location = *context.call().location;
+  if (location.mode == gateway::Mode::enforce) {
+    // A backend speaks to the gateway: its challenges and cookies mean nothing to the agent.
+    drop_fields(r, "WWW-Authenticate");
+    drop_fields(r, "Set-Cookie");
+    drop_fields(r, "X-Request-Id");
+    r->headers_out.www_authenticate = nullptr;
+    if (!add_field(r, "X-Request-Id", context.id())) return false;
+    const auto cors = gateway::cors_headers(location, context.headers());
+    if (!cors.empty()) {
+      drop_fields(r, "Access-Control-Allow-Origin");
+      drop_fields(r, "Access-Control-Expose-Headers");
+    }
+    for (const auto& [name, value] : cors)
+      if (!add_field(r, name, value)) return false;
+  }
+  // nginx looks at this flag after the header filters: events go out as they come.
+  if (r->upstream != nullptr && is_event_stream(r)) r->upstream->buffering = 0;
+  return true;
+}
+
+ngx_int_t header_filter(ngx_http_request_t* r) noexcept try {
+  RequestContext* const context = forwarded(r);
+  if (context == nullptr) return next_header_filter(r);
+  if (!context->replacement) {
+    auto answer = worker()->gateway().judge_response(context->call(), context->headers(), head_of(r));
+    const bool done = answer ? replace(r, *context, *std::move(answer)) : dress(r, *context);
+    if (!done) return NGX_ERROR;
+  }
+  return next_header_filter(r);
+} catch (...) {
+  return NGX_ERROR;
+}
+
+/// The backend's own bytes are consumed, so that its connection can go on; ours go out once.
+ngx_int_t send_replacement(ngx_http_request_t* r, RequestContext& context, ngx_chain_t* in) {
+  for (ngx_chain_t* link = in; link != nullptr; link = link->next) {
+    link->buf->pos = link->buf->last;
+    link->buf->file_pos = link->buf->file_last;
+  }
+  if (context.replacement_sent) return NGX_OK;
+  context.replacement_sent = true;
+  ngx_buf_t* buffer = ngx_create_temp_buf(r->pool, context.replacement->size());
+  if (buffer == nullptr) return NGX_ERROR;
+  buffer->last = ngx_cpymem(buffer->last, context.replacement->data(), context.replacement->size());
+  buffer->last_buf = 1;
+  buffer->last_in_chain = 1;
+  ngx_chain_t out{};
+  out.buf = buffer;
+  return next_body_filter(r, &out);
+}
+
+ngx_int_t body_filter(ngx_http_request_t* r, ngx_chain_t* in) noexcept try {
+  RequestContext* const context = forwarded(r);
+  if (context == nullptr || !context->replacement) return next_body_filter(r, in);
+  if (in == nullptr) return next_body_filter(r, in);
+  return send_replacement(r, *context, in);
+} catch (...) {
+  return NGX_ERROR;
+}
+
+}  // namespace
+
+void install_filters() noexcept {
+  next_header_filter = ngx_http_top_header_filter;
+  ngx_http_top_header_filter = header_filter;
+  next_body_filter = ngx_http_top_body_filter;
+  ngx_http_top_body_filter = body_filter;
+}
+
+}  // namespace agw::nginx
