@@ -183,7 +183,7 @@ class Gateway:
             module=module, dir=self.dir, port=self.port, backend=backend_port, issuer=issuer.url, secret=secret,
             scope=SCOPE, forward=row["forward"], affinity=f"{1 << core:b}", user="user root;" if os.geteuid() == 0 else "",
             store=redis_url if row["store"] == "redis" else f"file:{policy}",
-            audit=f"agent_audit {self.dir}/audit.jsonl;" if row["audit"] else ""))
+            audit=f"agent_audit {self.dir}/audit.jsonl;" if row["audit"] else "agent_audit off;"))
         self.token = issuer.token(f"http://127.0.0.1:{self.port}/mcp")
         # The master's affinity is inherited: whatever the module starts beside the worker is paid for by the same core.
         self.process = subprocess.Popen(["taskset", "-c", str(core), "nginx", "-p", f"{self.dir}/", "-c",
