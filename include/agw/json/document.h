@@ -27,7 +27,6 @@ struct Limits {
   std::size_t max_nodes = 1U << 20;
 };
 
-/// The state of the parser and the tape, reused from call to call by one worker; not shared.
 class Document;
 
 /// A view of one value; valid until the document reads again, and as long as the text lives.
@@ -62,6 +61,7 @@ class Value {
   std::uint32_t node_;
 };
 
+/// The parser and its tape, reused from call to call by one worker; not shared.
 class Document {
  public:
   Document();
