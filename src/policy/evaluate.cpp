@@ -1,0 +1,199 @@
+#include "agw/policy/evaluate.h"
+
+#include <algorithm>
+
+#include "agw/model/pattern.h"
+
+namespace agw::policy {
+namespace {
+
+/// What one check found: nothing wrong, or the reason.
+using Finding = std::optional<Reason>;
+
+bool in_force(const Grant& grant, WallTime now) {
+  return (!grant.since || *grant.since <= now) && (!grant.until || now < *grant.until);
+}
+
+bool covers_resource(const Grant& grant, std::string_view resource) {
+  if (!grant.resource || *grant.resource == "*") return true;
+  // A grant on certain resources says nothing about a call that names none.
+  return !resource.empty() && matches(*grant.resource, resource);
+}
+
+bool is_for(const Grant& grant, const Principal& principal, const Facts& facts) {
+  if (grant.for_whom.empty()) return true;
+  const auto names = [&](const std::string& whom) {
+    constexpr std::string_view user = "user:";
+    constexpr std::string_view group = "group:";
+    const std::string_view text = whom;
+    if (text.starts_with(user)) return !principal.user.empty() && text.substr(user.size()) == principal.user;
+    if (!text.starts_with(group)) return false;
+    const std::string_view name = text.substr(group.size());
+    const auto among = [&](const std::vector<std::string>& groups) { return std::find(groups.begin(), groups.end(), name) != groups.end(); };
+    return among(principal.groups) || among(facts.store_groups);
+  };
+  return std::any_of(grant.for_whom.begin(), grant.for_whom.end(), names);
+}
+
+/// What a holder's grants say about one operation.
+struct Tally {
+  bool named = false;    ///< some allow names the operation, whatever its limits
+  bool allowed = false;
+  bool denied = false;
+};
+
+Tally tally(const std::vector<const GrantSet*>& sets, const Question& question, const Facts& facts) {
+  Tally out;
+  for (const GrantSet* set : sets) {
+    set->for_each(question.route->operation, [&](const Grant& grant) {
+      if (!is_for(grant, question.principal, facts)) return;
+      out.named = out.named || grant.effect == Effect::allow;
+      if (!in_force(grant, question.now)) return;
+      if (grant.effect == Effect::deny) {
+        // A denial whose resource can't be compared must not be slipped past.
+        out.denied = out.denied || question.resource_failure || covers_resource(grant, question.resource) ||
+                     question.resource.empty();
+      } else {
+        out.allowed = out.allowed || question.resource_failure || covers_resource(grant, question.resource);
+      }
+    });
+  }
+  return out;
+}
+
+bool issued_before(const Principal& principal, const std::optional<WallTime>& not_before) {
+  // A token that doesn't say when it was issued can't show that it is new enough.
+  return not_before && principal.issued_at < *not_before;
+}
+
+Finding check_token(const Question& question, const Facts& facts) {
+  if (facts.token_revoked) return Reason::token_revoked;
+  const Principal& principal = question.principal;
+  const bool too_old = issued_before(principal, facts.issuer_not_before) ||
+                       (facts.tenant != nullptr && issued_before(principal, facts.tenant->not_before)) ||
+                       (facts.agent != nullptr && issued_before(principal, facts.agent->not_before)) ||
+                       (facts.user != nullptr && issued_before(principal, facts.user->not_before)) ||
+                       (facts.tier != nullptr && issued_before(principal, facts.tier->not_before));
+  if (too_old) return Reason::token_issued_before;
+  return std::nullopt;
+}
+
+Finding check_user_standing(const Question& question, const Facts& facts) {
+  if (facts.tenant != nullptr && facts.tenant->status != Status::active) return Reason::tenant_refused;
+  if (question.principal.user.empty()) return Reason::user_missing;
+  if (facts.user != nullptr && facts.user->status != Status::active) return Reason::user_disabled;
+  return std::nullopt;
+}
+
+Finding check_agent_standing(const Facts& facts) {
+  if (facts.agent == nullptr && facts.tier_name.empty()) return Reason::agent_unknown;
+  if (facts.agent != nullptr && facts.agent->status == Status::disabled) return Reason::agent_disabled;
+  if (facts.agent != nullptr && facts.agent->status == Status::quarantined) return Reason::agent_quarantined;
+  if (!facts.tier_name.empty() && facts.tier == nullptr) return Reason::tier_unknown;
+  if (facts.tier != nullptr && facts.tier->status != Status::active) return Reason::tier_disabled;
+  return std::nullopt;
+}
+
+Finding check_delegation(const Question& question, const Facts& facts) {
+  if (facts.delegation != nullptr && facts.delegation->status == DelegationStatus::disconnected)
+    return Reason::delegation_disconnected;
+  if (facts.delegation == nullptr && question.delegation == DelegationMode::required) return Reason::delegation_missing;
+  return std::nullopt;
+}
+
+bool below_ceiling(const Facts& facts, std::string_view operation) {
+  if (facts.tier == nullptr || !facts.tier->ceiling) return true;
+  const auto& ceiling = *facts.tier->ceiling;
+  return std::any_of(ceiling.begin(), ceiling.end(), [&](const std::string& pattern) { return matches(pattern, operation); });
+}
+
+std::vector<std::string> needed_scopes(const Route& route) {
+  std::vector<std::string> needed = route.scopes;
+  needed.insert(needed.end(), route.exchange_scopes.begin(), route.exchange_scopes.end());
+  std::sort(needed.begin(), needed.end());
+  needed.erase(std::unique(needed.begin(), needed.end()), needed.end());
+  return needed;
+}
+
+bool has_all(const Principal& principal, const std::vector<std::string>& scopes) {
+  return std::all_of(scopes.begin(), scopes.end(), [&](const std::string& scope) { return principal.has_scope(scope); });
+}
+
+/// Collects verdicts in the order of Check; the first failure names the reason.
+class Judgement {
+ public:
+  void add(Check check, Finding finding) {
+    decision.checks.set(check, finding ? Verdict::fail : Verdict::pass);
+    if (finding && !failed_) decision.reason = *finding;
+    failed_ = failed_ || finding.has_value();
+  }
+  [[nodiscard]] Decision close() {
+    decision.kind = failed_ ? DecisionKind::deny : DecisionKind::allow;
+    if (!failed_) decision.reason = Reason::allowed;
+    return std::move(decision);
+  }
+  Decision decision;
+
+ private:
+  bool failed_ = false;
+};
+
+Finding first(Finding one, Finding other) { return one ? one : other; }
+
+}  // namespace
+
+Decision evaluate(const Question& question, const Facts& facts) {
+  if (question.route == nullptr) return deny(Reason::operation_unknown);
+  const Route& route = *question.route;
+  Judgement judgement;
+  judgement.add(Check::token, check_token(question, facts));
+
+  const Tally entitlements = tally(facts.entitlements, question, facts);
+  Finding user = check_user_standing(question, facts);
+  if (entitlements.denied) user = first(user, Reason::user_entitlement_denied);
+  if (!entitlements.allowed) user = first(user, Reason::user_entitlement_missing);
+  judgement.add(Check::user, user);
+
+  const Tally grants = tally(facts.grants, question, facts);
+  const bool within_ceiling = below_ceiling(facts, route.operation);
+  Finding agent = check_agent_standing(facts);
+  if (!within_ceiling) agent = first(agent, Reason::tier_ceiling);
+  if (grants.denied) agent = first(agent, Reason::agent_grant_denied);
+  if (!grants.allowed) agent = first(agent, Reason::agent_grant_missing);
+  judgement.add(Check::agent, agent);
+
+  judgement.add(Check::delegation, check_delegation(question, facts));
+
+  const auto needed = needed_scopes(route);
+  const bool has_scopes = has_all(question.principal, needed);
+  judgement.add(Check::scope, has_scopes ? Finding() : Reason::scope_missing);
+
+  Finding policy;
+  if (facts.operation != nullptr && facts.operation->frozen) policy = Reason::operation_frozen;
+  judgement.add(Check::route, first(policy, question.resource_failure));
+
+  Decision decision = judgement.close();
+  decision.visible = entitlements.named && grants.named && within_ceiling;
+  if (!has_scopes) decision.needed_scopes = needed;
+  return decision;
+}
+
+Decision admit(const Question& question, const Facts& facts) {
+  Judgement judgement;
+  judgement.add(Check::token, check_token(question, facts));
+  judgement.add(Check::user, check_user_standing(question, facts));
+  judgement.add(Check::agent, check_agent_standing(facts));
+  judgement.add(Check::delegation, check_delegation(question, facts));
+  return judgement.close();
+}
+
+std::string_view tier_from_map(const std::vector<TierRule>& rules, std::string_view fallback,
+                               const Principal& principal) noexcept {
+  for (const TierRule& rule : rules) {
+    const bool fits = (!rule.provider || *rule.provider == principal.provider) && (!rule.model || *rule.model == principal.model);
+    if (fits) return rule.tier;
+  }
+  return fallback;
+}
+
+}  // namespace agw::policy
