@@ -98,7 +98,7 @@ def test_fault_of_redis_changes_nothing(make_site, make_redis):
 def test_one_tool_only(make_site):
     tools = """agent_tool ticket.read { scope tickets:read; resource ticket:<id>; }
                agent_tool ticket.list { scope tickets:read; mode observe; }"""
-    site = make_site(tools=tools.replace("mode observe;", "agent_mode observe;"))
+    site = make_site(tools=tools)
     bare = site.token(agent="bare-agent")
     assert site.call("ticket.list", {}, bare).event()["enforced"] is False
     assert "error" in site.call(token=bare).json()

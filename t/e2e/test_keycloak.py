@@ -1,0 +1,167 @@
+"""With a real Keycloak: tokens, exchange, keys, users and the SDK's own login, as an operator would set it up."""
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from plugins import jose, policy
+from plugins.keycloak import PASSWORD
+from plugins.site import EXCHANGE, Site, allowed, hidden
+from plugins.wait import eventually
+
+pytestmark = [pytest.mark.keycloak, pytest.mark.xdist_group("keycloak"), pytest.mark.timeout(400)]
+
+TOOLS = """
+    agent_tool ticket.read { scope tickets:read; resource ticket:<id>; }
+    agent_tool ticket.list { scope tickets:read; }
+    agent_tool delete_ticket { operation ticket.delete; scope tickets:write; resource ticket:<ticketId>;
+                               exchange audience=tickets-api scope=tickets:write; }
+    agent_tool docs.search { scope docs:read; exchange audience=docs-api scope=docs:read; }
+    agent_tool elsewhere { scope tickets:read; exchange audience=nowhere scope=tickets:read; }
+"""
+
+
+@pytest.fixture(scope="module")
+def realm_policy():
+    content = policy.base()
+    t = policy.tenant(content)
+    t["agents"]["company|coding-agent"] = {"name": "Coding agent", "bundles": ["support"]}
+    t["agents"]["company|ci-agent"] = {"name": "CI", "bundles": ["support"]}
+    for operation in ("tickets/docs.search", "tickets/elsewhere"):
+        for to in ("agent:company|coding-agent", "group:company|support"):
+            policy.grant(content, to, operation, id=operation[8:] + to[:1])
+    return content
+
+
+@pytest.fixture
+def site(keycloak, tmp_path, realm_policy, request):
+    how = getattr(request, "param", {})
+    made = Site(tmp_path, **({"forward": EXCHANGE, "tools": TOOLS, "timeout": "10s", "algorithms": "RS256 ES256",
+                              "operations": "agent_operation ticket.read GET /api/tickets/<id> { scope tickets:read; }",
+                              } | how))
+    made.port = keycloak.gateway_port
+    made.resource = f"http://127.0.0.1:{made.port}/mcp"
+    made.pieces.setdefault("keys", f"issuer {keycloak.issuer};")
+    made.pieces["keys"] += " claims user=preferred_username agent=azp groups=groups;"
+    made.pieces["client"] = made.pieces.get("client", f"client gateway secret_file={tmp_path}/secret;").replace(
+        "@RUN@", str(keycloak.run))
+    made.write_policy(realm_policy)
+    made.start()
+    yield made
+    made.close()
+
+
+def received(site):
+    return jose.claims_of(site.backend.last.header("Authorization").removeprefix("Bearer "))
+
+
+def test_a_call_end_to_end(site, keycloak):
+    token = keycloak.token()
+    answer = site.call(token=token)
+    allowed(answer)
+    sent = received(site)
+    assert sent["aud"] == "tickets-api" and sent["azp"] == "gateway" and sent["scope"] == "tickets:read"
+    assert sent["sub"] == jose.claims_of(token)["sub"] and token not in site.backend.last.raw_head.decode()
+    event = answer.event()
+    assert event["user"]["id"] == "company|mira" and event["agent"]["id"] == "company|coding-agent"
+    hidden(site.call(token=keycloak.token(user="omar")), "ticket.read")
+    assert site.call(token=None).status == 401
+
+
+def test_keycloak_would_widen_and_the_gateway_does_not(site, keycloak):
+    answer = site.call("delete_ticket", {"ticketId": "T-1"}, keycloak.token(scope="tickets:read"))
+    assert answer.status == 403 and answer.challenge["error"] == "insufficient_scope"
+    assert set(answer.challenge["scope"].split()) == {"tickets:read", "tickets:write"}
+    assert site.backend.count() == 0
+    allowed(site.call("delete_ticket", {"ticketId": "T-1"}, keycloak.token(scope="tickets:read tickets:write")))
+    assert received(site)["scope"] == "tickets:write"
+
+
+def test_each_backend_its_own_audience(site, keycloak):
+    token = keycloak.token(scope="tickets:read docs:read")
+    allowed(site.call("docs.search", {}, token))
+    assert received(site)["aud"] == "docs-api"
+    answer = site.call("elsewhere", {}, token)
+    assert answer.status == 502 and answer.event()["reason"] == "exchange_refused"
+
+
+def test_a_token_for_nobody_in_particular(site, keycloak):
+    """other-agent's tokens aren't for this resource."""
+    answer = site.call(token=keycloak.token(client="other-agent", scope=""))
+    assert answer.status == 401 and answer.event()["reason"] in ("token_audience_mismatch", "token_type_refused")
+
+
+def test_a_user_who_is_disabled_in_keycloak(site, keycloak):
+    """A known token serves until it ends; a new exchange is refused by Keycloak at once."""
+    token = keycloak.token()
+    keycloak.set_enabled("mira", False)
+    try:
+        answer = site.call(token=token)
+        assert answer.status == 502 and answer.event()["reason"] == "exchange_refused"
+    finally:
+        keycloak.set_enabled("mira", True)
+    allowed(site.call(token=keycloak.token()))
+
+
+@pytest.mark.parametrize("site", [{"client": "client gateway-jwt key_file=@RUN@/gateway-jwt.pem alg=ES256 "
+                                             "kid=gateway-jwt;"}], indirect=True)
+def test_private_key_jwt(site, keycloak):
+    allowed(site.call(token=keycloak.token()))
+    assert received(site)["azp"] == "gateway-jwt"
+
+
+def test_a_service_account(site, keycloak):
+    answer = httpx.post(keycloak.token_url, auth=("ci-agent", "ci-agent-secret"), timeout=30,
+                        data={"grant_type": "client_credentials", "scope": "tickets:read"})
+    token = answer.json()["access_token"]
+    refused = site.call(token=token)
+    assert refused.event()["decision"] == "deny"
+
+
+def test_key_rotation(site, keycloak):
+    old = keycloak.token()
+    allowed(site.call(token=old))
+    keycloak.rotate_keys()
+    new = eventually(lambda: (t := keycloak.token()) and jose.header_of(t)["kid"] != jose.header_of(old)["kid"] and t,
+                     timeout=20)
+    eventually(lambda: site.call(token=new).status == 200, timeout=10, interval=0.3)
+    allowed(site.call(token=old))
+
+
+def test_the_python_sdk_logs_in_from_the_url_alone(site, keycloak):
+    """The SDK's client with the realm's own client id: 401, metadata, Keycloak's login page, token, call."""
+    from plugins.backend import json_answer
+
+    def mcp_server(received):
+        try:
+            message = json.loads(received.body)
+        except ValueError:
+            return json_answer({}, 405)
+        result = {"initialize": {"protocolVersion": "2025-11-25", "capabilities": {"tools": {}},
+                                 "serverInfo": {"name": "tickets", "version": "1"}},
+                  "tools/list": {"tools": [{"name": "ticket.read", "inputSchema": {"type": "object"}}]},
+                  "tools/call": {"content": [{"type": "text", "text": '{"did": "it"}'}]}}.get(message.get("method"))
+        if "id" not in message:
+            return json_answer({}, 202)
+        if result is None:
+            return json_answer({"jsonrpc": "2.0", "id": message["id"], "error": {"code": -32601, "message": "no"}})
+        return json_answer({"jsonrpc": "2.0", "id": message["id"], "result": result})
+
+    site.backend.answer = mcp_server
+    client = Path(__file__).parent / "clients/login_python.py"
+    done = subprocess.run(
+        [sys.executable, str(client), "--url", site.resource, "--mode", "prereg", "--client-id", "coding-agent",
+         "--user", "mira", "--password", PASSWORD, "--era", "legacy", "--call", 'ticket.read {"id": "T-1"}'],
+        capture_output=True, text=True, timeout=120, env=os.environ)
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0, done.stdout + done.stderr
+    call = [t for t in told if t["event"] == "call"][0]
+    assert call["status"] == 200 and call["result"] == {"did": "it"}, call
+    asked = [t for t in told if t["event"] == "authorize"][0]
+    assert asked["scope"].split()[0] == "tickets:read" and asked["resource"] == site.resource
+    assert any(e["operation"] == "tickets/ticket.read" and e["decision"] == "allow" for e in site.nginx.audit()
+               if e.get("operation"))
