@@ -128,6 +128,7 @@ class Issuer:
 _CONF = """load_module {module};
 {user}
 daemon off;
+master_process {master};
 worker_processes 1;
 worker_cpu_affinity {affinity};
 pid {dir}/nginx.pid;
@@ -169,9 +170,9 @@ http {{
 
 
 class Gateway:
-    """An nginx for one row, pinned; `/bare` is the same worker's plain proxy_pass."""
+    """An nginx for one row, pinned; `/bare` is the same worker's plain proxy_pass. A wrapper (valgrind) sees one process."""
 
-    def __init__(self, name, folder, module, issuer, backend_port, redis_url, core):
+    def __init__(self, name, folder, module, issuer, backend_port, redis_url, core, wrapper=()):
         row = ROWS[name]
         self.name, self.port, self.call, self.dir = name, free_port(), BODIES[row["call"]], folder / name
         self.dir.mkdir()
@@ -180,16 +181,17 @@ class Gateway:
         secret.write_text("bench-secret")
         secret.chmod(0o600)
         (self.dir / "nginx.conf").write_text(_CONF.format(
-            module=module, dir=self.dir, port=self.port, backend=backend_port, issuer=issuer.url, secret=secret,
-            scope=SCOPE, forward=row["forward"], affinity=f"{1 << core:b}", user="user root;" if os.geteuid() == 0 else "",
+            module=module, dir=self.dir, master="off" if wrapper else "on", port=self.port, backend=backend_port,
+            issuer=issuer.url, secret=secret, scope=SCOPE, forward=row["forward"], affinity=f"{1 << core:b}",
+            user="user root;" if os.geteuid() == 0 else "",
             store=redis_url if row["store"] == "redis" else f"file:{policy}",
             audit=f"agent_audit {self.dir}/audit.jsonl;" if row["audit"] else "agent_audit off;"))
         self.token = issuer.token(f"http://127.0.0.1:{self.port}/mcp")
         # The master's affinity is inherited: whatever the module starts beside the worker is paid for by the same core.
-        self.process = subprocess.Popen(["taskset", "-c", str(core), "nginx", "-p", f"{self.dir}/", "-c",
+        self.process = subprocess.Popen(["taskset", "-c", str(core), *wrapper, "nginx", "-p", f"{self.dir}/", "-c",
                                          str(self.dir / "nginx.conf"), "-e", str(self.dir / "error.log")],
                                         stdin=subprocess.DEVNULL)
-        wait_port(self.port, self.process)
+        wait_port(self.port, self.process, 60)
 
     def cpu_ns(self):
         """CPU time that the worker, and whatever else belongs to this nginx, has used so far."""
