@@ -1,0 +1,100 @@
+// A policy made ready for look-up.
+#include "agw/grants/policy_file.h"
+
+namespace agw::grants {
+namespace {
+
+template <class Value>
+using Table = std::unordered_map<std::string, Value, StringHash, std::equal_to<>>;
+
+template <class Map>
+const typename Map::mapped_type* find(const Map& map, std::string_view key) {
+  const auto it = map.find(std::string(key));
+  return it == map.end() ? nullptr : &it->second;
+}
+
+template <class Value>
+const Value* find_in(const Table<Value>& table, std::string_view key) {
+  const auto it = table.find(key);
+  return it == table.end() ? nullptr : &it->second;
+}
+
+}  // namespace
+
+struct CompiledPolicy::Tenant {
+  const TenantPolicy* source = nullptr;
+  Table<const AgentRecord*> agents;
+  Table<const UserRecord*> users;
+  Table<const OperationRecord*> operations;
+  Table<const DelegationRecord*> delegations;     // user \n agent
+  Table<policy::GrantSet> agent_grants;           // by agent id
+  Table<policy::GrantSet> tier_grants;            // by tier
+  Table<policy::GrantSet> bundles;                // by bundle: its own grants and those given to it
+  Table<policy::GrantSet> user_entitlements;
+  Table<policy::GrantSet> group_entitlements;
+
+  explicit Tenant(const TenantPolicy& policy) : source(&policy) {
+    for (const auto& [id, record] : policy.agents) agents.emplace(id, &record);
+    for (const auto& [id, record] : policy.users) users.emplace(id, &record);
+    for (const auto& [id, record] : policy.operations) operations.emplace(id, &record);
+    for (const auto& [pair, record] : policy.delegations) delegations.emplace(pair.first + "\n" + pair.second, &record);
+    for (const auto& [name, bundle] : policy.bundles) {
+      std::vector<Grant> all = bundle.grants;
+      if (const auto* given = find(policy.grants, "bundle:" + name)) all.insert(all.end(), given->begin(), given->end());
+      bundles.emplace(name, policy::GrantSet(std::move(all)));
+    }
+    for (const auto& [holder, grants] : policy.grants) {
+      if (holder.starts_with("agent:")) agent_grants.emplace(holder.substr(6), policy::GrantSet(grants));
+      if (holder.starts_with("tier:")) tier_grants.emplace(holder.substr(5), policy::GrantSet(grants));
+    }
+    for (const auto& [holder, grants] : policy.entitlements) {
+      if (holder.starts_with("user:")) user_entitlements.emplace(holder.substr(5), policy::GrantSet(grants));
+      if (holder.starts_with("group:")) group_entitlements.emplace(holder.substr(6), policy::GrantSet(grants));
+    }
+  }
+};
+
+CompiledPolicy::CompiledPolicy(Policy policy) : policy_(std::move(policy)) {
+  for (const auto& [name, tenant] : policy_.tenants) tenants_.emplace(name, std::make_unique<Tenant>(tenant));
+}
+
+CompiledPolicy::~CompiledPolicy() = default;
+
+policy::Facts CompiledPolicy::facts(const Principal& principal, std::string_view operation) const {
+  policy::Facts out;
+  const auto found = tenants_.find(std::string_view(principal.tenant));
+  if (found == tenants_.end()) return out;
+  const Tenant& tenant = *found->second;
+  const auto pointer = [](const auto* entry) { return entry == nullptr ? nullptr : *entry; };
+  out.tenant = &tenant.source->tenant;
+  out.agent = pointer(find_in(tenant.agents, principal.agent));
+  out.user = pointer(find_in(tenant.users, principal.user));
+  out.delegation = pointer(find_in(tenant.delegations, principal.user + "\n" + principal.agent));
+  out.operation = pointer(find_in(tenant.operations, operation));
+
+  out.tier_name = out.agent != nullptr && !out.agent->tier.empty()
+                      ? std::string_view(out.agent->tier)
+                      : policy::tier_from_map(tenant.source->tier_map, tenant.source->fallback_tier, principal);
+  if (!out.tier_name.empty()) out.tier = find(tenant.source->tiers, out.tier_name);
+
+  const auto add = [](std::vector<const policy::GrantSet*>& list, const policy::GrantSet* set) {
+    if (set != nullptr) list.push_back(set);
+  };
+  add(out.grants, find_in(tenant.agent_grants, principal.agent));
+  if (!out.tier_name.empty()) add(out.grants, find_in(tenant.tier_grants, out.tier_name));
+  const std::vector<std::string>* bundles = nullptr;
+  if (out.agent != nullptr) bundles = &out.agent->bundles;
+  else if (out.tier != nullptr) bundles = &out.tier->bundles;
+  if (bundles != nullptr)
+    for (const auto& bundle : *bundles) add(out.grants, find_in(tenant.bundles, bundle));
+
+  add(out.entitlements, find_in(tenant.user_entitlements, principal.user));
+  for (const auto& group : principal.groups) add(out.entitlements, find_in(tenant.group_entitlements, group));
+  if (out.user != nullptr) {
+    out.store_groups = out.user->groups;
+    for (const auto& group : out.store_groups) add(out.entitlements, find_in(tenant.group_entitlements, group));
+  }
+  return out;
+}
+
+}  // namespace agw::grants

@@ -1,0 +1,83 @@
+#include "grant_json.h"
+
+#include "agw/base/encoding.h"
+#include "agw/model/pattern.h"
+
+namespace agw::grants {
+namespace {
+
+std::string read_pattern(const Node& node, const char* example) {
+  std::string pattern = node.text();
+  if (!is_pattern(pattern))
+    node.fail_with("must be exact or end in * right after : / or . ; write for example " + std::string(example));
+  return pattern;
+}
+
+void append_text(std::string& out, std::string_view key, std::string_view value) {
+  if (value.empty()) return;
+  if (!out.empty() && out.back() != '{') out += ',';
+  out += json_quoted(key) + ":" + json_quoted(value);
+}
+
+}  // namespace
+
+Grant read_grant(const Node& node, GrantKind kind) {
+  Grant out;
+  out.operation = read_pattern(node.required("operation"), "tickets/ticket.read or tickets/*");
+  const std::string effect = node.text_or("effect", "allow");
+  if (effect != "allow" && effect != "deny") node.required("effect").fail_with("must be allow or deny");
+  out.effect = effect == "allow" ? Effect::allow : Effect::deny;
+  if (const auto resource = node.member("resource")) out.resource = read_pattern(*resource, "ticket:T-1 or ticket:*");
+  if (const auto whom = node.member("for"); whom && kind == GrantKind::grant) {
+    whom->each_element([&](const Node& item) {
+      const std::string text = item.text();
+      const std::size_t colon = text.find(':');
+      const std::string holder = text.substr(0, colon);
+      if (colon == std::string::npos || (holder != "user" && holder != "group") || !is_principal_id(text.substr(colon + 1)))
+        item.fail_with("must name a user or a group, as user:company|mira or group:company|support");
+      out.for_whom.push_back(text);
+    });
+    if (out.for_whom.empty()) whom->fail_with("is empty; leave it out for everybody");
+  }
+  out.since = node.time_if("since");
+  out.until = node.time_if("until");
+  out.by = node.text_or("by");
+  out.reason = node.text_or("reason");
+  out.ticket = node.text_or("ticket");
+  return out;
+}
+
+void append_grant_members(std::string& out, const Grant& grant) {
+  append_text(out, "operation", grant.operation);
+  if (grant.effect == Effect::deny) append_text(out, "effect", "deny");
+  if (grant.resource) append_text(out, "resource", *grant.resource);
+  if (!grant.for_whom.empty()) {
+    out += R"(,"for":[)";
+    for (std::size_t i = 0; i < grant.for_whom.size(); ++i) out += (i > 0 ? "," : "") + json_quoted(grant.for_whom[i]);
+    out += ']';
+  }
+  if (grant.since) append_text(out, "since", format_rfc3339(*grant.since));
+  if (grant.until) append_text(out, "until", format_rfc3339(*grant.until));
+  append_text(out, "by", grant.by);
+  append_text(out, "reason", grant.reason);
+  append_text(out, "ticket", grant.ticket);
+}
+
+Status read_status(const Node& node, bool may_be_quarantined) {
+  const std::string text = node.text_or("status", "active");
+  if (text == "active") return Status::active;
+  if (text == "disabled") return Status::disabled;
+  if (text == "quarantined" && may_be_quarantined) return Status::quarantined;
+  node.required("status").fail_with(may_be_quarantined ? "must be active, disabled or quarantined" : "must be active or disabled");
+}
+
+std::string_view to_string(Status status) noexcept {
+  switch (status) {
+    case Status::active: return "active";
+    case Status::disabled: return "disabled";
+    case Status::quarantined: return "quarantined";
+  }
+  return "disabled";
+}
+
+}  // namespace agw::grants

@@ -1,0 +1,22 @@
+// One grant or entitlement as JSON: the same in the policy file and in Redis.
+#pragma once
+
+#include <string>
+
+#include "agw/model/policy_records.h"
+#include "json_reader.h"
+
+namespace agw::grants {
+
+enum class GrantKind { grant, entitlement };
+
+/// Reads the members of a grant; throws Malformed. `id` and `to` are the caller's.
+[[nodiscard]] Grant read_grant(const Node& node, GrantKind kind);
+
+/// Appends the members of a grant, without id and holder, without braces.
+void append_grant_members(std::string& out, const Grant& grant);
+
+[[nodiscard]] Status read_status(const Node& node, bool may_be_quarantined);
+[[nodiscard]] std::string_view to_string(Status status) noexcept;
+
+}  // namespace agw::grants
