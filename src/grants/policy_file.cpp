@@ -92,7 +92,7 @@ void read_tier_map(const Node& node, TenantPolicy& tenant) {
     tenant.tier_map.push_back(std::move(rule));
   });
   // The most specific rule first, as the store in Redis asks for them.
-  std::stable_sort(tenant.tier_map.begin(), tenant.tier_map.end(), [](const TierRule& a, const TierRule& b) {
+  std::sort(tenant.tier_map.begin(), tenant.tier_map.end(), [](const TierRule& a, const TierRule& b) {
     const auto weight = [](const TierRule& rule) { return (rule.provider ? 2 : 0) + (rule.model ? 1 : 0); };
     return weight(a) > weight(b);
   });

@@ -3,10 +3,7 @@
 
 #include <memory>
 
-#include "agw/grants/policy_file.h"
 #include "agw/grants/store.h"
-#include "agw/io/clock.h"
-#include "agw/io/log.h"
 #include "agw/io/redis.h"
 
 namespace agw::grants {
@@ -16,7 +13,7 @@ namespace agw::grants {
 /// malformed meta is store_uninitialised; no answer is store_unavailable.
 class RedisStore final : public Store {
  public:
-  RedisStore(Redis& redis, Clock& clock);
+  explicit RedisStore(Redis& redis);
   ~RedisStore() override;
   [[nodiscard]] ValueTask<Result<policy::Facts, StoreFailure>> facts(PrincipalPtr principal,
                                                                      std::string operation) override;
@@ -24,7 +21,6 @@ class RedisStore final : public Store {
 
  private:
   Redis& redis_;
-  Clock& clock_;
 };
 
 }  // namespace agw::grants

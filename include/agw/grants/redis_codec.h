@@ -1,0 +1,59 @@
+// Policy records as Redis holds them: one codec for the store that reads and the tool that writes.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agw/base/result.h"
+#include "agw/grants/policy_file.h"
+#include "agw/io/redis.h"
+
+namespace agw::grants {
+
+/// `agw:p:{tenant}:rest`. The tenant is a percent-encoded part.
+[[nodiscard]] std::string policy_key(std::string_view tenant, std::string_view rest);
+/// `agw:v:{tenant}:rest`: what calls write.
+[[nodiscard]] std::string volatile_key(std::string_view tenant, std::string_view rest);
+
+/// What is wrong with a key's content; names the key and the field, never a value.
+struct CodecError {
+  std::string detail;
+};
+template <class T>
+using Decoded = Result<T, CodecError>;
+
+/// A hash's fields. An absent key is an empty map; every other type is an error.
+using Fields = std::map<std::string, std::string, std::less<>>;
+[[nodiscard]] Decoded<Fields> read_fields(std::string_view key, const RedisReply& reply);
+
+struct Meta {
+  std::string incarnation;
+  std::string born;
+  std::uint64_t version = 0;
+};
+/// Nothing if there is no meta at all; an error if it isn't one of schema 1.
+[[nodiscard]] Decoded<std::optional<Meta>> read_meta(std::string_view key, const Fields& fields);
+
+// Each takes the fields of a key that exists (an empty map is an absent record, the caller's case).
+[[nodiscard]] Decoded<TenantRecord> read_tenant_record(std::string_view key, const Fields& fields);
+[[nodiscard]] Decoded<AgentRecord> read_agent_record(std::string_view key, const Fields& fields);
+[[nodiscard]] Decoded<UserRecord> read_user_record(std::string_view key, const Fields& fields);
+[[nodiscard]] Decoded<TierRecord> read_tier_record(std::string_view key, const Fields& fields);
+[[nodiscard]] Decoded<DelegationRecord> read_delegation_record(std::string_view key, const Fields& fields);
+[[nodiscard]] Decoded<OperationRecord> read_operation_record(std::string_view key, const Fields& fields);
+/// Grants (or entitlements) by id; the values are JSON.
+[[nodiscard]] Decoded<std::vector<Grant>> read_grants(std::string_view key, const Fields& fields, bool entitlements);
+
+/// `provider|model` with each part encoded, `*` for any: a field of the hash `tiers`.
+[[nodiscard]] std::string tier_field(const std::optional<std::string>& provider, const std::optional<std::string>& model);
+
+/// Every key of a tenant's policy except `meta`, by its name without the prefix, with its fields.
+[[nodiscard]] std::map<std::string, Fields> encode_tenant(const TenantPolicy& policy);
+/// The reverse, for `agwctl export`.
+[[nodiscard]] Decoded<TenantPolicy> decode_tenant(const std::map<std::string, Fields>& keys);
+
+}  // namespace agw::grants

@@ -1,0 +1,336 @@
+#include "agw/grants/redis_codec.h"
+
+#include <charconv>
+#include <sstream>
+
+#include "agw/base/encoding.h"
+#include "agw/model/pattern.h"
+#include "grant_json.h"
+
+namespace agw::grants {
+namespace {
+
+std::unexpected<CodecError> wrong(std::string_view key, std::string_view field, std::string_view what) {
+  std::string detail = "key " + std::string(key);
+  if (!field.empty()) detail += ", field " + std::string(field);
+  return fail(CodecError{detail + ": " + std::string(what)});
+}
+
+std::string_view field_of(const Fields& fields, std::string_view name) {
+  const auto it = fields.find(name);
+  return it == fields.end() ? std::string_view() : std::string_view(it->second);
+}
+
+std::vector<std::string> words(std::string_view text) {
+  std::istringstream stream{std::string(text)};
+  std::vector<std::string> out;
+  for (std::string word; stream >> word;) out.push_back(word);
+  return out;
+}
+
+std::string joined(const std::vector<std::string>& values) {
+  std::string out;
+  for (const auto& value : values) out += (out.empty() ? "" : " ") + value;
+  return out;
+}
+
+Decoded<Status> read_status(std::string_view key, const Fields& fields, bool may_be_quarantined) {
+  const std::string_view text = field_of(fields, "status");
+  if (text == "active") return Status::active;
+  if (text == "disabled") return Status::disabled;
+  if (text == "quarantined" && may_be_quarantined) return Status::quarantined;
+  return wrong(key, "status", "is not a known status");
+}
+
+Decoded<std::optional<WallTime>> read_time(std::string_view key, const Fields& fields, std::string_view name) {
+  const std::string_view text = field_of(fields, name);
+  if (text.empty()) return std::optional<WallTime>();
+  const auto time = parse_rfc3339(text);
+  if (!time) return wrong(key, name, "is not a time");
+  return time;
+}
+
+Decoded<std::vector<std::string>> read_names(std::string_view key, const Fields& fields, std::string_view name) {
+  auto out = words(field_of(fields, name));
+  for (const auto& word : out)
+    if (!is_encoded_part(word)) return wrong(key, name, "holds a malformed name");
+  return out;
+}
+
+void put(Fields& fields, std::string_view name, std::string_view value) {
+  if (!value.empty()) fields.emplace(name, value);
+}
+
+void put_time(Fields& fields, std::string_view name, const std::optional<WallTime>& value) {
+  if (value) fields.emplace(name, format_rfc3339(*value));
+}
+
+Fields encode_grants(const std::vector<Grant>& grants) {
+  Fields out;
+  for (const Grant& grant : grants) {
+    std::string json = "{";
+    append_grant_members(json, grant);
+    out.emplace(grant.id, json + "}");
+  }
+  return out;
+}
+
+std::optional<std::string> decode_tier_part(std::string_view part) {
+  if (part == "*") return std::nullopt;
+  return decode_part(part);
+}
+
+}  // namespace
+
+std::string policy_key(std::string_view tenant, std::string_view rest) {
+  return "agw:p:{" + std::string(tenant) + "}:" + std::string(rest);
+}
+
+std::string volatile_key(std::string_view tenant, std::string_view rest) {
+  return "agw:v:{" + std::string(tenant) + "}:" + std::string(rest);
+}
+
+Decoded<Fields> read_fields(std::string_view key, const RedisReply& reply) {
+  Fields out;
+  if (reply.type == RedisReply::Type::nil) return out;
+  if (reply.type == RedisReply::Type::error) return wrong(key, "", reply.text.starts_with("WRONGTYPE") ? "is not a hash" : "can't be read");
+  if (reply.type != RedisReply::Type::array || reply.elements.size() % 2 != 0) return wrong(key, "", "is not a hash");
+  for (std::size_t i = 0; i < reply.elements.size(); i += 2) {
+    if (reply.elements[i].type != RedisReply::Type::text || reply.elements[i + 1].type != RedisReply::Type::text)
+      return wrong(key, "", "is not a hash of strings");
+    out.emplace(reply.elements[i].text, reply.elements[i + 1].text);
+  }
+  return out;
+}
+
+Decoded<std::optional<Meta>> read_meta(std::string_view key, const Fields& fields) {
+  if (fields.empty()) return std::optional<Meta>();
+  if (field_of(fields, "schema") != "1") return wrong(key, "schema", "is not 1");
+  Meta out;
+  out.incarnation = field_of(fields, "incarnation");
+  out.born = field_of(fields, "born");
+  const std::string_view version = field_of(fields, "version");
+  const auto [end, error] = std::from_chars(version.data(), version.data() + version.size(), out.version);
+  if (version.empty() || error != std::errc() || end != version.data() + version.size()) return wrong(key, "version", "is not a number");
+  if (out.incarnation.empty()) return wrong(key, "incarnation", "is missing");
+  if (!parse_rfc3339(out.born)) return wrong(key, "born", "is not a time");
+  return std::optional<Meta>(std::move(out));
+}
+
+Decoded<TenantRecord> read_tenant_record(std::string_view key, const Fields& fields) {
+  TenantRecord out;
+  const auto status = read_status(key, fields, false);
+  if (!status) return fail(status.error());
+  // `stop` halts a tenant without touching its status.
+  const std::string_view stop = field_of(fields, "stop");
+  if (!stop.empty() && stop != "0" && stop != "1") return wrong(key, "stop", "is neither 0 nor 1");
+  out.status = stop == "1" ? Status::disabled : *status;
+  const auto not_before = read_time(key, fields, "not_before");
+  if (!not_before) return fail(not_before.error());
+  out.not_before = *not_before;
+  return out;
+}
+
+Decoded<AgentRecord> read_agent_record(std::string_view key, const Fields& fields) {
+  AgentRecord out;
+  const auto status = read_status(key, fields, true);
+  if (!status) return fail(status.error());
+  out.status = *status;
+  out.owner = field_of(fields, "owner");
+  out.tier = field_of(fields, "tier");
+  out.name = field_of(fields, "name");
+  auto bundles = read_names(key, fields, "bundles");
+  if (!bundles) return fail(bundles.error());
+  out.bundles = *std::move(bundles);
+  const auto not_before = read_time(key, fields, "not_before");
+  if (!not_before) return fail(not_before.error());
+  out.not_before = *not_before;
+  return out;
+}
+
+Decoded<UserRecord> read_user_record(std::string_view key, const Fields& fields) {
+  UserRecord out;
+  const auto status = read_status(key, fields, false);
+  if (!status) return fail(status.error());
+  out.status = *status;
+  out.name = field_of(fields, "name");
+  out.groups = words(field_of(fields, "groups"));
+  for (const auto& group : out.groups)
+    if (!group.starts_with("store|") || !is_principal_id(group)) return wrong(key, "groups", "holds a malformed group");
+  const auto not_before = read_time(key, fields, "not_before");
+  if (!not_before) return fail(not_before.error());
+  out.not_before = *not_before;
+  return out;
+}
+
+Decoded<TierRecord> read_tier_record(std::string_view key, const Fields& fields) {
+  TierRecord out;
+  const auto status = read_status(key, fields, false);
+  if (!status) return fail(status.error());
+  out.status = *status;
+  if (fields.contains("ceiling")) {
+    out.ceiling = words(field_of(fields, "ceiling"));
+    for (const auto& pattern : *out.ceiling)
+      if (!is_pattern(pattern)) return wrong(key, "ceiling", "holds a malformed pattern");
+  }
+  auto bundles = read_names(key, fields, "bundles");
+  if (!bundles) return fail(bundles.error());
+  out.bundles = *std::move(bundles);
+  const auto not_before = read_time(key, fields, "not_before");
+  if (!not_before) return fail(not_before.error());
+  out.not_before = *not_before;
+  return out;
+}
+
+Decoded<DelegationRecord> read_delegation_record(std::string_view key, const Fields& fields) {
+  DelegationRecord out;
+  const std::string_view status = field_of(fields, "status");
+  if (status != "active" && status != "disconnected") return wrong(key, "status", "is not a known status");
+  out.status = status == "active" ? DelegationStatus::active : DelegationStatus::disconnected;
+  const auto since = read_time(key, fields, "since");
+  if (!since) return fail(since.error());
+  out.since = *since;
+  return out;
+}
+
+Decoded<OperationRecord> read_operation_record(std::string_view key, const Fields& fields) {
+  OperationRecord out;
+  out.owner = field_of(fields, "owner");
+  out.classification = field_of(fields, "class");
+  const std::string_view frozen = field_of(fields, "frozen");
+  if (!frozen.empty() && frozen != "0" && frozen != "1") return wrong(key, "frozen", "is neither 0 nor 1");
+  out.frozen = frozen == "1";
+  return out;
+}
+
+Decoded<std::vector<Grant>> read_grants(std::string_view key, const Fields& fields, bool entitlements) {
+  std::vector<Grant> out;
+  out.reserve(fields.size());
+  for (const auto& [id, text] : fields) {
+    json_error_t error{};
+    const Json json(json_loadb(text.data(), text.size(), JSON_REJECT_DUPLICATES, &error));
+    if (!json) return wrong(key, id, "is not valid JSON");
+    try {
+      const Node node(json.get(), "");
+      node.expect_object({"operation", "effect", "resource", "for", "since", "until", "by", "reason", "ticket"});
+      Grant grant = read_grant(node, entitlements ? GrantKind::entitlement : GrantKind::grant);
+      grant.id = id;
+      out.push_back(std::move(grant));
+    } catch (const Malformed& malformed) {
+      return wrong(key, id, malformed.error.path + " " + malformed.error.message);
+    }
+  }
+  return out;
+}
+
+std::string tier_field(const std::optional<std::string>& provider, const std::optional<std::string>& model) {
+  return (provider ? encode_part(*provider) : "*") + "|" + (model ? encode_part(*model) : "*");
+}
+
+std::map<std::string, Fields> encode_tenant(const TenantPolicy& policy) {
+  std::map<std::string, Fields> out;
+  Fields& tenant = out["tenant"];
+  put(tenant, "status", to_string(policy.tenant.status));
+  put_time(tenant, "not_before", policy.tenant.not_before);
+  for (const auto& [id, agent] : policy.agents) {
+    Fields& fields = out["agent:" + id];
+    put(fields, "status", to_string(agent.status));
+    put(fields, "owner", agent.owner);
+    put(fields, "tier", agent.tier);
+    put(fields, "bundles", joined(agent.bundles));
+    put(fields, "name", agent.name);
+    put_time(fields, "not_before", agent.not_before);
+  }
+  for (const auto& [id, user] : policy.users) {
+    Fields& fields = out["user:" + id];
+    put(fields, "status", to_string(user.status));
+    put(fields, "name", user.name);
+    put(fields, "groups", joined(user.groups));
+    put_time(fields, "not_before", user.not_before);
+  }
+  for (const auto& [name, tier] : policy.tiers) {
+    Fields& fields = out["tier:" + name];
+    put(fields, "status", to_string(tier.status));
+    if (tier.ceiling) fields.emplace("ceiling", joined(*tier.ceiling));
+    put(fields, "bundles", joined(tier.bundles));
+    put_time(fields, "not_before", tier.not_before);
+  }
+  if (!policy.fallback_tier.empty()) out["tiers"].emplace("*", policy.fallback_tier);
+  for (const auto& rule : policy.tier_map) out["tiers"].emplace(tier_field(rule.provider, rule.model), rule.tier);
+  for (const auto& [name, bundle] : policy.bundles) {
+    out["bundle:" + name].emplace("version", bundle.version.empty() ? "1" : bundle.version);
+    if (!bundle.grants.empty()) out["grants:bundle:" + name] = encode_grants(bundle.grants);
+  }
+  for (const auto& [holder, grants] : policy.grants) out["grants:" + holder].merge(encode_grants(grants));
+  for (const auto& [holder, grants] : policy.entitlements) out["entitlements:" + holder] = encode_grants(grants);
+  for (const auto& [pair, record] : policy.delegations) {
+    Fields& fields = out["delegation:" + pair.first + ":" + pair.second];
+    put(fields, "status", record.status == DelegationStatus::active ? "active" : "disconnected");
+    put_time(fields, "since", record.since);
+  }
+  for (const auto& [name, operation] : policy.operations) {
+    Fields& fields = out["operation:" + name];
+    put(fields, "owner", operation.owner);
+    put(fields, "class", operation.classification);
+    fields.emplace("frozen", operation.frozen ? "1" : "0");
+  }
+  return out;
+}
+
+Decoded<TenantPolicy> decode_tenant(const std::map<std::string, Fields>& keys) {
+  TenantPolicy out;
+  const auto starts = [](const std::string& name, std::string_view prefix, std::string& rest) {
+    if (!name.starts_with(prefix)) return false;
+    rest = name.substr(prefix.size());
+    return true;
+  };
+  // Bundles first: their grants are told from grants to holders by name.
+  for (const auto& [name, fields] : keys)
+    if (std::string rest; starts(name, "bundle:", rest)) out.bundles[rest].version = field_of(fields, "version");
+  for (const auto& [name, fields] : keys) {
+    std::string rest;
+    std::optional<CodecError> error;
+    const auto take = [&](auto decoded, auto&& store) {
+      if (decoded) {
+        store(*std::move(decoded));
+      } else {
+        error = decoded.error();
+      }
+    };
+    if (name == "tenant") {
+      take(read_tenant_record(name, fields), [&](TenantRecord record) { out.tenant = record; });
+    } else if (name == "tiers") {
+      for (const auto& [field, tier] : fields) {
+        const std::size_t bar = field.find('|');
+        if (field == "*") out.fallback_tier = tier;
+        else if (bar != std::string::npos)
+          out.tier_map.push_back({decode_tier_part(field.substr(0, bar)), decode_tier_part(field.substr(bar + 1)), tier});
+        else error = CodecError{"key tiers, field " + field + ": is neither * nor provider|model"};
+      }
+    } else if (starts(name, "agent:", rest)) {
+      take(read_agent_record(name, fields), [&](AgentRecord record) { out.agents.emplace(rest, std::move(record)); });
+    } else if (starts(name, "user:", rest)) {
+      take(read_user_record(name, fields), [&](UserRecord record) { out.users.emplace(rest, std::move(record)); });
+    } else if (starts(name, "tier:", rest)) {
+      take(read_tier_record(name, fields), [&](TierRecord record) { out.tiers.emplace(rest, std::move(record)); });
+    } else if (starts(name, "grants:bundle:", rest)) {
+      take(read_grants(name, fields, false), [&](std::vector<Grant> grants) { out.bundles[rest].grants = std::move(grants); });
+    } else if (starts(name, "grants:", rest)) {
+      take(read_grants(name, fields, false), [&](std::vector<Grant> grants) { out.grants.emplace(rest, std::move(grants)); });
+    } else if (starts(name, "entitlements:", rest)) {
+      take(read_grants(name, fields, true), [&](std::vector<Grant> grants) { out.entitlements.emplace(rest, std::move(grants)); });
+    } else if (starts(name, "operation:", rest)) {
+      take(read_operation_record(name, fields), [&](OperationRecord record) { out.operations.emplace(rest, std::move(record)); });
+    } else if (starts(name, "delegation:", rest)) {
+      const std::size_t colon = rest.find(':');
+      if (colon == std::string::npos) return wrong(name, "", "is not user:agent");
+      take(read_delegation_record(name, fields), [&](DelegationRecord record) {
+        out.delegations.emplace(std::pair(rest.substr(0, colon), rest.substr(colon + 1)), record);
+      });
+    }
+    if (error) return fail(*std::move(error));
+  }
+  return out;
+}
+
+}  // namespace agw::grants
