@@ -1,0 +1,124 @@
+#include "metrics_text.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
+#include <tuple>
+
+namespace agw::nginx {
+namespace {
+
+enum class Type { counter, gauge, histogram };
+
+struct Family {
+  std::string_view name;
+  Type type;
+  std::string_view help;
+};
+
+// Every family that is written anywhere, by name.
+constexpr std::array families{
+    Family{"agent_audit_lines_total", Type::counter, "Audit lines written."},
+    Family{"agent_audit_write_failures_total", Type::counter,
+           "Writes to the audit file that failed or were cut short."},
+    Family{"agent_decisions_total", Type::counter, "Calls judged, by operation, decision and reason."},
+    Family{"agent_exchanges_total", Type::counter, "Backend tokens, remembered, minted anew, or refused."},
+    Family{"agent_key_set_age_seconds", Type::gauge, "Age of the issuer's key set when it was last looked at."},
+    Family{"agent_key_set_refreshes_total", Type::counter, "Fetches of an issuer's metadata and keys, by result."},
+    Family{"agent_overhead_seconds", Type::histogram, "Time that the gateway itself took for a call."},
+    Family{"agent_policy_loads_total", Type::counter, "Policy files compiled after an edit, by result."},
+    Family{"agent_store_errors_total", Type::counter, "Questions to the policy store that had no usable answer."},
+    Family{"agent_store_up", Type::gauge, "Whether the policy store was usable when it was last asked."},
+    Family{"agent_tokens_total", Type::counter, "Tokens looked at, remembered or verified anew."},
+};
+
+std::string_view type_name(Type type) noexcept {
+  switch (type) {
+    case Type::counter: return "counter";
+    case Type::gauge: return "gauge";
+    case Type::histogram: return "histogram";
+  }
+  return "untyped";
+}
+
+const Family* family_of(std::string_view sample_name) noexcept {
+  for (const Family& family : families) {
+    if (!sample_name.starts_with(family.name)) continue;
+    const std::string_view rest = sample_name.substr(family.name.size());
+    if (rest.empty()) return &family;
+    if (family.type == Type::histogram && (rest == "_bucket" || rest == "_sum" || rest == "_count")) return &family;
+  }
+  return nullptr;
+}
+
+constexpr std::string_view bound_label = "le=\"";
+
+// Where a bucket stands among the others of its series; what isn't a bucket comes after them.
+double bound_of(std::string_view labels) noexcept {
+  const auto at = labels.find(bound_label);
+  double bound = std::numeric_limits<double>::infinity();
+  if (at == std::string_view::npos) return bound;
+  const char* begin = labels.data() + at + bound_label.size();
+  std::from_chars(begin, labels.data() + labels.size(), bound);  // +Inf is no number and stays infinity
+  return bound;
+}
+
+std::string_view without_bound(std::string_view labels) noexcept { return labels.substr(0, labels.find(bound_label)); }
+
+struct Row {
+  std::string_view name;
+  std::string_view labels;
+  std::string_view family;
+  const Family* known;
+  std::uint64_t value;
+};
+
+bool before(const Row& left, const Row& right) noexcept {
+  const auto key = [](const Row& row) {
+    return std::tuple(row.family, row.name, without_bound(row.labels), bound_of(row.labels), row.labels);
+  };
+  return key(left) < key(right);
+}
+
+void append_value(std::string& out, const Row& row) {
+  if (row.known != nullptr && row.name.ends_with("_seconds_sum")) {
+    const std::string fraction = std::to_string(row.value % 1000000);
+    out += std::to_string(row.value / 1000000);
+    out += '.';
+    out.append(6 - fraction.size(), '0');
+    out += fraction;
+    return;
+  }
+  out += std::to_string(row.value);
+}
+
+}  // namespace
+
+std::string metrics_text(std::vector<MetricSample> samples) {
+  std::vector<Row> rows;
+  rows.reserve(samples.size());
+  for (const MetricSample& sample : samples) {
+    const std::string_view name = sample.series.substr(0, sample.series.find('{'));
+    const Family* known = family_of(name);
+    rows.push_back(
+        {name, sample.series.substr(name.size()), known != nullptr ? known->name : name, known, sample.value});
+  }
+  std::ranges::sort(rows, before);
+  std::string out;
+  std::string_view open;
+  for (const Row& row : rows) {
+    if (row.family != open) {
+      open = row.family;
+      if (row.known != nullptr) (((out += "# HELP ") += row.family) += ' ').append(row.known->help) += '\n';
+      ((out += "# TYPE ") += row.family) += ' ';
+      (out += row.known != nullptr ? type_name(row.known->type) : "untyped") += '\n';
+    }
+    ((out += row.name) += row.labels) += ' ';
+    append_value(out, row);
+    out += '\n';
+  }
+  return out;
+}
+
+}  // namespace agw::nginx

@@ -1,0 +1,111 @@
+// The core's Redis: one pipelined connection of nginx's loop, opened when it is needed.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agw/io/clock.h"
+#include "agw/io/files.h"
+#include "agw/io/log.h"
+#include "agw/io/random.h"
+#include "agw/io/redis.h"
+#include "agw/io/redis_protocol.h"
+
+#include "alarm.h"
+#include "loop.h"
+#include "names.h"
+#include "stream.h"
+
+namespace agw::nginx {
+
+struct RedisSettings {
+  std::string unix_path;  ///< if not empty, host, port and tls mean nothing
+  std::string host;
+  std::uint16_t port = 6379;
+  bool tls = false;
+  std::string ca_file;        ///< empty: the system's trust anchors
+  std::string user;           ///< ACL user; empty: the default user
+  std::string password_file;  ///< read anew for every connection, by the worker; empty: no AUTH
+  unsigned db = 0;
+  Milliseconds timeout{1000};          ///< for each pipeline, the wait for a connection included
+  std::size_t max_reply = 16UL << 20U;  ///< memory for one reply
+};
+
+/// Callers share one connection: their commands go out at once and are answered in order. Where an
+/// answer is late or is none, the connection is closed, everything under way on it ends (`closed`),
+/// and the next call opens another. After a failed attempt calls fail at once until the next
+/// attempt is due (at most two seconds, with jitter): a dead store costs a call nothing.
+class NginxRedis final : public Redis, private StreamListener {
+ public:
+  struct Host {
+    NginxLoop& loop;
+    Names& names;
+    Clock& clock;
+    Random& random;
+    Log& log;
+  };
+  NginxRedis(Host host, RedisSettings settings);
+  ~NginxRedis() override;
+
+  [[nodiscard]] Task<Result<std::vector<RedisReply>, RedisError>> pipeline(std::vector<RedisCommand> commands) override;
+
+ private:
+  using Answer = Result<std::vector<RedisReply>, RedisError>;
+  struct Request {
+    std::string bytes;
+    std::size_t expected = 0;
+    std::vector<RedisReply> replies;
+    SteadyTime deadline{};
+    Completion<Answer>* waiter = nullptr;  // null when nobody waits any more
+  };
+  using RequestPtr = std::shared_ptr<Request>;
+  class Wait;
+  enum class State { closed, opening, ready };
+
+  void enqueue(RequestPtr request);
+  void withdraw(const RequestPtr& request) noexcept;
+  void transmit(RequestPtr request);
+  Task<void> open();
+  Task<Result<bool, RedisError>> establish(SteadyTime deadline);
+  Task<Result<bool, RedisError>> connect(SteadyTime deadline);
+  Task<Result<bool, RedisError>> greet(SteadyTime deadline);
+  void opened();
+  void not_opened(RedisError error) noexcept;
+
+  void stream_readable() noexcept override;
+  void stream_writable() noexcept override;
+  void stream_should_close() noexcept override;
+  void receive();
+  void take(RedisReply reply);
+  void flush() noexcept;
+  void settle() noexcept;
+  void drop(RedisError error, std::string_view why) noexcept;
+  void fail_all(std::deque<RequestPtr>& requests, RedisError error) noexcept;
+  void set_alarm() noexcept;
+  static void on_alarm(void* self) noexcept;
+  void late() noexcept;
+  [[nodiscard]] Milliseconds left(SteadyTime deadline) const noexcept;
+  void say(LogLevel level, std::string_view what) noexcept;
+
+  Host host_;
+  RedisSettings settings_;
+  std::string place_;  // for the log
+  WatchedFile password_;
+  TlsClient tls_;
+  Stream stream_;
+  Alarm alarm_;
+  State state_ = State::closed;
+  std::unique_ptr<RedisReader> reader_;
+  std::string out_;
+  std::size_t sent_bytes_ = 0;
+  std::deque<RequestPtr> queued_;  // until the connection is ready
+  std::deque<RequestPtr> sent_;    // awaiting answers, in order
+  unsigned failures_ = 0;
+  SteadyTime next_attempt_{};
+  RedisError last_error_ = RedisError::connect;
+};
+
+}  // namespace agw::nginx

@@ -1,0 +1,74 @@
+// Everything of nginx's and the system's that one worker uses, made and taken down in order.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "basics.h"
+#include "http_client.h"
+#include "inotify.h"
+#include "loop.h"
+#include "names.h"
+#include "open_file.h"
+#include "redis.h"
+#include "shared_zone.h"
+#include "thread_background.h"
+
+namespace agw::nginx {
+
+/// Made in init_process, destroyed in exit_process; nothing of it is static. Tasks of requests must
+/// be gone or never run again when it is destroyed; the worker's own are cancelled by it.
+class WorkerHost {
+ public:
+  struct Settings {
+    ngx_shm_zone_t* zone = nullptr;                 ///< by SharedZone::declare; required
+    const HostPins* pins = nullptr;                 ///< made at load; may be null
+    std::optional<RedisSettings> redis;             ///< where the store is Redis
+  };
+
+  /// Whether this process handles requests: nginx's cache processes run init_process too.
+  [[nodiscard]] static bool wanted() noexcept;
+
+  /// Throws if the process can't have what it needs.
+  WorkerHost(ngx_cycle_t* cycle, Settings settings);
+  WorkerHost(const WorkerHost&) = delete;
+  WorkerHost& operator=(const WorkerHost&) = delete;
+  ~WorkerHost();
+
+  [[nodiscard]] NginxLoop& loop() noexcept { return loop_; }
+  [[nodiscard]] NginxClock& clock() noexcept { return clock_; }
+  [[nodiscard]] NginxLog& log() noexcept { return log_; }
+  [[nodiscard]] NginxRandom& random() noexcept { return random_; }
+  [[nodiscard]] SharedZone& zone() noexcept { return zone_; }
+  [[nodiscard]] CurlHttpClient& http() noexcept { return http_; }
+  [[nodiscard]] ThreadBackground& background() noexcept { return background_; }
+  /// Null unless the settings had one.
+  [[nodiscard]] NginxRedis* redis() noexcept { return redis_.get(); }
+
+  /// Another Redis of this worker (the store's second credential).
+  [[nodiscard]] std::unique_ptr<NginxRedis> connect_redis(RedisSettings settings);
+  [[nodiscard]] std::unique_ptr<InotifyWatch> watch(std::string path);
+  [[nodiscard]] std::unique_ptr<OpenFile> open(ngx_open_file_t& file);
+
+  /// Cancels the worker's own tasks: to be called before what they use is destroyed by others.
+  void cancel_tasks() noexcept { loop_.cancel_spawned(); }
+
+ private:
+  static const HostPins no_pins;
+
+  // In the order of need: what stands below may use what stands above.
+  NginxLog log_;
+  NginxClock clock_;
+  NginxRandom random_;
+  NginxLoop loop_;
+  SharedZone zone_;
+  Names names_;
+  ThreadBackground background_;
+  Inotify inotify_;
+  CurlHttpClient http_;
+  std::unique_ptr<NginxRedis> redis_;
+  ngx_log_t* nginx_log_;
+};
+
+}  // namespace agw::nginx
