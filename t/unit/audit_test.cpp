@@ -14,7 +14,7 @@ struct JsonDeleter {
 };
 using Json = std::unique_ptr<json_t, JsonDeleter>;
 
-Json parse(const std::string& line) { return Json(json_loadb(line.data(), line.size(), JSON_REJECT_DUPLICATES, nullptr)); }
+Json parse(const std::string& line) { return Json(json_loadb(line.data(), line.size(), JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, nullptr)); }
 std::string text(const Json& json, const char* key) {
   const json_t* value = json_object_get(json.get(), key);
   return json_is_string(value) ? json_string_value(value) : "(none)";
