@@ -118,6 +118,7 @@ std::string_view to_string(Outcome outcome) noexcept {
 }
 
 std::string sentence(const Event& event, Reason reason) {
+  if (!event.text.empty()) return event.text;
   std::string text;
   SentenceParts parts;
   if (event.principal) {

@@ -41,6 +41,7 @@ struct Event {
   std::string user_agent;
   std::string trace_id;
   std::string span_id;
+  std::string text;    ///< the sentence where there is no caller (policy.change); else it is made
   std::string detail;  ///< why a message was malformed, which key is broken …; never a value
 };
 

@@ -13,6 +13,7 @@
 #include "agw/grants/policy_file.h"
 #include "agw/grants/redis_url.h"
 #include "agw/identity/issuer_config.h"
+#include "../adapters/names.h"
 #include "../nginx.h"
 
 namespace agw::nginx {
@@ -44,6 +45,7 @@ struct MainConf {
     std::string audit_key_file;
     std::string state_dir;               ///< absolute, or empty
     std::vector<std::string> key_files;  ///< agent_key, the sealing one first
+    HostPins pins;                       ///< addresses of the hosts that the configuration names
     /// Every governed location (enforced or observed) once.
     std::vector<const gateway::Location*> locations;
     std::unique_ptr<MainSettings> settings;
@@ -73,6 +75,8 @@ struct LocConfBase {
     const gateway::Location* location;
     /// Whether anything here is enforced: the location, or one of its tools and operations.
     bool enforced;
+    /// What the guard calls in place of the location's own handler; null where there is none.
+    ngx_http_handler_pt content_handler;
 };
 
 /// One per location, and per nested location, `if` and `limit_except`.

@@ -8,6 +8,8 @@
 namespace agw::nginx {
 namespace {
 
+RequestContext* open_calls = nullptr;
+
 void destroy(void* data) noexcept { static_cast<RequestContext*>(data)->~RequestContext(); }
 
 }  // namespace
@@ -99,6 +101,7 @@ void RequestContext::begin_call() {
   call_ = gateway::Call();
   outcome_.reset();
   finished_ = false;
+  link();
   answered = false;
   decided_location_ = &loc_conf(r_);
   decided_method_ = r_->method;
@@ -151,6 +154,7 @@ void RequestContext::stop_watch() noexcept {
 
 void RequestContext::finish(audit::Completion completion) noexcept {
   if (std::exchange(finished_, true)) return;
+  unlink();
   Worker* const here = worker();
   if (here == nullptr) return;
   completion.overhead_us = overhead_us_;
@@ -166,6 +170,27 @@ void RequestContext::finish(audit::Completion completion) noexcept {
     completion.outcome = too_large ? audit::Outcome::refused : audit::Outcome::aborted;
   }
   here->gateway().finish(call_, std::move(completion));
+}
+
+void RequestContext::link() noexcept {
+  next_open_ = open_calls;
+  if (open_calls != nullptr) open_calls->previous_open_ = this;
+  open_calls = this;
+}
+
+void RequestContext::unlink() noexcept {
+  (previous_open_ != nullptr ? previous_open_->next_open_ : open_calls) = next_open_;
+  if (next_open_ != nullptr) next_open_->previous_open_ = previous_open_;
+  previous_open_ = nullptr;
+  next_open_ = nullptr;
+}
+
+void finish_open_calls() noexcept {
+  while (open_calls != nullptr) {
+    audit::Completion aborted;
+    aborted.outcome = audit::Outcome::aborted;
+    open_calls->finish(std::move(aborted));
+  }
 }
 
 }  // namespace agw::nginx

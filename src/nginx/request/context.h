@@ -14,6 +14,9 @@
 
 namespace agw::nginx {
 
+/// Completes the audit events of all calls that are under way in this process, as aborted.
+void finish_open_calls() noexcept;
+
 /// Lives in the request's pool, and dies with it: then the course is cancelled wherever it waits.
 ///
 /// nginx clears every module's context on internal redirects; the pool's cleanup list still knows
@@ -72,7 +75,11 @@ class RequestContext final : public gateway::Request {
   class BodyWait;
   using Outcome = Result<gateway::Forward, gateway::Answer>;
 
+  friend void finish_open_calls() noexcept;
+
   void begin_call();
+  void link() noexcept;
+  void unlink() noexcept;
 
   static Task<void> drive(RequestContext& self, Worker& worker, const gateway::Location& location);
   Task<Result<std::string_view, Reason>> await_body(std::size_t max_bytes);
@@ -96,6 +103,9 @@ class RequestContext final : public gateway::Request {
   Completion<bool>* body_waiter_ = nullptr;
   bool suspended_ = false;
   bool finished_ = true;
+  // The list of open calls of this process.
+  RequestContext* previous_open_ = nullptr;
+  RequestContext* next_open_ = nullptr;
   std::chrono::steady_clock::time_point started_{};
   std::int64_t overhead_us_ = 0;
   std::optional<NginxLoop::Hold> hold_;

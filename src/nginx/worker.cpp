@@ -1,0 +1,194 @@
+#include "worker.h"
+
+#include <algorithm>
+#include <array>
+
+#include "agw/base/encoding.h"
+#include "agw/gateway/issuer_access.h"
+#include "agw/grants/file_store.h"
+#include "agw/grants/redis_store.h"
+#include "config/conf.h"
+#include "request/context.h"
+
+namespace agw::nginx {
+namespace {
+
+/// Per worker; a remembered token or exchange takes two to four kilobytes.
+constexpr std::size_t max_tokens = 100'000;
+constexpr std::size_t max_exchanges = 50'000;
+
+std::unique_ptr<Worker>& instance() noexcept {
+  static std::unique_ptr<Worker> worker;
+  return worker;
+}
+
+std::vector<const identity::IssuerConfig*> pointers(const MainConf& conf) {
+  std::vector<const identity::IssuerConfig*> out;
+  for (const auto& issuer : conf.issuers) out.push_back(&issuer);
+  return out;
+}
+
+WorkerHost::Settings host_settings(const MainConf& conf) {
+  WorkerHost::Settings out;
+  out.zone = conf.zone;
+  out.pins = &conf.pins;
+  if (conf.store.kind != StoreConfig::Kind::redis) return out;
+  RedisSettings redis;
+  redis.address = conf.store.redis;
+  redis.ca_file = conf.store.ca_file;
+  redis.password_file = conf.store.password_file;
+  redis.timeout = conf.store.timeout;
+  out.redis = std::move(redis);
+  return out;
+}
+
+/// Variables in whose cached values the caller's credentials may lie.
+std::vector<ngx_uint_t> find_credential_variables(ngx_cycle_t* cycle) {
+  std::vector<ngx_uint_t> out;
+  auto* core = static_cast<ngx_http_core_main_conf_t*>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_core_module));
+  if (core == nullptr) return out;
+  constexpr std::array<std::string_view, 4> names{"http_authorization", "http_cookie", "http_dpop", "http_proxy_authorization"};
+  const auto* variables = static_cast<const ngx_http_variable_t*>(core->variables.elts);
+  for (ngx_uint_t i = 0; i < core->variables.nelts; ++i) {
+    const std::string_view name = view(variables[i].name);
+    const bool credential = std::find(names.begin(), names.end(), name) != names.end() || name.starts_with("cookie_");
+    if (credential) out.push_back(i);
+  }
+  return out;
+}
+
+/// Tells of the policy file's edits where operators and security teams look.
+class PolicyNews final : public grants::PolicyListener {
+ public:
+  PolicyNews(audit::Writer& audit, Clock& clock, Random& random, Metrics& metrics)
+      : audit_(audit), clock_(clock), random_(random),
+        loaded_(metrics.cell(R"(agent_policy_loads_total{result="ok"})")),
+        broken_(metrics.cell(R"(agent_policy_loads_total{result="broken"})")) {}
+
+  void policy_loaded(const std::string& path) noexcept override {
+    loaded_.fetch_add(1, std::memory_order_relaxed);
+    tell(DecisionKind::allow, Reason::allowed, "policy.change", path, "is in force now");
+  }
+  void policy_broken(const std::string& path, const grants::PolicyError& error) noexcept override {
+    broken_.fetch_add(1, std::memory_order_relaxed);
+    tell(DecisionKind::deny, Reason::store_invalid, "policy.broken", path, error.path + " " + error.message);
+  }
+
+ private:
+  void tell(DecisionKind kind, Reason reason, std::string_view type, const std::string& path, const std::string& what) noexcept try {
+    auto event = std::make_unique<audit::Event>();
+    event->id = random_.hex(16);
+    event->time = clock_.now();
+    event->type = type;
+    event->decision.kind = kind;
+    event->decision.reason = reason;
+    event->detail = path + ": " + what;
+    event->text = kind == DecisionKind::allow ? "The edited policy file " + path + " is in force."
+                                              : "The edited policy file " + path + " is broken; the last good policy stays in force.";
+    audit_.note(std::move(event));
+  } catch (...) {
+    ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0, "agent_audit: no memory for an audit line");
+  }
+
+  audit::Writer& audit_;
+  Clock& clock_;
+  Random& random_;
+  Metrics::Cell& loaded_;
+  Metrics::Cell& broken_;
+};
+
+}  // namespace
+
+struct Worker::Services {
+  Services(ngx_cycle_t* cycle, const MainConf& conf)
+      : issuers(pointers(conf)),
+        host(cycle, host_settings(conf)),
+        audit_file(conf.audit_file != nullptr ? host.open(*conf.audit_file) : nullptr),
+        audit({host.loop(), audit_file.get(), host.log(), host.zone()}),
+        news(audit, host.clock(), host.random(), host.zone()),
+        authenticator({host.loop(), host.clock(), host.http(), host.zone(), host.zone(), host.log(), host.random()}, issuers, max_tokens),
+        issuer_access(authenticator, issuers, host.log()),
+        exchanger({host.loop(), host.clock(), host.http(), host.zone(), host.log(), host.random(), issuer_access}, max_exchanges),
+        store(make_store(conf)),
+        gateway({host.clock(), host.log(), host.zone(), authenticator, *store, exchanger, audit}),
+        credential_variables(find_credential_variables(cycle)) {
+    if (audit_file) audit_file->before_reopen([this] { audit.flush(); });
+    authenticator.start();
+  }
+
+  ~Services() {
+    // The worker's own tasks use what is destroyed below.
+    host.cancel_tasks();
+    if (audit_file) audit_file->before_reopen(nullptr);
+  }
+
+  std::unique_ptr<grants::Store> make_store(const MainConf& conf) {
+    if (conf.store.kind == StoreConfig::Kind::redis) return std::make_unique<grants::RedisStore>(*host.redis());
+    watch = host.watch(conf.store.path);
+    return std::make_unique<grants::FileStore>(
+        grants::FileStore::Host{host.loop(), host.background(), *watch, host.log(), news}, conf.store.policy);
+  }
+
+  std::vector<const identity::IssuerConfig*> issuers;
+  WorkerHost host;
+  std::unique_ptr<OpenFile> audit_file;
+  audit::Writer audit;
+  PolicyNews news;
+  identity::Authenticator authenticator;
+  gateway::IssuerAccess issuer_access;
+  outbound::Exchanger exchanger;
+  std::unique_ptr<InotifyWatch> watch;
+  std::unique_ptr<grants::Store> store;
+  gateway::Gateway gateway;
+  std::vector<ngx_uint_t> credential_variables;
+};
+
+Worker::Worker(ngx_cycle_t* cycle) : services_(std::make_unique<Services>(cycle, *main_conf(cycle))) {}
+
+Worker::~Worker() = default;
+
+gateway::Gateway& Worker::gateway() noexcept { return services_->gateway; }
+WorkerHost& Worker::host() noexcept { return services_->host; }
+const std::vector<ngx_uint_t>& Worker::credential_variables() const noexcept { return services_->credential_variables; }
+
+Task<Worker::Readiness> Worker::readiness() {
+  Readiness out;
+  out.ready = true;
+  std::string issuers;
+  for (const auto& issuer : services_->authenticator.health()) {
+    out.ready = out.ready && issuer.usable;
+    if (!issuers.empty()) issuers += ',';
+    issuers += json_quoted(issuer.alias) + R"(:{"usable":)" + (issuer.usable ? "true" : "false");
+    if (!issuer.detail.empty()) issuers += R"(,"detail":)" + json_quoted(issuer.detail);
+    issuers += '}';
+  }
+  const auto store = co_await services_->store->health();
+  out.ready = out.ready && store.usable;
+  out.body = std::string(R"({"ready":)") + (out.ready ? "true" : "false") + R"(,"store":{"usable":)" + (store.usable ? "true" : "false");
+  if (!store.detail.empty()) out.body += R"(,"detail":)" + json_quoted(store.detail);
+  out.body += R"(},"issuers":{)" + issuers + "}}\n";
+  co_return out;
+}
+
+Worker* worker() noexcept { return instance().get(); }
+
+ngx_int_t init_worker(ngx_cycle_t* cycle) noexcept try {
+  if (!WorkerHost::wanted()) return NGX_OK;
+  const MainConf* conf = main_conf(cycle);
+  if (conf == nullptr || !conf->active()) return NGX_OK;
+  instance() = std::make_unique<Worker>(cycle);
+  return NGX_OK;
+} catch (const std::exception& error) {
+  ngx_log_error(NGX_LOG_EMERG, cycle->log, 0, "agent_gateway: the worker can't start: %s", error.what());
+  return NGX_ERROR;
+} catch (...) {
+  return NGX_ERROR;
+}
+
+void exit_worker(ngx_cycle_t*) noexcept {
+  // A worker that is told to stop at once still has calls under way: their lines are written.
+  finish_open_calls();
+  instance().reset();
+}
+
+}  // namespace agw::nginx
