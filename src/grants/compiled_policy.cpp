@@ -29,7 +29,7 @@ struct CompiledPolicy::Tenant {
   Table<const DelegationRecord*> delegations;     // user \n agent
   Table<policy::GrantSet> agent_grants;           // by agent id
   Table<policy::GrantSet> tier_grants;            // by tier
-  Table<policy::GrantSet> bundles;                // by bundle: its own grants and those given to it
+  Table<policy::GrantSet> bundles;                // by bundle
   Table<policy::GrantSet> user_entitlements;
   Table<policy::GrantSet> group_entitlements;
 
@@ -38,11 +38,7 @@ struct CompiledPolicy::Tenant {
     for (const auto& [id, record] : policy.users) users.emplace(id, &record);
     for (const auto& [id, record] : policy.operations) operations.emplace(id, &record);
     for (const auto& [pair, record] : policy.delegations) delegations.emplace(pair.first + "\n" + pair.second, &record);
-    for (const auto& [name, bundle] : policy.bundles) {
-      std::vector<Grant> all = bundle.grants;
-      if (const auto* given = find(policy.grants, "bundle:" + name)) all.insert(all.end(), given->begin(), given->end());
-      bundles.emplace(name, policy::GrantSet(std::move(all)));
-    }
+    for (const auto& [name, bundle] : policy.bundles) bundles.emplace(name, policy::GrantSet(bundle.grants));
     for (const auto& [holder, grants] : policy.grants) {
       if (holder.starts_with("agent:")) agent_grants.emplace(holder.substr(6), policy::GrantSet(grants));
       if (holder.starts_with("tier:")) tier_grants.emplace(holder.substr(5), policy::GrantSet(grants));

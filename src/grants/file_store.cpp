@@ -39,7 +39,13 @@ struct FileStore::State {
   Task<bool> load() {
     edited = false;
     auto result = std::make_shared<std::optional<Loaded>>();
-    std::function<void()> job = [result, path = host.watch.path()] { result->emplace(load_policy_file(path)); };
+    std::function<void()> job = [result, path = host.watch.path()] {
+      try {
+        result->emplace(load_policy_file(path));
+      } catch (...) {
+        result->emplace(fail(PolicyError{0, "", "can't be compiled: not enough memory"}));
+      }
+    };
     co_await host.background.run(std::move(job));
     if (!*result) co_return false;
     Loaded& loaded = **result;

@@ -20,8 +20,10 @@ void Node::each_member(const std::function<void(const std::string&, const Node&)
   if (!json_is_object(value_)) fail_with("must be an object");
   const char* key = nullptr;
   json_t* value = nullptr;
-  json_object_foreach(const_cast<json_t*>(value_), key, value) { visit(key, Node(value, path_ + "." + key)); }
+  json_object_foreach(const_cast<json_t*>(value_), key, value) { visit(key, Node(value, below(key))); }
 }
+
+std::string Node::below(std::string_view key) const { return (path_.empty() ? "" : path_ + ".") + std::string(key); }
 
 void Node::each_element(const std::function<void(const Node&)>& visit) const {
   if (!json_is_array(value_)) fail_with("must be a list");
@@ -32,7 +34,7 @@ void Node::each_element(const std::function<void(const Node&)>& visit) const {
 std::optional<Node> Node::member(const char* key) const {
   const json_t* value = json_object_get(value_, key);
   if (value == nullptr) return std::nullopt;
-  return Node(value, path_ + "." + key);
+  return Node(value, below(key));
 }
 
 Node Node::required(const char* key) const {

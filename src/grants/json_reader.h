@@ -52,6 +52,8 @@ class Node {
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
 
  private:
+  [[nodiscard]] std::string below(std::string_view key) const;
+
   const json_t* value_;
   std::string path_;
 };

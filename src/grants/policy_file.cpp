@@ -228,6 +228,20 @@ void check_references(const Node& node, const TenantPolicy& tenant) {
   }
 }
 
+/// A grant to a bundle is one of the bundle's own, wherever it stands.
+void move_into_bundles(const Node& node, TenantPolicy& tenant) {
+  for (auto& [name, bundle] : tenant.bundles) {
+    auto given = tenant.grants.extract("bundle:" + name);
+    if (given.empty()) continue;
+    for (Grant& grant : given.mapped()) {
+      const auto same = [&](const Grant& other) { return other.id == grant.id; };
+      if (std::any_of(bundle.grants.begin(), bundle.grants.end(), same))
+        node.required("grants").fail_with("gives bundle:" + name + " the id \"" + grant.id + "\", which the bundle has already");
+      bundle.grants.push_back(std::move(grant));
+    }
+  }
+}
+
 TenantPolicy read_tenant(const Node& node) {
   node.expect_object({"status", "not_before", "agents", "users", "tiers", "bundles", "grants", "entitlements", "delegations", "operations"});
   TenantPolicy out;
@@ -254,6 +268,7 @@ TenantPolicy read_tenant(const Node& node) {
   if (const auto delegations = node.member("delegations")) read_delegations(*delegations, out);
   if (const auto operations = node.member("operations")) read_operations(*operations, out);
   check_references(node, out);
+  move_into_bundles(node, out);
   return out;
 }
 
@@ -286,7 +301,7 @@ Result<Policy, PolicyError> parse_policy(std::string_view json) {
   const Json root(json_loadb(json.data(), json.size(), JSON_REJECT_DUPLICATES, &error));
   if (!root) return fail(PolicyError{error.line, "", std::string("is not valid JSON: ") + error.text});
   try {
-    const Node node(root.get(), "$");
+    const Node node(root.get(), "");
     node.expect_object({"schema", "tenants", "$schema"});
     const Node schema = node.required("schema");
     if (!schema.is_integer() || schema.integer() != 1) schema.fail_with("must be 1");

@@ -75,6 +75,12 @@ class Line {
   bool first_ = true;
 };
 
+/// Whether the text is an integer in JSON's form, as versions usually are.
+bool is_number(std::string_view text) {
+  if (text.empty() || text.size() > 15 || (text.front() == '0' && text.size() > 1)) return false;
+  return text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
 void write_grant(std::string& out, const Grant& grant, std::string_view holder) {
   Line line(out);
   line.text("id", grant.id);
@@ -146,7 +152,7 @@ void write_tenant(std::string& out, const TenantPolicy& policy) {
     Block bundles(tenant.entry("bundles"), "      ", '{', '}');
     for (const auto& [name, bundle] : policy.bundles) {
       Block block(bundles.entry(name), "        ", '{', '}');
-      if (!bundle.version.empty()) block.entry("version") += json_quoted(bundle.version);
+      if (!bundle.version.empty()) block.entry("version") += is_number(bundle.version) ? bundle.version : json_quoted(bundle.version);
       Block grants(block.entry("grants"), "          ", '[', ']');
       for (const Grant& grant : bundle.grants) write_grant(grants.entry(), grant, "");
     }

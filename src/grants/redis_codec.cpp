@@ -1,7 +1,6 @@
 #include "agw/grants/redis_codec.h"
 
 #include <charconv>
-#include <sstream>
 
 #include "agw/base/encoding.h"
 #include "agw/model/pattern.h"
@@ -21,22 +20,28 @@ std::string_view field_of(const Fields& fields, std::string_view name) {
   return it == fields.end() ? std::string_view() : std::string_view(it->second);
 }
 
-std::vector<std::string> words(std::string_view text) {
-  std::istringstream stream{std::string(text)};
-  std::vector<std::string> out;
-  for (std::string word; stream >> word;) out.push_back(word);
-  return out;
+/// A field that holds a JSON list of strings; an absent one is an empty list.
+Decoded<std::vector<std::string>> read_list(std::string_view key, const Fields& fields, std::string_view name) {
+  const auto it = fields.find(name);
+  if (it == fields.end()) return std::vector<std::string>();
+  const Json json(json_loadb(it->second.data(), it->second.size(), 0, nullptr));
+  try {
+    if (json) return Node(json.get(), "").texts();
+  } catch (const Malformed&) {
+    return wrong(key, name, "is not a JSON list of strings");
+  }
+  return wrong(key, name, "is not valid JSON");
 }
 
-std::string joined(const std::vector<std::string>& values) {
-  std::string out;
-  for (const auto& value : values) out += (out.empty() ? "" : " ") + value;
-  return out;
+std::string list_text(const std::vector<std::string>& values) {
+  std::string out = "[";
+  for (const auto& value : values) out += (out.size() > 1 ? "," : "") + json_quoted(value);
+  return out + "]";
 }
 
 Decoded<Status> read_status(std::string_view key, const Fields& fields, bool may_be_quarantined) {
   const std::string_view text = field_of(fields, "status");
-  if (text == "active") return Status::active;
+  if (text == "active" || !fields.contains("status")) return Status::active;
   if (text == "disabled") return Status::disabled;
   if (text == "quarantined" && may_be_quarantined) return Status::quarantined;
   return wrong(key, "status", "is not a known status");
@@ -51,14 +56,27 @@ Decoded<std::optional<WallTime>> read_time(std::string_view key, const Fields& f
 }
 
 Decoded<std::vector<std::string>> read_names(std::string_view key, const Fields& fields, std::string_view name) {
-  auto out = words(field_of(fields, name));
-  for (const auto& word : out)
-    if (!is_encoded_part(word)) return wrong(key, name, "holds a malformed name");
+  auto out = read_list(key, fields, name);
+  if (!out) return out;
+  for (const auto& item : *out)
+    if (item.empty() || !is_encoded_part(item)) return wrong(key, name, "holds a malformed name");
   return out;
 }
 
 void put(Fields& fields, std::string_view name, std::string_view value) {
   if (!value.empty()) fields.emplace(name, value);
+}
+
+/// `true` and `1`, `false` and `0`: both are what people write into a hash.
+Decoded<bool> read_flag(std::string_view key, const Fields& fields, std::string_view name) {
+  const std::string_view text = field_of(fields, name);
+  if (text == "true" || text == "1") return true;
+  if (text == "false" || text == "0" || !fields.contains(name)) return false;
+  return wrong(key, name, "is neither true nor false");
+}
+
+void put_list(Fields& fields, std::string_view name, const std::vector<std::string>& values) {
+  if (!values.empty()) fields.emplace(name, list_text(values));
 }
 
 void put_time(Fields& fields, std::string_view name, const std::optional<WallTime>& value) {
@@ -113,7 +131,10 @@ Decoded<std::optional<Meta>> read_meta(std::string_view key, const Fields& field
   const auto [end, error] = std::from_chars(version.data(), version.data() + version.size(), out.version);
   if (version.empty() || error != std::errc() || end != version.data() + version.size()) return wrong(key, "version", "is not a number");
   if (out.incarnation.empty()) return wrong(key, "incarnation", "is missing");
-  if (!parse_rfc3339(out.born)) return wrong(key, "born", "is not a time");
+  std::uint64_t born = 0;
+  const auto [stop, problem] = std::from_chars(out.born.data(), out.born.data() + out.born.size(), born);
+  if (out.born.empty() || problem != std::errc() || stop != out.born.data() + out.born.size())
+    return wrong(key, "born", "is not a number of seconds since 1970");
   return std::optional<Meta>(std::move(out));
 }
 
@@ -122,9 +143,9 @@ Decoded<TenantRecord> read_tenant_record(std::string_view key, const Fields& fie
   const auto status = read_status(key, fields, false);
   if (!status) return fail(status.error());
   // `stop` halts a tenant without touching its status.
-  const std::string_view stop = field_of(fields, "stop");
-  if (!stop.empty() && stop != "0" && stop != "1") return wrong(key, "stop", "is neither 0 nor 1");
-  out.status = stop == "1" ? Status::disabled : *status;
+  const auto stop = read_flag(key, fields, "stop");
+  if (!stop) return fail(stop.error());
+  out.status = *stop ? Status::disabled : *status;
   const auto not_before = read_time(key, fields, "not_before");
   if (!not_before) return fail(not_before.error());
   out.not_before = *not_before;
@@ -154,7 +175,9 @@ Decoded<UserRecord> read_user_record(std::string_view key, const Fields& fields)
   if (!status) return fail(status.error());
   out.status = *status;
   out.name = field_of(fields, "name");
-  out.groups = words(field_of(fields, "groups"));
+  auto groups = read_list(key, fields, "groups");
+  if (!groups) return fail(groups.error());
+  out.groups = *std::move(groups);
   for (const auto& group : out.groups)
     if (!group.starts_with("store|") || !is_principal_id(group)) return wrong(key, "groups", "holds a malformed group");
   const auto not_before = read_time(key, fields, "not_before");
@@ -169,7 +192,9 @@ Decoded<TierRecord> read_tier_record(std::string_view key, const Fields& fields)
   if (!status) return fail(status.error());
   out.status = *status;
   if (fields.contains("ceiling")) {
-    out.ceiling = words(field_of(fields, "ceiling"));
+    auto ceiling = read_list(key, fields, "ceiling");
+    if (!ceiling) return fail(ceiling.error());
+    out.ceiling = *std::move(ceiling);
     for (const auto& pattern : *out.ceiling)
       if (!is_pattern(pattern)) return wrong(key, "ceiling", "holds a malformed pattern");
   }
@@ -185,8 +210,9 @@ Decoded<TierRecord> read_tier_record(std::string_view key, const Fields& fields)
 Decoded<DelegationRecord> read_delegation_record(std::string_view key, const Fields& fields) {
   DelegationRecord out;
   const std::string_view status = field_of(fields, "status");
-  if (status != "active" && status != "disconnected") return wrong(key, "status", "is not a known status");
-  out.status = status == "active" ? DelegationStatus::active : DelegationStatus::disconnected;
+  if (fields.contains("status") && status != "active" && status != "disconnected")
+    return wrong(key, "status", "is not a known status");
+  out.status = status != "disconnected" ? DelegationStatus::active : DelegationStatus::disconnected;
   const auto since = read_time(key, fields, "since");
   if (!since) return fail(since.error());
   out.since = *since;
@@ -197,9 +223,9 @@ Decoded<OperationRecord> read_operation_record(std::string_view key, const Field
   OperationRecord out;
   out.owner = field_of(fields, "owner");
   out.classification = field_of(fields, "class");
-  const std::string_view frozen = field_of(fields, "frozen");
-  if (!frozen.empty() && frozen != "0" && frozen != "1") return wrong(key, "frozen", "is neither 0 nor 1");
-  out.frozen = frozen == "1";
+  const auto frozen = read_flag(key, fields, "frozen");
+  if (!frozen) return fail(frozen.error());
+  out.frozen = *frozen;
   return out;
 }
 
@@ -237,7 +263,7 @@ std::map<std::string, Fields> encode_tenant(const TenantPolicy& policy) {
     put(fields, "status", to_string(agent.status));
     put(fields, "owner", agent.owner);
     put(fields, "tier", agent.tier);
-    put(fields, "bundles", joined(agent.bundles));
+    put_list(fields, "bundles", agent.bundles);
     put(fields, "name", agent.name);
     put_time(fields, "not_before", agent.not_before);
   }
@@ -245,14 +271,14 @@ std::map<std::string, Fields> encode_tenant(const TenantPolicy& policy) {
     Fields& fields = out["user:" + id];
     put(fields, "status", to_string(user.status));
     put(fields, "name", user.name);
-    put(fields, "groups", joined(user.groups));
+    put_list(fields, "groups", user.groups);
     put_time(fields, "not_before", user.not_before);
   }
   for (const auto& [name, tier] : policy.tiers) {
     Fields& fields = out["tier:" + name];
     put(fields, "status", to_string(tier.status));
-    if (tier.ceiling) fields.emplace("ceiling", joined(*tier.ceiling));
-    put(fields, "bundles", joined(tier.bundles));
+    if (tier.ceiling) fields.emplace("ceiling", list_text(*tier.ceiling));
+    put_list(fields, "bundles", tier.bundles);
     put_time(fields, "not_before", tier.not_before);
   }
   if (!policy.fallback_tier.empty()) out["tiers"].emplace("*", policy.fallback_tier);
@@ -261,7 +287,7 @@ std::map<std::string, Fields> encode_tenant(const TenantPolicy& policy) {
     out["bundle:" + name].emplace("version", bundle.version.empty() ? "1" : bundle.version);
     if (!bundle.grants.empty()) out["grants:bundle:" + name] = encode_grants(bundle.grants);
   }
-  for (const auto& [holder, grants] : policy.grants) out["grants:" + holder].merge(encode_grants(grants));
+  for (const auto& [holder, grants] : policy.grants) out["grants:" + holder] = encode_grants(grants);
   for (const auto& [holder, grants] : policy.entitlements) out["entitlements:" + holder] = encode_grants(grants);
   for (const auto& [pair, record] : policy.delegations) {
     Fields& fields = out["delegation:" + pair.first + ":" + pair.second];
@@ -272,7 +298,7 @@ std::map<std::string, Fields> encode_tenant(const TenantPolicy& policy) {
     Fields& fields = out["operation:" + name];
     put(fields, "owner", operation.owner);
     put(fields, "class", operation.classification);
-    fields.emplace("frozen", operation.frozen ? "1" : "0");
+    fields.emplace("frozen", operation.frozen ? "true" : "false");
   }
   return out;
 }
@@ -298,7 +324,10 @@ Decoded<TenantPolicy> decode_tenant(const std::map<std::string, Fields>& keys) {
       }
     };
     if (name == "tenant") {
-      take(read_tenant_record(name, fields), [&](TenantRecord record) { out.tenant = record; });
+      // A stop is pulled by hand, beside the policy: it must not become part of it.
+      Fields lasting = fields;
+      lasting.erase("stop");
+      take(read_tenant_record(name, lasting), [&](TenantRecord record) { out.tenant = record; });
     } else if (name == "tiers") {
       for (const auto& [field, tier] : fields) {
         const std::size_t bar = field.find('|');

@@ -1,23 +1,36 @@
 #include "agw/grants/redis_store.h"
 
+#include <algorithm>
 #include <functional>
 #include <list>
+#include <map>
+#include <unordered_map>
 
 #include "agw/grants/redis_codec.h"
 
 namespace agw::grants {
+
+/// The bundles that a tier had when it was last read, so that they can be asked for together with
+/// the tier itself. Never believed: the tier's record says which of them count.
+struct RedisStore::Hints {
+  static constexpr std::size_t max_tiers = 4096;
+
+  [[nodiscard]] const std::vector<std::string>* find(const std::string& tier_key) const {
+    const auto it = bundles.find(tier_key);
+    return it == bundles.end() ? nullptr : &it->second;
+  }
+  void put(const std::string& tier_key, const std::vector<std::string>& names) {
+    if (bundles.size() >= max_tiers && !bundles.contains(tier_key)) bundles.clear();
+    bundles[tier_key] = names;
+  }
+
+  std::unordered_map<std::string, std::vector<std::string>> bundles;
+};
+
 namespace {
 
-/// An agent without a record has the bundles of its tier, which only the tier's record names: one
-/// script reads both, so that a call never needs a third trip. All keys share the tenant's slot.
-constexpr std::string_view tier_bundles_script =
-    "local out = {}\n"
-    "local names = redis.call('HGET', KEYS[1], 'bundles')\n"
-    "if names then for name in string.gmatch(names, '%S+') do\n"
-    "  out[#out + 1] = name\n"
-    "  out[#out + 1] = redis.call('HGETALL', ARGV[1] .. name)\n"
-    "end end\n"
-    "return out\n";
+/// How often a call begins anew because the policy was written while it was read.
+constexpr int max_attempts = 4;
 
 /// What a Facts points into.
 struct Answer {
@@ -29,23 +42,31 @@ struct Answer {
   std::optional<TierRecord> tier;
   std::string tier_name;
   std::list<policy::GrantSet> sets;
+  std::map<std::string, policy::GrantSet> bundles;
   policy::Facts facts;
 };
 
-/// One key that is asked for, and what is done with its fields.
-struct Ask {
-  std::string key;
-  std::function<Decoded<void>(const Fields&)> take;
-};
+using Take = std::function<Decoded<void>(const RedisReply&)>;
 
-/// One pipelined trip of HGETALLs (and a few others at its end).
+/// One pipelined trip: commands, and what is done with each reply.
 class Trip {
  public:
-  void ask(std::string key, std::function<Decoded<void>(const Fields&)> take) { asks_.push_back({std::move(key), std::move(take)}); }
+  void ask(RedisCommand command, Take take) {
+    commands_.push_back(std::move(command));
+    takes_.push_back(std::move(take));
+  }
+
+  void hash(const std::string& key, std::function<Decoded<void>(const Fields&)> take) {
+    ask({"HGETALL", key}, [key, take = std::move(take)](const RedisReply& reply) -> Decoded<void> {
+      const auto fields = read_fields(key, reply);
+      if (!fields) return fail(fields.error());
+      return take(*fields);
+    });
+  }
 
   template <class Record, class Read>
-  void record(std::string key, std::optional<Record>& into, Read read) {
-    ask(key, [key, &into, read](const Fields& fields) -> Decoded<void> {
+  void record(const std::string& key, std::optional<Record>& into, Read read) {
+    hash(key, [key, &into, read](const Fields& fields) -> Decoded<void> {
       if (fields.empty()) return {};
       auto decoded = read(key, fields);
       if (!decoded) return fail(decoded.error());
@@ -54,8 +75,8 @@ class Trip {
     });
   }
 
-  void grants(std::string key, Answer& answer, std::vector<const policy::GrantSet*>& into, bool entitlements) {
-    ask(key, [key, &answer, &into, entitlements](const Fields& fields) -> Decoded<void> {
+  void grants(const std::string& key, Answer& answer, std::vector<const policy::GrantSet*>& into, bool entitlements) {
+    hash(key, [key, &answer, &into, entitlements](const Fields& fields) -> Decoded<void> {
       if (fields.empty()) return {};
       auto decoded = read_grants(key, fields, entitlements);
       if (!decoded) return fail(decoded.error());
@@ -64,135 +85,175 @@ class Trip {
     });
   }
 
-  [[nodiscard]] std::vector<RedisCommand> commands() const {
-    std::vector<RedisCommand> out;
-    out.reserve(asks_.size() + 4);
-    for (const auto& item : asks_) out.push_back({"HGETALL", item.key});
-    return out;
-  }
-  [[nodiscard]] std::size_t size() const noexcept { return asks_.size(); }
+  [[nodiscard]] bool empty() const noexcept { return commands_.empty(); }
+  [[nodiscard]] std::size_t size() const noexcept { return takes_.size(); }
+  [[nodiscard]] std::vector<RedisCommand> commands() { return std::move(commands_); }
 
   [[nodiscard]] Decoded<void> take(const std::vector<RedisReply>& replies) const {
-    for (std::size_t i = 0; i < asks_.size(); ++i) {
-      auto fields = read_fields(asks_[i].key, replies[i]);
-      if (!fields) return fail(fields.error());
-      if (auto taken = asks_[i].take(*fields); !taken) return taken;
-    }
+    for (std::size_t i = 0; i < takes_.size(); ++i)
+      if (auto taken = takes_[i](replies[i]); !taken) return taken;
     return {};
   }
 
  private:
-  std::vector<Ask> asks_;
+  std::vector<RedisCommand> commands_;
+  std::vector<Take> takes_;
 };
 
-StoreFailure failure(Reason reason, std::string detail) { return {reason, std::move(detail)}; }
+StoreFailure invalid(CodecError error) { return {Reason::store_invalid, std::move(error.detail)}; }
 
-/// One question to the store, from the first trip to the facts.
+/// One reading of the store. `moved` afterwards: the policy was written meanwhile, begin anew.
 class Inquiry {
  public:
-  Inquiry(Redis& redis, PrincipalPtr principal, std::string operation)
-      : redis_(redis), principal_(std::move(principal)), operation_(std::move(operation)), answer_(std::make_shared<Answer>()) {}
+  using Hints = RedisStore::Hints;
+  Inquiry(Redis& redis, Hints& hints, const Principal& principal, std::string_view operation)
+      : redis_(redis), hints_(hints), who_(principal), operation_(operation), answer_(std::make_shared<Answer>()) {}
 
   Task<Result<policy::Facts, StoreFailure>> run();
+  [[nodiscard]] bool moved() const noexcept { return moved_; }
 
  private:
-  [[nodiscard]] std::string key(std::string_view rest) const { return policy_key(principal_->tenant, rest); }
-  void plan_first(Trip& trip);
+  [[nodiscard]] std::string key(std::string_view rest) const { return policy_key(who_.tenant, rest); }
+  Task<Result<void, StoreFailure>> go(Trip& trip);
+  void plan_meta(Trip& trip);
+  void plan_callers(Trip& trip);
+  void plan_tier_map(Trip& trip);
+  void plan_revoked(Trip& trip);
   void plan_second(Trip& trip);
-  [[nodiscard]] std::vector<RedisCommand> extra_first() const;
-  Decoded<void> take_extra_first(const std::vector<RedisReply>& replies, std::size_t at);
-  Decoded<void> take_tier_bundles(const RedisReply& reply);
+  void plan_bundle(Trip& trip, const std::string& name, bool hinted);
+  [[nodiscard]] const std::vector<std::string>* bundles() const;
+  [[nodiscard]] policy::Facts close();
 
   Redis& redis_;
-  PrincipalPtr principal_;
-  std::string operation_;
+  Hints& hints_;
+  const Principal& who_;
+  std::string_view operation_;
   std::shared_ptr<Answer> answer_;
-  bool initialised_ = false;
+  std::optional<Meta> meta_;
+  std::string meta_wrong_;
+  std::string tier_of_map_;
+  bool moved_ = false;
 };
 
-void Inquiry::plan_first(Trip& trip) {
+/// Nothing else counts without meta: every absence could be a loss.
+void Inquiry::plan_meta(Trip& trip) {
+  trip.ask({"HGETALL", key("meta")}, [this](const RedisReply& reply) -> Decoded<void> {
+    const auto fields = read_fields(key("meta"), reply);
+    auto meta = fields ? read_meta(key("meta"), *fields) : Decoded<std::optional<Meta>>(fail(fields.error()));
+    if (!meta) {
+      meta_wrong_ = meta.error().detail;
+    } else if (!*meta) {
+      meta_wrong_ = "key " + key("meta") + " is missing";
+    } else {
+      meta_ = *std::move(meta);
+    }
+    if (!meta_) return fail(CodecError{meta_wrong_});
+    return {};
+  });
+}
+
+void Inquiry::plan_callers(Trip& trip) {
   Answer& answer = *answer_;
-  const Principal& who = *principal_;
-  trip.ask(key("meta"), [this](const Fields& fields) -> Decoded<void> {
-    const auto meta = read_meta(key("meta"), fields);
-    if (!meta) return fail(meta.error());
-    initialised_ = meta->has_value();
-    return {};
-  });
   trip.record(key("tenant"), answer.tenant, read_tenant_record);
-  trip.record(key("agent:" + who.agent), answer.agent, read_agent_record);
-  trip.record(key("user:" + who.user), answer.user, read_user_record);
-  trip.record(key("delegation:" + who.user + ":" + who.agent), answer.delegation, read_delegation_record);
-  if (!operation_.empty()) trip.record(key("operation:" + operation_), answer.operation, read_operation_record);
-  trip.ask(key("issuer:" + who.issuer), [this](const Fields& fields) -> Decoded<void> {
+  trip.record(key("agent:" + who_.agent), answer.agent, read_agent_record);
+  trip.record(key("user:" + who_.user), answer.user, read_user_record);
+  trip.record(key("delegation:" + who_.user + ":" + who_.agent), answer.delegation, read_delegation_record);
+  if (!operation_.empty())
+    trip.record(key("operation:" + std::string(operation_)), answer.operation, read_operation_record);
+  trip.hash(key("issuer:" + who_.issuer), [this](const Fields& fields) -> Decoded<void> {
     const auto it = fields.find("not_before");
-    if (it == fields.end() || it->second.empty()) return {};
+    if (it == fields.end()) return {};
     answer_->facts.issuer_not_before = parse_rfc3339(it->second);
-    if (!answer_->facts.issuer_not_before) return fail(CodecError{"key " + key("issuer:" + principal_->issuer) + ", field not_before: is not a time"});
+    if (answer_->facts.issuer_not_before) return {};
+    return fail(CodecError{"key " + key("issuer:" + who_.issuer) + ", field not_before: is not a time"});
+  });
+  trip.grants(key("grants:agent:" + who_.agent), answer, answer.facts.grants, false);
+  trip.grants(key("entitlements:user:" + who_.user), answer, answer.facts.entitlements, true);
+  for (const auto& group : who_.groups)
+    trip.grants(key("entitlements:group:" + group), answer, answer.facts.entitlements, true);
+}
+
+/// The candidates of the tier map, the most specific first.
+void Inquiry::plan_tier_map(Trip& trip) {
+  RedisCommand command{"HMGET",
+                       key("tiers"),
+                       tier_field(who_.provider, who_.model),
+                       tier_field(who_.provider, std::nullopt),
+                       tier_field(std::nullopt, who_.model),
+                       "*"};
+  trip.ask(std::move(command), [this](const RedisReply& reply) -> Decoded<void> {
+    if (reply.type != RedisReply::Type::array || reply.elements.size() != 4)
+      return fail(CodecError{"key " + key("tiers") + ": is not a hash"});
+    for (const RedisReply& candidate : reply.elements) {
+      if (candidate.type != RedisReply::Type::text) continue;
+      tier_of_map_ = candidate.text;
+      break;
+    }
     return {};
   });
-  trip.grants(key("grants:agent:" + who.agent), answer, answer.facts.grants, false);
-  trip.grants(key("entitlements:user:" + who.user), answer, answer.facts.entitlements, true);
-  for (const auto& group : who.groups) trip.grants(key("entitlements:group:" + group), answer, answer.facts.entitlements, true);
 }
 
-/// After the hashes of the first trip: the tier map's candidates, most specific first, and what is
-/// revoked.
-std::vector<RedisCommand> Inquiry::extra_first() const {
-  const Principal& who = *principal_;
-  std::vector<RedisCommand> out;
-  out.push_back({"HMGET", key("tiers"), tier_field(who.provider, who.model), tier_field(who.provider, std::nullopt),
-                 tier_field(std::nullopt, who.model), "*"});
-  RedisCommand revoked{"EXISTS"};
-  if (!who.jti.empty()) revoked.push_back(key("revoked:jti:" + who.issuer + "|" + who.jti));
-  if (!who.sid.empty()) revoked.push_back(key("revoked:sid:" + who.issuer + "|" + who.sid));
-  if (revoked.size() > 1) out.push_back(std::move(revoked));
-  return out;
+void Inquiry::plan_revoked(Trip& trip) {
+  RedisCommand command{"EXISTS"};
+  if (!who_.jti.empty()) command.push_back(key("revoked:jti:" + who_.issuer + "|" + who_.jti));
+  if (!who_.sid.empty()) command.push_back(key("revoked:sid:" + who_.issuer + "|" + who_.sid));
+  if (command.size() == 1) return;
+  trip.ask(std::move(command), [this](const RedisReply& reply) -> Decoded<void> {
+    if (reply.type != RedisReply::Type::integer)
+      return fail(CodecError{"key " + key("revoked") + ":…: can't be read"});
+    answer_->facts.token_revoked = reply.integer > 0;
+    return {};
+  });
 }
 
-Decoded<void> Inquiry::take_extra_first(const std::vector<RedisReply>& replies, std::size_t at) {
-  const RedisReply& tiers = replies[at];
-  if (tiers.type != RedisReply::Type::array) return fail(CodecError{"key " + key("tiers") + ": is not a hash"});
-  std::string from_map;
-  for (const RedisReply& candidate : tiers.elements) {
-    if (candidate.type != RedisReply::Type::text) continue;
-    from_map = candidate.text;
-    break;
-  }
-  const auto& record = answer_->agent;
-  answer_->tier_name = record && !record->tier.empty() ? record->tier : from_map;
-  if (at + 1 < replies.size()) {
-    if (replies[at + 1].type != RedisReply::Type::integer) return fail(CodecError{"EXISTS of " + key("revoked:…") + ": no number"});
-    answer_->facts.token_revoked = replies[at + 1].integer > 0;
-  }
-  return {};
+const std::vector<std::string>* Inquiry::bundles() const {
+  if (answer_->agent) return &answer_->agent->bundles;
+  return answer_->tier ? &answer_->tier->bundles : nullptr;
+}
+
+void Inquiry::plan_bundle(Trip& trip, const std::string& name, bool hinted) {
+  const std::string where = key("grants:bundle:" + name);
+  trip.hash(where, [this, where, name, hinted](const Fields& fields) -> Decoded<void> {
+    const auto* wanted = bundles();
+    if (hinted && (wanted == nullptr || std::find(wanted->begin(), wanted->end(), name) == wanted->end())) return {};
+    auto decoded = read_grants(where, fields, false);
+    if (!decoded) return fail(decoded.error());
+    answer_->bundles.emplace(name, policy::GrantSet(*std::move(decoded)));
+    return {};
+  });
 }
 
 void Inquiry::plan_second(Trip& trip) {
   Answer& answer = *answer_;
+  const bool own_tier = answer.agent && !answer.agent->tier.empty();
+  answer.tier_name = own_tier ? answer.agent->tier : tier_of_map_;
   if (!answer.tier_name.empty()) {
     trip.record(key("tier:" + answer.tier_name), answer.tier, read_tier_record);
     trip.grants(key("grants:tier:" + answer.tier_name), answer, answer.facts.grants, false);
   }
-  if (answer.agent)
-    for (const auto& bundle : answer.agent->bundles) trip.grants(key("grants:bundle:" + bundle), answer, answer.facts.grants, false);
+  if (answer.agent) {
+    for (const auto& name : answer.agent->bundles) plan_bundle(trip, name, false);
+  } else if (const auto* hinted = hints_.find(key("tier:" + answer.tier_name))) {
+    for (const auto& name : *hinted) plan_bundle(trip, name, true);
+  }
   if (!answer.user) return;
   answer.facts.store_groups = answer.user->groups;
-  for (const auto& group : answer.user->groups) trip.grants(key("entitlements:group:" + group), answer, answer.facts.entitlements, true);
+  for (const auto& group : answer.user->groups)
+    trip.grants(key("entitlements:group:" + group), answer, answer.facts.entitlements, true);
 }
 
-Decoded<void> Inquiry::take_tier_bundles(const RedisReply& reply) {
-  if (reply.type != RedisReply::Type::array || reply.elements.size() % 2 != 0)
-    return fail(CodecError{"the bundles of tier " + answer_->tier_name + " can't be read"});
-  for (std::size_t i = 0; i < reply.elements.size(); i += 2) {
-    const std::string name = key("grants:bundle:" + reply.elements[i].text);
-    const auto fields = read_fields(name, reply.elements[i + 1]);
-    if (!fields) return fail(fields.error());
-    auto grants = read_grants(name, *fields, false);
-    if (!grants) return fail(grants.error());
-    answer_->facts.grants.push_back(&answer_->sets.emplace_back(*std::move(grants)));
-  }
-  return {};
+/// Each trip ends with the version: what was read between two equal ones belongs together, because
+/// whoever writes policy raises it in the same transaction.
+Task<Result<void, StoreFailure>> Inquiry::go(Trip& trip) {
+  trip.ask({"HGET", key("meta"), "version"}, [this](const RedisReply& reply) -> Decoded<void> {
+    moved_ = reply.type != RedisReply::Type::text || reply.text != std::to_string(meta_->version);
+    return {};
+  });
+  auto replies = co_await redis_.pipeline(trip.commands());
+  if (!replies) co_return fail(StoreFailure{Reason::store_unavailable, std::string(to_string(replies.error()))});
+  if (replies->size() != trip.size()) co_return fail(StoreFailure{Reason::store_unavailable, "an answer is missing"});
+  if (auto taken = trip.take(*replies); !taken) co_return fail(invalid(std::move(taken.error())));
+  co_return Result<void, StoreFailure>();
 }
 
 template <class T>
@@ -200,53 +261,49 @@ const T* pointer(const std::optional<T>& value) {
   return value ? &*value : nullptr;
 }
 
+policy::Facts Inquiry::close() {
+  Answer& answer = *answer_;
+  if (const auto* names = bundles())
+    for (const auto& name : *names)
+      if (const auto it = answer.bundles.find(name); it != answer.bundles.end())
+        answer.facts.grants.push_back(&it->second);
+  policy::Facts facts = std::move(answer.facts);
+  facts.tenant = pointer(answer.tenant);
+  facts.agent = pointer(answer.agent);
+  facts.user = pointer(answer.user);
+  facts.delegation = pointer(answer.delegation);
+  facts.operation = pointer(answer.operation);
+  facts.tier = pointer(answer.tier);
+  facts.tier_name = answer.tier_name;
+  facts.keep = answer_;
+  return facts;
+}
+
 Task<Result<policy::Facts, StoreFailure>> Inquiry::run() {
   Trip first;
-  plan_first(first);
-  auto commands = first.commands();
-  for (auto& command : extra_first()) commands.push_back(std::move(command));
-  const std::size_t expected = commands.size();
-  auto replies = co_await redis_.pipeline(std::move(commands));
-  if (!replies) co_return fail(failure(Reason::store_unavailable, std::string(to_string(replies.error()))));
-  if (replies->size() != expected) co_return fail(failure(Reason::store_unavailable, "an answer is missing"));
-  // Without meta nothing is known: every absence could be a loss.
-  auto taken = first.take(*replies);
-  if (!taken) co_return fail(failure(Reason::store_invalid, taken.error().detail));
-  if (!initialised_) co_return fail(failure(Reason::store_uninitialised, "key " + key("meta") + " is missing"));
-  taken = take_extra_first(*replies, first.size());
-  if (!taken) co_return fail(failure(Reason::store_invalid, taken.error().detail));
+  plan_meta(first);
+  plan_callers(first);
+  plan_tier_map(first);
+  plan_revoked(first);
+  auto gone = co_await go(first);
+  if (!meta_wrong_.empty()) co_return fail(StoreFailure{Reason::store_uninitialised, meta_wrong_});
+  if (!gone) co_return fail(std::move(gone.error()));
 
   Trip second;
   plan_second(second);
-  commands = second.commands();
-  const bool by_tier = !answer_->agent && !answer_->tier_name.empty();
-  if (by_tier)
-    commands.push_back({"EVAL", std::string(tier_bundles_script), "1", key("tier:" + answer_->tier_name), key("grants:bundle:")});
-  if (!commands.empty()) {
-    const std::size_t wanted = commands.size();
-    auto more = co_await redis_.pipeline(std::move(commands));
-    if (!more) co_return fail(failure(Reason::store_unavailable, std::string(to_string(more.error()))));
-    if (more->size() != wanted) co_return fail(failure(Reason::store_unavailable, "an answer is missing"));
-    taken = second.take(*more);
-    if (taken && by_tier) taken = take_tier_bundles(more->back());
-    if (!taken) co_return fail(failure(Reason::store_invalid, taken.error().detail));
+  if (!moved_ && !second.empty()) {
+    gone = co_await go(second);
+    if (!gone) co_return fail(std::move(gone.error()));
   }
-
-  policy::Facts facts = std::move(answer_->facts);
-  facts.tenant = pointer(answer_->tenant);
-  facts.agent = pointer(answer_->agent);
-  facts.user = pointer(answer_->user);
-  facts.delegation = pointer(answer_->delegation);
-  facts.operation = pointer(answer_->operation);
-  facts.tier = pointer(answer_->tier);
-  facts.tier_name = answer_->tier_name;
-  facts.keep = answer_;
-  co_return facts;
-}
-
-Task<Result<policy::Facts, StoreFailure>> inquire(Redis& redis, PrincipalPtr principal, std::string operation) {
-  Inquiry inquiry(redis, std::move(principal), std::move(operation));
-  co_return co_await inquiry.run();
+  if (!moved_ && !answer_->agent && answer_->tier) {
+    hints_.put(key("tier:" + answer_->tier_name), answer_->tier->bundles);
+    Trip third;
+    for (const auto& name : answer_->tier->bundles)
+      if (!answer_->bundles.contains(name)) plan_bundle(third, name, false);
+    if (!third.empty()) gone = co_await go(third);
+    if (!gone) co_return fail(std::move(gone.error()));
+  }
+  co_return close();
 }
 
 Task<StoreHealth> ask_health(Redis& redis) {
@@ -256,16 +313,29 @@ Task<StoreHealth> ask_health(Redis& redis) {
   StoreHealth out;
   out.usable = replies && replies->size() == 1 && replies->front().type == RedisReply::Type::text;
   if (!replies) out.detail = to_string(replies.error());
+  if (replies && !out.usable) out.detail = "Redis refuses PING";
   co_return out;
 }
 
 }  // namespace
 
-RedisStore::RedisStore(Redis& redis) : redis_(redis) {}
+Task<Result<policy::Facts, StoreFailure>> RedisStore::ask(PrincipalPtr principal, std::string operation) {
+  const std::shared_ptr<Hints> hints = hints_;
+  Redis& redis = redis_;
+  for (int attempt = 0; attempt < max_attempts; ++attempt) {
+    Inquiry inquiry(redis, *hints, *principal, operation);
+    auto facts = co_await inquiry.run();
+    if (!inquiry.moved()) co_return facts;
+  }
+  co_return fail(StoreFailure{Reason::store_unavailable,
+                              "key " + policy_key(principal->tenant, "meta") + ": the version changes during every reading"});
+}
+
+RedisStore::RedisStore(Redis& redis) : redis_(redis), hints_(std::make_shared<Hints>()) {}
 RedisStore::~RedisStore() = default;
 
 ValueTask<Result<policy::Facts, StoreFailure>> RedisStore::facts(PrincipalPtr principal, std::string operation) {
-  return inquire(redis_, std::move(principal), std::move(operation));
+  return ask(std::move(principal), std::move(operation));
 }
 
 ValueTask<StoreHealth> RedisStore::health() { return ask_health(redis_); }

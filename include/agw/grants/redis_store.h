@@ -8,7 +8,9 @@
 
 namespace agw::grants {
 
-/// Keys of CONTRACT ("The store"). At most two pipelined trips a call; `meta` is in the first.
+/// Keys of docs/store.md. Two pipelined trips a call; `meta` is in the first. (A third one when an
+/// agent without a record comes by a tier whose bundles this worker hasn't met yet.) What was read
+/// while the version moved is read anew, so that no decision mixes two policies.
 /// A wrong type, broken JSON, unknown status or an error reply is store_invalid; a missing or
 /// malformed meta is store_uninitialised; no answer is store_unavailable.
 class RedisStore final : public Store {
@@ -19,8 +21,13 @@ class RedisStore final : public Store {
                                                                      std::string operation) override;
   [[nodiscard]] ValueTask<StoreHealth> health() override;
 
+  struct Hints;
+
  private:
+  Task<Result<policy::Facts, StoreFailure>> ask(PrincipalPtr principal, std::string operation);
+
   Redis& redis_;
+  std::shared_ptr<Hints> hints_;
 };
 
 }  // namespace agw::grants
