@@ -4,11 +4,6 @@
 
 // Headers of the standard library that nginx's headers pull in: seen first outside extern "C", since in
 // C++ they declare templates.
-#include <openssl/bio.h>
-#include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/ssl.h>
-
 #include <cctype>
 #include <cerrno>
 #include <cmath>
@@ -18,6 +13,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/ssl.h>
 
 extern "C" {
 #include <ngx_config.h>
@@ -31,8 +31,22 @@ extern "C" {
 namespace agw::nginx {
 inline void post_event(ngx_event_t* event, ngx_queue_t* queue) noexcept { ngx_post_event(event, queue); }
 inline void delete_posted_event(ngx_event_t* event) noexcept {
-    if (event->posted) {
-        ngx_delete_posted_event(event);
-    }
+  if (event->posted) {
+    ngx_delete_posted_event(event);
+  }
+}
+
+/// A connection of nginx's for a descriptor that is no client's: one handler for both directions,
+/// nothing watched yet. Null if worker_connections are used up.
+inline ngx_connection_t* adopt_descriptor(ngx_socket_t fd, void* owner, ngx_event_handler_pt handler,
+                                          ngx_log_t* log) noexcept {
+  ngx_connection_t* connection = ngx_get_connection(fd, log);
+  if (connection == nullptr) return nullptr;
+  connection->data = owner;
+  for (ngx_event_t* event : {connection->read, connection->write}) {
+    event->handler = handler;
+    event->log = log;
+  }
+  return connection;
 }
 }  // namespace agw::nginx

@@ -77,11 +77,8 @@ int CurlPool::on_socket(CURL* easy, curl_socket_t socket, int what, void* data, 
     if (connection == nullptr) {
       self.watched_.reserve(self.watched_.size() + 1);
       self.unwatchable_.reserve(self.unwatchable_.size() + 1);
-      connection = ngx_get_connection(socket, self.loop_.log());
+      connection = adopt_descriptor(socket, &self, on_event, self.loop_.log());
       if (connection != nullptr) {
-        connection->data = &self;
-        connection->read->handler = on_event;
-        connection->write->handler = on_event;
         self.watched_.push_back(connection);
         curl_multi_assign(self.multi_, socket, connection);
       }

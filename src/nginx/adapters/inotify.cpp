@@ -23,11 +23,8 @@ Inotify::Inotify(ngx_log_t* log) noexcept : log_(log), fd_(::inotify_init1(IN_NO
     ngx_log_error(NGX_LOG_WARN, log_, ngx_errno, "agent gateway: inotify_init1() failed; files are looked at instead");
     return;
   }
-  connection_ = ngx_get_connection(fd_, log_);
+  connection_ = adopt_descriptor(fd_, this, on_event, log_);
   if (connection_ != nullptr) {
-    connection_->data = this;
-    connection_->read->handler = on_event;
-    connection_->write->handler = on_event;
     if (ngx_add_event(connection_->read, NGX_READ_EVENT, NGX_LEVEL_EVENT) == NGX_OK) return;
     ngx_close_connection(std::exchange(connection_, nullptr));
     fd_ = -1;

@@ -20,11 +20,6 @@ std::string_view without_line_end(std::string_view text) noexcept {
   return text;
 }
 
-std::string place_of(const RedisSettings& settings) {
-  if (!settings.unix_path.empty()) return "unix:" + settings.unix_path;
-  return (settings.tls ? "rediss://" : "redis://") + settings.host + ":" + std::to_string(settings.port);
-}
-
 }  // namespace
 
 /// A caller's place in the queue, in its frame.
@@ -50,7 +45,7 @@ class NginxRedis::Wait {
 NginxRedis::NginxRedis(Host host, RedisSettings settings)
     : host_(host),
       settings_(std::move(settings)),
-      place_(place_of(settings_)),
+      place_(settings_.address.text()),
       password_(settings_.password_file, max_password),
       tls_(settings_.ca_file),
       stream_(host_.loop, *this),
@@ -130,8 +125,8 @@ Task<void> NginxRedis::open() {
 Task<Result<bool, RedisError>> NginxRedis::establish(SteadyTime deadline) {
   auto connecting = connect(deadline);
   if (auto connected = co_await std::move(connecting); !connected) co_return connected;
-  if (settings_.tls && settings_.unix_path.empty()) {
-    auto securing = stream_.secure(tls_, settings_.host, left(deadline));
+  if (settings_.address.tls && settings_.address.unix_path.empty()) {
+    auto securing = stream_.secure(tls_, settings_.address.host, left(deadline));
     if (auto secured = co_await std::move(securing); !secured) {
       co_return fail(secured.error() == StreamError::timeout ? RedisError::timeout : RedisError::tls);
     }
@@ -146,17 +141,17 @@ Task<Result<bool, RedisError>> NginxRedis::establish(SteadyTime deadline) {
 
 Task<Result<bool, RedisError>> NginxRedis::connect(SteadyTime deadline) {
   std::vector<StreamAddress> places;
-  if (!settings_.unix_path.empty()) {
-    if (auto address = StreamAddress::unix_socket(settings_.unix_path)) places.push_back(std::move(*address));
+  if (!settings_.address.unix_path.empty()) {
+    if (auto address = StreamAddress::unix_socket(settings_.address.unix_path)) places.push_back(std::move(*address));
   } else {
-    auto lookup = host_.names.find(settings_.host, left(deadline));
+    auto lookup = host_.names.find(settings_.address.host, left(deadline));
     auto found = co_await std::move(lookup);
     if (!found) {
       say(LogLevel::warn, "the name has no address that can be found");
       co_return fail(found.error() == NameError::timeout ? RedisError::timeout : RedisError::connect);
     }
     for (const IpAddress& ip : *found) {
-      if (places.size() < max_addresses_tried) places.push_back(StreamAddress::of(ip, settings_.port));
+      if (places.size() < max_addresses_tried) places.push_back(StreamAddress::of(ip, settings_.address.port));
     }
   }
   RedisError error = RedisError::connect;
@@ -180,15 +175,15 @@ Task<Result<bool, RedisError>> NginxRedis::greet(SteadyTime deadline) {
       co_return fail(RedisError::auth);
     }
     RedisCommand auth{"AUTH"};
-    if (!settings_.user.empty()) auth.push_back(settings_.user);
+    if (!settings_.address.user.empty()) auth.push_back(settings_.address.user);
     auth.emplace_back(without_line_end((*password)->reveal()));
-    request->bytes.reserve(64 + auth.back().size() + settings_.user.size());
+    request->bytes.reserve(64 + auth.back().size() + settings_.address.user.size());
     append_command(request->bytes, auth);
     wipe(auth.back().data(), auth.back().size());
     ++request->expected;
   }
-  if (settings_.db != 0) {
-    append_command(request->bytes, {"SELECT", std::to_string(settings_.db)});
+  if (settings_.address.db != 0) {
+    append_command(request->bytes, {"SELECT", std::to_string(settings_.address.db)});
     ++request->expected;
   }
   if (request->expected == 0) co_return true;

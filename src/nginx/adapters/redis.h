@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "agw/grants/redis_url.h"
 #include "agw/io/clock.h"
 #include "agw/io/files.h"
 #include "agw/io/log.h"
@@ -22,15 +23,10 @@
 namespace agw::nginx {
 
 struct RedisSettings {
-  std::string unix_path;  ///< if not empty, host, port and tls mean nothing
-  std::string host;
-  std::uint16_t port = 6379;
-  bool tls = false;
-  std::string ca_file;        ///< empty: the system's trust anchors
-  std::string user;           ///< ACL user; empty: the default user
+  grants::RedisAddress address;
   std::string password_file;  ///< read anew for every connection, by the worker; empty: no AUTH
-  unsigned db = 0;
-  Milliseconds timeout{1000};          ///< for each pipeline, the wait for a connection included
+  std::string ca_file;        ///< for rediss; empty: the system's trust anchors
+  Milliseconds timeout{1000};           ///< for each pipeline, the wait for a connection included
   std::size_t max_reply = 16UL << 20U;  ///< memory for one reply
 };
 

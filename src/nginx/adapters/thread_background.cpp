@@ -31,14 +31,11 @@ class SignalsBlocked {
 
 ThreadBackground::ThreadBackground(NginxLoop& loop) : loop_(loop), wakeup_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
   if (wakeup_ < 0) throw std::runtime_error("eventfd() failed");
-  connection_ = ngx_get_connection(wakeup_, loop_.log());
+  connection_ = adopt_descriptor(wakeup_, this, on_event, loop_.log());
   if (connection_ == nullptr) {
     ::close(wakeup_);
     throw std::runtime_error("no free worker_connections");
   }
-  connection_->data = this;
-  connection_->read->handler = on_event;
-  connection_->write->handler = on_event;
   if (ngx_add_event(connection_->read, NGX_READ_EVENT, NGX_LEVEL_EVENT) != NGX_OK) {
     ngx_close_connection(connection_);
     throw std::runtime_error("an eventfd can't be watched");
