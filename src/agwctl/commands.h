@@ -1,0 +1,66 @@
+// The tool's commands. Each prints to `out`, throws Failure, and returns the exit status.
+#pragma once
+
+#include <optional>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "agw/base/time.h"
+
+#include "redis_connection.h"
+
+namespace agw::agwctl {
+
+/// Which store, as agent_store names it; a password is only ever read from a file.
+struct StoreOptions {
+  std::string store;  ///< `redis://…`, `rediss://…`, `unix:…`; for explain also `file:PATH`
+  std::string password_file;
+  std::string ca_file;
+};
+/// Throws Failure (usage) if it isn't a Redis' address.
+[[nodiscard]] RedisOptions redis_options(const StoreOptions& store);
+
+struct ApplyOptions {
+  StoreOptions store;
+  std::string file;
+  std::string reason;
+  std::string by;
+  bool dry_run = false;
+};
+/// Writes a policy file into Redis: each tenant in one transaction, refused if the tenant's policy
+/// was written by somebody else meanwhile.
+int apply_policy(const ApplyOptions& options, std::ostream& out);
+
+struct ExportOptions {
+  StoreOptions store;
+  std::vector<std::string> tenants;  ///< empty: all
+};
+/// Prints what Redis holds as a policy file.
+int export_policy(const ExportOptions& options, std::ostream& out);
+
+/// Says whether a policy file is good, or what is wrong with it and where.
+int check(const std::string& file, std::ostream& out);
+
+struct ExplainOptions {
+  StoreOptions store;  ///< empty store: the one that routes.json names
+  std::string state = "/var/lib/nginx/agent";
+  std::string user;
+  std::string agent;
+  std::string operation;
+  std::string resource;
+  std::string tenant = "default";
+  std::string issuer;  ///< empty: the agent's
+  std::vector<std::string> groups;
+  std::optional<std::vector<std::string>> scopes;  ///< absent: whatever is needed
+  std::string provider;
+  std::string model;
+  std::string location;                 ///< empty: every location that has the operation
+  std::optional<std::string> at;        ///< RFC 3339; absent: now
+  std::optional<std::string> issued_at;
+  bool json = false;
+};
+/// Says what the gateway would decide, check by check, by the same function.
+int explain(const ExplainOptions& options, std::ostream& out);
+
+}  // namespace agw::agwctl

@@ -1,0 +1,226 @@
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <iterator>
+
+#include "agw/base/encoding.h"
+#include "agw/grants/redis_store.h"
+#include "agw/model/decision.h"
+#include "agw/model/pattern.h"
+#include "agw/policy/evaluate.h"
+#include "agw/policy/route_file.h"
+
+#include "commands.h"
+#include "failure.h"
+#include "policy_error.h"
+
+namespace agw::agwctl {
+namespace {
+
+policy::RouteFile read_route_file(const std::string& state) {
+  const std::string path = state + "/routes.json";
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw Failure(path + " can't be read; nginx writes it at start, name its agent_state by --state");
+  const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  auto routes = policy::read_routes(text);
+  if (!routes) throw Failure(path + ": " + routes.error());
+  return *std::move(routes);
+}
+
+void expect_id(const std::string& option, const std::string& id) {
+  if (is_principal_id(id)) return;
+  throw Failure(
+      option + ": \"" + id +
+          "\" must be ISSUER|NAME, the name percent-encoded outside [A-Za-z0-9._@-]; write for example company|mira",
+      exit_usage);
+}
+
+WallTime time_of(const std::string& option, const std::optional<std::string>& text, WallTime otherwise) {
+  if (!text) return otherwise;
+  const auto time = parse_rfc3339(*text);
+  if (!time) throw Failure(option + " must be a time as 2026-12-31T00:00:00Z", exit_usage);
+  return *time;
+}
+
+PrincipalPtr principal_of(const ExplainOptions& options, WallTime now) {
+  expect_id("--user", options.user);
+  expect_id("--agent", options.agent);
+  auto out = std::make_shared<Principal>();
+  out->issuer = options.issuer.empty() ? options.agent.substr(0, options.agent.find('|')) : options.issuer;
+  out->user = options.user;
+  out->agent = options.agent;
+  out->tenant = options.tenant;
+  if (!is_encoded_part(options.tenant) || options.tenant.empty()) throw Failure("--tenant is malformed", exit_usage);
+  for (const auto& group : options.groups) {
+    expect_id("--group", group);
+    if (group.starts_with("store|"))
+      throw Failure("--group: groups of the store come with the user's record, a token can't claim them", exit_usage);
+    out->groups.push_back(group);
+  }
+  out->scopes = options.scopes.value_or(std::vector<std::string>());
+  std::sort(out->scopes.begin(), out->scopes.end());
+  out->scopes.erase(std::unique(out->scopes.begin(), out->scopes.end()), out->scopes.end());
+  out->implied_scopes = out->scopes;
+  out->provider = options.provider;
+  out->model = options.model;
+  out->issued_at = time_of("--issued-at", options.issued_at, now);
+  return out;
+}
+
+policy::Facts facts_of(const ExplainOptions& options, const std::string& named, const PrincipalPtr& principal,
+                       std::unique_ptr<RedisConnection>& connection) {
+  StoreOptions store = options.store;
+  if (store.store.empty()) store.store = named;
+  if (store.store.starts_with("file:")) {
+    const auto compiled = read_policy_file(store.store.substr(5));
+    policy::Facts out = compiled->facts(*principal, options.operation);
+    out.keep = compiled;
+    return out;
+  }
+  connection = std::make_unique<RedisConnection>(redis_options(store));
+  grants::RedisStore redis(*connection);
+  auto step = redis.facts(principal, options.operation);
+  auto await = [](auto waiting) -> Task<Result<policy::Facts, grants::StoreFailure>> {
+    co_return co_await std::move(waiting);
+  };
+  auto facts = run(await(std::move(step)));
+  if (!facts) throw Failure(std::string(to_string(facts.error().reason)) + ": " + facts.error().detail);
+  return *std::move(facts);
+}
+
+/// One location's answer.
+struct Verdicts {
+  const policy::RouteRecord* record = nullptr;  ///< null: no location names the operation
+  Decision decision;
+  std::string sentence;
+  std::vector<std::string> notes;
+};
+
+Verdicts judge(const ExplainOptions& options, const Principal& principal, const policy::Facts& facts,
+               const policy::RouteRecord* record, WallTime now) {
+  Verdicts out;
+  out.record = record;
+  Principal caller = principal;
+  policy::Question question{.principal = caller};
+  question.now = now;
+  if (record != nullptr) {
+    question.route = &record->route;
+    question.delegation = record->delegation;
+    if (!record->route.resource) {
+      if (!options.resource.empty())
+        out.notes.emplace_back("this location gives the operation no resource: --resource is not used");
+    } else if (options.resource.empty()) {
+      question.resource_failure = Reason::argument_missing;
+      out.notes.push_back("--resource is needed, of the form " + record->route.resource->text());
+    } else {
+      question.resource = options.resource;
+    }
+    if (!options.scopes) {
+      auto& scopes = caller.implied_scopes;
+      scopes = record->route.scopes;
+      scopes.insert(scopes.end(), record->route.exchange_scopes.begin(), record->route.exchange_scopes.end());
+      std::sort(scopes.begin(), scopes.end());
+      out.notes.emplace_back("without --scope the token is taken to carry every scope that is needed");
+    }
+  }
+  out.decision = policy::evaluate(question, facts);
+  if (record != nullptr && record->mode == "observe")
+    out.notes.emplace_back("this is only observed: nothing is refused here");
+  const std::string agent = facts.agent != nullptr && !facts.agent->name.empty() ? facts.agent->name : options.agent;
+  const std::string user = facts.user != nullptr && !facts.user->name.empty() ? facts.user->name : options.user;
+  append_sentence(out.sentence,
+                  {.agent = agent, .user = user, .operation = options.operation, .resource = question.resource},
+                  out.decision);
+  return out;
+}
+
+std::string safe(std::string_view text) {
+  std::string out;
+  append_json_escaped(out, text);
+  return out;
+}
+
+void print_text(const Verdicts& verdicts, const ExplainOptions& options, std::string_view tier, std::ostream& out) {
+  out << safe(options.operation);
+  if (!options.resource.empty()) out << " on " << safe(options.resource);
+  if (verdicts.record != nullptr) {
+    const policy::RouteRecord& record = *verdicts.record;
+    out << " at " << safe(record.location) << " (" << safe(record.kind);
+    if (!record.tool.empty()) out << ", tool " << safe(record.tool);
+    if (!record.method.empty()) out << ", " << safe(record.method) << " " << safe(record.path);
+    out << ", " << safe(record.mode) << ")";
+  } else {
+    out << ": no location names this operation";
+  }
+  out << "\n";
+  if (!tier.empty()) out << "  tier        " << safe(tier) << "\n";
+  for (std::size_t i = 0; i < check_count; ++i) {
+    const auto check = static_cast<Check>(i);
+    const std::string_view name = to_string(check);
+    out << "  " << name << std::string(12 - name.size(), ' ') << to_string(verdicts.decision.checks[check]) << "\n";
+  }
+  out << "  " << to_string(verdicts.decision.kind) << ": " << to_string(verdicts.decision.reason) << "\n";
+  if (!verdicts.decision.needed_scopes.empty()) {
+    out << "  needed scopes:";
+    for (const auto& scope : verdicts.decision.needed_scopes) out << " " << safe(scope);
+    out << "\n";
+  }
+  out << "  " << safe(verdicts.sentence) << "\n";
+  for (const auto& note : verdicts.notes) out << "  note: " << safe(note) << "\n";
+}
+
+std::string list_json(const std::vector<std::string>& values) {
+  std::string out = "[";
+  for (const auto& value : values) out += (out.size() > 1 ? "," : "") + json_quoted(value);
+  return out + "]";
+}
+
+std::string as_json(const Verdicts& verdicts) {
+  std::string out = "{";
+  if (verdicts.record != nullptr)
+    out += "\"location\":" + json_quoted(verdicts.record->location) +
+           ",\"mode\":" + json_quoted(verdicts.record->mode) + ",";
+  out += "\"decision\":" + json_quoted(to_string(verdicts.decision.kind));
+  out += ",\"reason\":" + json_quoted(to_string(verdicts.decision.reason));
+  out += std::string(",\"visible\":") + (verdicts.decision.visible ? "true" : "false") + ",\"checks\":{";
+  for (std::size_t i = 0; i < check_count; ++i) {
+    const auto check = static_cast<Check>(i);
+    out += (i > 0 ? "," : "") + json_quoted(to_string(check)) + ":" +
+           json_quoted(to_string(verdicts.decision.checks[check]));
+  }
+  out += "},\"needed_scopes\":" + list_json(verdicts.decision.needed_scopes);
+  return out + ",\"text\":" + json_quoted(verdicts.sentence) + ",\"notes\":" + list_json(verdicts.notes) + "}";
+}
+
+}  // namespace
+
+int explain(const ExplainOptions& options, std::ostream& out) {
+  const WallTime now = time_of("--at", options.at, std::chrono::floor<Milliseconds>(std::chrono::system_clock::now()));
+  const PrincipalPtr principal = principal_of(options, now);
+  const policy::RouteFile routes = read_route_file(options.state);
+  std::unique_ptr<RedisConnection> connection;
+  const policy::Facts facts = facts_of(options, routes.store, principal, connection);
+
+  std::vector<Verdicts> all;
+  for (const auto& record : routes.routes) {
+    const bool fits = record.route.operation == options.operation &&
+                      (options.location.empty() || record.location == options.location);
+    if (fits) all.push_back(judge(options, *principal, facts, &record, now));
+  }
+  if (all.empty()) all.push_back(judge(options, *principal, facts, nullptr, now));
+
+  if (options.json) {
+    std::string text = "{\"operation\":" + json_quoted(options.operation) +
+                       ",\"resource\":" + json_quoted(options.resource) + ",\"tier\":" + json_quoted(facts.tier_name) +
+                       ",\"results\":[";
+    for (std::size_t i = 0; i < all.size(); ++i) text += (i > 0 ? "," : "") + as_json(all[i]);
+    out << text << "]}\n";
+  } else {
+    for (const auto& verdicts : all) print_text(verdicts, options, facts.tier_name, out);
+  }
+  const bool allowed =
+      std::all_of(all.begin(), all.end(), [](const Verdicts& each) { return each.decision.allowed(); });
+  return allowed ? exit_ok : exit_denied;
+}
+
+}  // namespace agw::agwctl
