@@ -19,15 +19,6 @@ bool same_name(const ngx_table_elt_t& field, std::string_view name) noexcept {
 
 }  // namespace
 
-ngx_str_t pool_copy(ngx_pool_t* pool, std::string_view text) noexcept {
-  ngx_str_t out{};
-  out.data = static_cast<u_char*>(ngx_pnalloc(pool, text.size() + 1));
-  if (out.data == nullptr) return out;
-  out.len = text.size();
-  *ngx_cpymem(out.data, text.data(), text.size()) = '\0';
-  return out;
-}
-
 std::string_view RequestHeaders::get(std::string_view name) const noexcept {
   std::string_view value;
   unsigned found = 0;

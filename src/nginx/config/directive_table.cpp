@@ -1,0 +1,223 @@
+#include "directive_table.h"
+
+#include <array>
+
+namespace agw::nginx {
+namespace {
+
+constexpr unsigned everywhere = in_http | in_server | in_location;
+constexpr std::string_view first = "0.1";
+
+constexpr std::array rows{
+    DirectiveRow{
+        Directive::zone, "agent_zone", in_http, 2, 2, "NAME SIZE", "size (16m)", "agents 16m",
+        "The shared memory of all workers: key sets, leases and metrics. At least 1m; 16m is enough for thousands of "
+        "operations.",
+        "agent_zone agents 32m;", first},
+    DirectiveRow{
+        Directive::store, "agent_store", in_http, 1, 4,
+        "file:PATH | redis://… | rediss://… | unix:… [password_file=FILE] [ca=FILE] [timeout=TIME]",
+        "time (1s) for timeout", "none: required as soon as a location is governed",
+        "Where policy is true: exactly one place. A policy file takes effect with the next call after an edit; a "
+        "broken edit keeps the last good one. Redis is asked on every call. `password_file`, `ca` (of a private "
+        "authority, for rediss) and `timeout` are for Redis; the password never stands in the configuration itself.",
+        "agent_store redis://127.0.0.1:6379/0 password_file=/run/secrets/redis;", first},
+    DirectiveRow{
+        Directive::store_admin, "agent_store_admin", in_http, 1, 4,
+        "redis://… | rediss://… | unix:… [password_file=FILE] [ca=FILE] [timeout=TIME]", "time (1s) for timeout",
+        "none", "A second credential to the same Redis, only for what writes policy. Needs `agent_store` in Redis.",
+        "agent_store_admin redis://writer@127.0.0.1:6379/0 password_file=/run/secrets/redis-writer;", first},
+    DirectiveRow{
+        Directive::audit, "agent_audit", in_http, 1, 2, "PATH [key=FILE] | off", "",
+        "none: required as soon as a location is governed; `off` must be written",
+        "The audit log: one JSON object a line for every call, denied ones too. `USR1` reopens it like any log. `key` "
+        "names a file of at least 32 bytes that the master reads.",
+        "agent_audit /var/log/nginx/agent-audit.jsonl;", first},
+    DirectiveRow{
+        Directive::key, "agent_key", in_http, 1, 1, "FILE", "", "none",
+        "A key that seals what is handed out and comes back. The first one seals, all open, so that a key can be "
+        "replaced without a gap. At least 32 bytes, readable by its owner or group only.",
+        "agent_key /etc/nginx/agent.key;", first, false, true},
+    DirectiveRow{
+        Directive::state, "agent_state", in_http, 1, 1, "DIRECTORY", "", "none",
+        "A directory (0700; made at start where it is missing) for what the gateway writes for others: `routes.json`, "
+        "the compiled route policy that `agwctl explain` reads, written at start and reload, never by `nginx -t`.",
+        "agent_state /var/lib/nginx/agent;", first},
+    DirectiveRow{
+        Directive::issuer, "agent_issuer", in_http, 1, 1, "NAME { … }", "", "none",
+        "An authorization server whose access tokens are accepted. NAME is its alias: every id carries it "
+        "(`company|mira`), so that two issuers can never mean the same person.",
+        "agent_issuer company {\n    issuer     https://auth.company.example/realms/agents;\n    algorithms ES256 "
+        "RS256;\n    claims     user=sub agent=azp groups=groups;\n    client     gateway "
+        "secret_file=/run/secrets/gateway;\n}",
+        first, true, true},
+    DirectiveRow{
+        Directive::gateway, "agent_gateway", in_location, 2, 2, "mcp|rest NAMESPACE", "", "none: not governed",
+        "Governs the location. `mcp`: an MCP endpoint (streamable HTTP); `rest`: operations by method and path. "
+        "NAMESPACE begins the name of each of its operations (`tickets/ticket.read`). Nested locations, `if` and "
+        "`limit_except` are governed alike.",
+        "agent_gateway mcp tickets;", first},
+    DirectiveRow{
+        Directive::protected_resource, "agent_protected_resource", in_server | in_location, 1, 2, "URL [default]", "",
+        "none: required where a location is governed",
+        "The resource identifier (RFC 8707, RFC 9728): the exact URL that clients call and that tokens name in `aud`. "
+        "Its metadata is served at `/.well-known/oauth-protected-resource` + path, before any location can interfere; "
+        "at the root form too for the one marked `default`. http is for loopback hosts only.",
+        "agent_protected_resource https://tools.company.example/mcp default;", first},
+    DirectiveRow{
+        Directive::trust, "agent_trust", everywhere, 1, any_number, "ISSUER…", "",
+        "none: required where a location is governed", "The issuers whose tokens are accepted, by alias.",
+        "agent_trust company partner;", first},
+    DirectiveRow{
+        Directive::challenge_scope, "agent_challenge_scope", everywhere, 1, any_number, "SCOPE…", "",
+        "every scope that the location's tools or operations need",
+        "What the first 401 asks for. Name all scopes that you want to offer: some clients never ask for more later.",
+        "agent_challenge_scope tickets:read;", first},
+    DirectiveRow{
+        Directive::origins, "agent_origins", everywhere, 1, any_number, "ORIGIN…", "", "the resource's own origin only",
+        "Browsers' origins that may call, besides the resource's own (CORS, and the protection against DNS rebinding).",
+        "agent_origins https://claude.example https://ide.example;", first},
+    DirectiveRow{
+        Directive::exchange, "agent_exchange", everywhere, 2, any_number,
+        "audience=NAME scope=SCOPE… [scope_independent]", "",
+        "none: an enforced location needs it, or `agent_forward none`",
+        "The backend gets a token of its own (RFC 8693): for this audience, with these scopes, for every message that "
+        "no tool or operation has another exchange for. Several scopes: `scope=` repeated, or quoted "
+        "(`\"scope=a b\"`). They must be among the caller's (closed under `scope_implies`), unless the backend's "
+        "scopes have other names: `scope_independent`. Every trusted issuer needs a `client`.",
+        "agent_exchange audience=tickets-api scope=tickets:read;", first},
+    DirectiveRow{
+        Directive::forward, "agent_forward", everywhere, 1, 1, "none", "",
+        "none: an enforced location needs it, or `agent_exchange`",
+        "`none`: the backend takes no token; Authorization, DPoP and Cookie are removed and nothing is put in place.",
+        "agent_forward none;", first},
+    DirectiveRow{
+        Directive::mode, "agent_mode", everywhere, 1, 1, "enforce|observe|off", "", "enforce",
+        "`observe` judges and audits (`\"enforced\":false`) and refuses nothing: calls pass as before, with their own "
+        "headers, unless an exchange is configured. `off`: not governed at all.",
+        "agent_mode observe;", first},
+    DirectiveRow{
+        Directive::disclosure, "agent_disclosure", everywhere, 1, 1, "hide|explain", "", "hide",
+        "What a caller is told about an operation that isn't visible to it: `hide` says that there is no such tool, "
+        "`explain` gives the true reason. The audit event always has it.",
+        "agent_disclosure explain;", first},
+    DirectiveRow{
+        Directive::delegation, "agent_delegation", everywhere, 1, 1, "implicit|required", "", "implicit",
+        "`implicit`: logging in to that client is the delegation; it can be disconnected. `required`: the store must "
+        "hold a delegation of this user to this agent.",
+        "agent_delegation required;", first},
+    DirectiveRow{
+        Directive::identity_headers, "agent_identity_headers", everywhere, 1, 1, "on|off", "", "off",
+        "Tells the backend who calls: `X-Agent-User`, `X-Agent-Client`, `X-Agent-Tenant`, `X-Agent-Operation`. "
+        "Clients' own versions of these headers are always dropped.",
+        "agent_identity_headers on;", first},
+    DirectiveRow{
+        Directive::allow_unsafe, "agent_allow_unsafe", everywhere, 1, any_number, "NAME…", "", "none",
+        "Takes responsibility for something that `nginx -t` refuses in an enforced location: a directive "
+        "(`proxy_cache`, `proxy_store`, `proxy_method`, `proxy_set_body`, `proxy_pass_request_body` and those of "
+        "fastcgi, uwsgi and scgi; `mirror`), `satisfy` for `satisfy any`, a variable (`http_authorization`, "
+        "`http_cookie` with all `$cookie_…`, `http_dpop`), or `authorization` for a backend's Authorization header "
+        "that is set beside an exchange.",
+        "agent_allow_unsafe proxy_method;", first, false, true},
+    DirectiveRow{
+        Directive::tool, "agent_tool", in_location, 1, 1, "NAME { … }", "", "none: a tool without it is unknown",
+        "A tool of an MCP location, by the name that agents call. Its operation is NAMESPACE/NAME. A block may be "
+        "empty: the tool then needs no scope, and grants aren't tied to a resource.",
+        "agent_tool ticket.read {\n    scope    tickets:read;\n    resource ticket:<id>;\n}", first, true, true},
+    DirectiveRow{
+        Directive::operation, "agent_operation", in_location, 3, 3, "NAME METHOD PATH { … }", "",
+        "none: an operation without it is unknown",
+        "An operation of a REST location: its name in the namespace, its method (GET covers HEAD) and its path, in "
+        "which `<name>` stands for one whole segment.",
+        "agent_operation ticket.read GET /api/tickets/<id> {\n    scope    tickets:read;\n    resource "
+        "ticket:<id>;\n}",
+        first, true, true},
+    DirectiveRow{
+        Directive::metrics, "agent_metrics", in_location, 0, 0, "", "", "",
+        "Answers with the metrics of all workers as Prometheus text. Let only your monitoring reach it.",
+        "location = /metrics { agent_metrics; allow 127.0.0.1; deny all; }", first},
+    DirectiveRow{
+        Directive::ready, "agent_ready", in_location, 0, 0, "", "", "",
+        "For load balancers: 200 when the key sets and the store are usable, 503 with the reasons otherwise.",
+        "location = /ready { agent_ready; }", first},
+};
+
+consteval bool in_order() {
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        if (rows[i].id != static_cast<Directive>(i)) return false;
+    }
+    return rows.size() == static_cast<std::size_t>(Directive::ready) + 1;
+}
+static_assert(in_order(), "a row for each directive, in the enum's order");
+
+constexpr std::array issuer_rows{
+    ParameterRow{Parameter::issuer, "issuer", 1, 1, "URL", "", "required",
+                 "Exactly what `iss` says. Metadata and keys are discovered from it (RFC 8414, OpenID Connect "
+                 "Discovery), unless `jwks_file` has the keys. https; http for loopback hosts only."},
+    ParameterRow{Parameter::jwks_file, "jwks_file", 1, 1, "FILE", "", "discovered",
+                 "The key set (RFC 7517), for closed networks; read again when it changes."},
+    ParameterRow{Parameter::algorithms, "algorithms", 1, any_number, "NAME…", "", "required",
+                 "Signatures that are accepted: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, "
+                 "Ed25519."},
+    ParameterRow{Parameter::claims, "claims", 1, any_number, "WHAT=CLAIM…", "",
+                 "user=sub name=preferred_username groups=groups scope=scope; agent: client_id, else azp",
+                 "Which claim says what: user, name, agent, groups, tenant, provider, model, scope. Nested claims as "
+                 "`realm_access/roles`.",
+                 true},
+    ParameterRow{Parameter::type, "type", 1, 1, "at_jwt|jwt|any", "", "at_jwt",
+                 "The `typ` that access tokens carry: `at+jwt` (RFC 9068), `JWT` or none, or whatever."},
+    ParameterRow{Parameter::tenants, "tenants", 1, any_number, "TENANT…", "", "default",
+                 "The tenants that the issuer may speak for. One name and no tenant claim: that tenant."},
+    ParameterRow{Parameter::scope_implies, "scope_implies", 2, any_number, "SCOPE IMPLIED…", "", "none",
+                 "Whoever has SCOPE has these too.", true},
+    ParameterRow{Parameter::client, "client", 2, 4, "ID secret_file=FILE | key_file=FILE [alg=NAME] [kid=ID]", "",
+                 "none",
+                 "The gateway as the issuer's confidential client, for token exchange: by secret, or by "
+                 "private_key_jwt with the PEM key in `key_file`. The file is read again when it changes."},
+    ParameterRow{Parameter::token_endpoint, "token_endpoint", 1, 1, "URL", "", "discovered",
+                 "Where tokens are exchanged."},
+    ParameterRow{Parameter::discovery, "discovery", 1, 1, "auto|oauth|openid", "", "auto",
+                 "Which metadata to ask for: RFC 8414's, OpenID's, or the first that answers."},
+    ParameterRow{Parameter::clock_skew, "clock_skew", 1, 1, "TIME", "time, up to 10m", "30s",
+                 "Tolerated difference of clocks for `exp`, `nbf` and `iat`."},
+    ParameterRow{Parameter::max_token, "max_token", 1, 1, "SIZE", "size, 1k to 64k", "16k",
+                 "Longer tokens are refused unread."},
+    ParameterRow{Parameter::ca, "ca", 1, 1, "FILE", "", "the system's authorities",
+                 "PEM certificates of a private authority that vouches for the issuer's server."},
+    ParameterRow{Parameter::proxy, "proxy", 1, 1, "URL", "", "none",
+                 "An HTTP proxy on the way to the issuer: http://host:port."},
+    ParameterRow{Parameter::timeout, "timeout", 1, 1, "TIME", "time, 10ms to 60s", "5s",
+                 "For each request to the issuer; calls wait at most this long for a key set."},
+    ParameterRow{Parameter::keys_refresh, "keys_refresh", 1, 1, "TIME", "time, at least 1s", "5m",
+                 "An older key set is fetched anew, in the background."},
+    ParameterRow{Parameter::keys_max_age, "keys_max_age", 1, 1, "TIME", "time, at least keys_refresh", "1h",
+                 "An older key set is no longer believed."},
+    ParameterRow{Parameter::keys_floor, "keys_floor", 1, 1, "TIME", "time, at least 1s", "10s",
+                 "Between two fetches because of unknown keys."},
+};
+
+constexpr std::array route_rows{
+    ParameterRow{Parameter::operation, "operation", 1, 1, "NAME", "", "the tool's name",
+                 "The operation's name in the namespace (agent_tool only)."},
+    ParameterRow{Parameter::scope, "scope", 1, any_number, "SCOPE…", "", "none",
+                 "The scopes that the caller's token must have, all of them."},
+    ParameterRow{Parameter::resource, "resource", 1, 1, "TEMPLATE", "", "none",
+                 "What it acts on, made of the judged arguments: `ticket:<id>`. MCP: `<name>` is a top-level argument, "
+                 "`<a/b>` a nested one. REST: `<name>` is a segment of the path, `<query/x>` a query parameter, "
+                 "`<body/x>` a member of the JSON body. Values are percent-encoded before they enter."},
+    ParameterRow{Parameter::classification, "class", 1, 1, "NAME", "", "none",
+                 "How confidential it is; in audit and `$agent_class`."},
+    ParameterRow{Parameter::risk, "risk", 1, 1, "NAME", "", "none", "What it may do, as `destructive`; for people."},
+    ParameterRow{Parameter::exchange, "exchange", 2, any_number, "audience=NAME scope=SCOPE… [scope_independent]", "",
+                 "the location's", "Replaces the location's `agent_exchange`."},
+    ParameterRow{Parameter::mode, "mode", 1, 1, "enforce|observe|off", "", "the location's",
+                 "Replaces the location's `agent_mode`."},
+};
+
+}  // namespace
+
+std::span<const DirectiveRow> directives() noexcept { return rows; }
+std::span<const ParameterRow> issuer_parameters() noexcept { return issuer_rows; }
+std::span<const ParameterRow> route_parameters() noexcept { return route_rows; }
+
+}  // namespace agw::nginx

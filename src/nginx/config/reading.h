@@ -1,0 +1,62 @@
+// One directive being read, and what its readers share.
+#pragma once
+
+#include <string>
+
+#include "agw/outbound/exchanger.h"
+#include "line.h"
+#include "settings.h"
+
+namespace agw::nginx {
+
+struct Reading {
+    ngx_conf_t* cf;
+    MainConf& main;
+    LocConf& location;
+    Words words;  ///< the directive's name first
+    Place place;
+
+    [[nodiscard]] std::string_view name() const noexcept { return words[0]; }
+    [[nodiscard]] Words arguments() const noexcept { return words.subspan(1); }
+};
+
+/// `x is written twice; it stands already in FILE:LINE`.
+[[nodiscard]] std::string twice(std::string_view name, const Place& before);
+
+/// `audience=NAME scope=SCOPE… [scope_independent]`.
+[[nodiscard]] Result<outbound::ExchangeSpec, std::string> read_exchange(std::string_view name, Words words);
+
+/// Whether the file can be read and how large it is; the message says why not.
+struct FileFacts {
+    std::size_t size = 0;
+    bool world_readable = false;
+};
+[[nodiscard]] Result<FileFacts, std::string> file_facts(std::string_view name, const std::string& path);
+
+// Readers, one for each group of directives.
+[[nodiscard]] Checked read_zone(const Reading& in);
+[[nodiscard]] Checked read_store(const Reading& in);
+[[nodiscard]] Checked read_store_admin(const Reading& in);
+[[nodiscard]] Checked read_audit(const Reading& in);
+[[nodiscard]] Checked read_key(const Reading& in);
+[[nodiscard]] Checked read_state(const Reading& in);
+[[nodiscard]] Checked read_issuer(const Reading& in);
+[[nodiscard]] Checked read_gateway(const Reading& in);
+[[nodiscard]] Checked read_protected_resource(const Reading& in);
+[[nodiscard]] Checked read_location_setting(const Reading& in);
+[[nodiscard]] Checked read_tool(const Reading& in);
+[[nodiscard]] Checked read_operation(const Reading& in);
+
+/// Reads a block's lines, `include` among them: `line(words, place)` says what is wrong with one.
+/// The result's message is empty if nginx or the reader has logged the error already.
+class BlockReader {
+  public:
+    virtual ~BlockReader() = default;
+    virtual Checked line(ngx_conf_t* cf, Words words, const Place& place) = 0;
+    [[nodiscard]] Checked read(ngx_conf_t* cf);
+
+  private:
+    static char* on_line(ngx_conf_t* cf, ngx_command_t* cmd, void* self) noexcept;
+};
+
+}  // namespace agw::nginx
