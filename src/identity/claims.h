@@ -1,0 +1,32 @@
+// From a token's payload to a principal.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "agw/base/result.h"
+#include "agw/identity/authenticator.h"
+#include "agw/identity/issuer_config.h"
+#include "agw/model/principal.h"
+
+namespace agw::identity {
+
+/// The `iss` of a payload whose signature has not been checked: only to choose among trusted
+/// issuers. Empty if it isn't there.
+[[nodiscard]] std::string unverified_issuer(std::string_view payload);
+
+struct ClaimRules {
+  const IssuerConfig& issuer;
+  const std::string& resource;  ///< must be in `aud`; empty: not asked (an exchange's result)
+  WallTime now;
+};
+
+/// Checks time and audience (RFC 7519 section 4.1, RFC 8725) and compiles what the issuer's
+/// configuration names. A missing or mistyped claim that is needed is token_claim_invalid.
+[[nodiscard]] Result<std::shared_ptr<Principal>, TokenRefusal> read_claims(std::string_view payload, const ClaimRules& rules);
+
+/// Only `iss` and the times: for the result of an exchange.
+[[nodiscard]] std::optional<TokenRefusal> check_times(std::string_view payload, const IssuerConfig& issuer, WallTime now);
+
+}  // namespace agw::identity

@@ -1,0 +1,34 @@
+#include "agw/identity/issuer_config.h"
+
+#include "agw/base/digest.h"
+#include "agw/base/encoding.h"
+
+namespace agw::identity {
+
+std::string IssuerConfig::digest() const {
+  std::string all;
+  const auto add = [&all](std::string_view part) {
+    append_encoded_part(all, part);
+    all += '\n';
+  };
+  add(alias);
+  add(issuer);
+  for (const auto algorithm : algorithms) add(jose::to_string(algorithm));
+  add(std::to_string(static_cast<int>(type)));
+  for (const std::string* claim : {&claims.user, &claims.user_name, &claims.agent, &claims.groups, &claims.tenant, &claims.provider, &claims.model, &claims.scope})
+    add(*claim);
+  for (const auto& tenant : tenants) add("tenant " + tenant);
+  for (const auto& [scope, implied] : scope_implies) {
+    add("scope " + scope);
+    for (const auto& other : implied) add(other);
+  }
+  add(std::to_string(clock_skew.count()));
+  add(jwks_file);
+  add(token_endpoint);
+  add(ca_file);
+  add(proxy);
+  add(std::to_string(static_cast<int>(discovery)));
+  return sha256_hex(all);
+}
+
+}  // namespace agw::identity

@@ -1,0 +1,248 @@
+#include "issuer_keys.h"
+
+#include <algorithm>
+
+namespace agw::identity {
+namespace {
+
+constexpr std::size_t max_document_bytes = 1U << 20;
+constexpr Milliseconds poll_interval{20};
+/// How often a key file is looked at: one stat, at most once a second.
+constexpr Milliseconds file_interval{1000};
+constexpr Milliseconds first_retry{500};
+constexpr Milliseconds longest_retry{30'000};
+
+std::string_view host_of(std::string_view url) {
+  const std::size_t at = url.find("://");
+  if (at == std::string_view::npos) return {};
+  url.remove_prefix(at + 3);
+  return url.substr(0, url.find_first_of("/?#"));
+}
+
+std::vector<std::string> urls_of(const IssuerConfig& config) {
+  auto all = oauth::well_known_urls(config.issuer);
+  if (config.discovery == Discovery::automatic) return all;
+  const std::string_view wanted = config.discovery == Discovery::oauth ? "oauth-authorization-server" : "openid-configuration";
+  std::erase_if(all, [&](const std::string& url) { return url.find(wanted) == std::string::npos; });
+  return all;
+}
+
+/// A lease outlives the slowest honest fetch: every well-known URL, then the keys.
+Milliseconds lease_time(const IssuerConfig& config) { return config.timeout * 4; }
+
+}  // namespace
+
+IssuerKeys::IssuerKeys(Authenticator::Host host, const IssuerConfig& config)
+    : host_(host), config_(config), keys_name_("keys:" + config.digest()), lease_name_("fetch:" + config.digest()),
+      file_(config.jwks_file, max_document_bytes), fetches_(host.loop, [] { return false; }), discoveries_(host.loop, [] { return false; }),
+      refreshed_(host.metrics.cell("agent_keys_refresh_total{issuer=\"" + config.alias + "\",result=\"ok\"}")),
+      failed_(host.metrics.cell("agent_keys_refresh_total{issuer=\"" + config.alias + "\",result=\"failed\"}")) {}
+
+void IssuerKeys::say(LogLevel level, const std::string& what) { host_.log.write(level, "agent_issuer " + config_.alias + ": " + what); }
+
+bool IssuerKeys::take(std::string_view json, WallTime written) {
+  written_ = written;
+  if (keys_ && json == keys_json_) return true;
+  auto parsed = jose::KeySet::parse(json);
+  if (!parsed) return false;
+  keys_ = *std::move(parsed);
+  keys_json_ = json;
+  ++generation_;
+  return true;
+}
+
+void IssuerKeys::load_file() {
+  if (host_.clock.steady() < next_look_) return;
+  next_look_ = host_.clock.steady() + file_interval;
+  const auto content = file_.read();
+  if (!content) {
+    if (last_fault_.empty()) say(LogLevel::error, config_.jwks_file + " can't be read; the last keys are believed");
+    last_fault_ = "the key file can't be read";
+    return;
+  }
+  if (file_.generation() == file_generation_) return;
+  file_generation_ = file_.generation();
+  last_fault_.clear();
+  if (take((*content)->reveal(), host_.clock.now())) return;
+  last_fault_ = "the key file holds no usable key";
+  say(LogLevel::error, config_.jwks_file + " holds no usable key; the last keys are believed");
+}
+
+void IssuerKeys::take_from_zone() {
+  const std::uint64_t now = host_.zone.generation(keys_name_);
+  if (now == zone_generation_) return;
+  zone_generation_ = now;
+  const auto blob = host_.zone.read(keys_name_);
+  if (blob) static_cast<void>(take(blob->bytes, blob->written));
+}
+
+bool IssuerKeys::believed() const {
+  if (!keys_) return false;
+  return !config_.jwks_file.empty() || host_.clock.now() - written_ < config_.keys_max_age;
+}
+
+const jose::KeySet* IssuerKeys::current() {
+  if (config_.jwks_file.empty()) {
+    take_from_zone();
+  } else {
+    load_file();
+  }
+  return believed() ? keys_.get() : nullptr;
+}
+
+Task<std::optional<std::string>> IssuerKeys::get(std::string url) {
+  HttpRequest request;
+  // The operator vouches for the issuer's own host; another one comes from a document.
+  request.addresses = host_of(url) == host_of(config_.issuer) ? AddressRule::configured : AddressRule::discovered;
+  request.url = std::move(url);
+  request.headers = {{"Accept", "application/json"}};
+  request.ca_file = config_.ca_file;
+  request.proxy = config_.proxy;
+  request.timeout = config_.timeout;
+  request.max_body = max_document_bytes;
+  auto response = co_await host_.http.fetch(std::move(request));
+  if (!response) {
+    last_fault_ = to_string(response.error());
+    co_return std::nullopt;
+  }
+  if (response->status != 200) {
+    last_fault_ = "status " + std::to_string(response->status);
+    co_return std::nullopt;
+  }
+  co_return std::move(response->body);
+}
+
+Task<std::optional<oauth::ServerMetadata>> IssuerKeys::discover() {
+  for (auto& url : urls_of(config_)) {
+    const auto document = co_await get(std::move(url));
+    if (!document) continue;
+    auto parsed = oauth::parse_server_metadata(*document, config_.issuer);
+    if (parsed) {
+      metadata_ = *parsed;
+      co_return metadata_;
+    }
+    last_fault_ = parsed.error() == oauth::MetadataError::issuer_mismatch    ? "its metadata names another issuer"
+                  : parsed.error() == oauth::MetadataError::endpoint_refused ? "its metadata names an endpoint that isn't https"
+                                                                             : "its metadata is malformed";
+  }
+  co_return std::nullopt;
+}
+
+Task<bool> IssuerKeys::fetch_keys() {
+  // Metadata is asked for anew each time: an issuer may move its keys.
+  const auto metadata = co_await discover();
+  if (!metadata) co_return false;
+  const auto document = co_await get(metadata->jwks_uri);
+  if (!document) co_return false;
+  if (!jose::KeySet::parse(*document)) {
+    last_fault_ = "its key set has no usable key";
+    co_return false;
+  }
+  const WallTime now = host_.clock.now();
+  if (host_.zone.write(keys_name_, *document, now)) {
+    take_from_zone();
+  } else {
+    say(LogLevel::error, "agent_zone is full; this worker keeps the keys for itself");
+    static_cast<void>(take(*document, now));
+  }
+  co_return believed();
+}
+
+Task<IssuerKeys::Fetched> IssuerKeys::fetch_once() {
+  if (!host_.zone.try_lease(lease_name_, lease_time(config_))) co_return Fetched::busy;
+  const bool good = co_await fetch_keys();
+  host_.zone.release(lease_name_);
+  (good ? refreshed_ : failed_).fetch_add(1, std::memory_order_relaxed);
+  if (good) {
+    last_fault_.clear();
+  } else {
+    say(LogLevel::error, "keys can't be fetched: " + last_fault_);
+  }
+  co_return good ? Fetched::ok : Fetched::failed;
+}
+
+/// This worker's part in one fetch of all workers: it fetches, or waits until another one has.
+Task<bool> IssuerKeys::fetch_or_wait() {
+  const std::uint64_t before = host_.zone.generation(keys_name_);
+  const SteadyTime deadline = host_.clock.steady() + config_.timeout;
+  while (true) {
+    const Fetched result = co_await fetch_once();
+    if (result != Fetched::busy) co_return result == Fetched::ok;
+    while (host_.zone.generation(keys_name_) == before) {
+      if (host_.clock.steady() >= deadline) co_return false;
+      co_await host_.loop.sleep(poll_interval);
+      if (const auto last = host_.zone.last_lease(lease_name_); !last) break;
+      // The one who fetched has given up: another try is the next caller's.
+      if (host_.zone.try_lease(lease_name_, Milliseconds(0))) {
+        host_.zone.release(lease_name_);
+        co_return host_.zone.generation(keys_name_) != before;
+      }
+    }
+    if (host_.zone.generation(keys_name_) != before) co_return true;
+  }
+}
+
+Task<bool> IssuerKeys::await_keys() {
+  if (!config_.jwks_file.empty()) co_return current() != nullptr;
+  auto work = [this] { return fetch_or_wait(); };
+  static_cast<void>(co_await fetches_.run("keys", std::move(work)));
+  co_return current() != nullptr;
+}
+
+Task<bool> IssuerKeys::refresh_for_unknown_key() {
+  if (!config_.jwks_file.empty()) co_return false;
+  const std::uint64_t before = generation_;
+  static_cast<void>(current());
+  if (generation_ != before) co_return true;
+  const SteadyTime now = host_.clock.steady();
+  const auto last = host_.zone.last_lease(lease_name_);
+  const bool floor_holds = (last && now - *last < config_.keys_floor) || (last_ask_ && now - *last_ask_ < config_.keys_floor);
+  if (floor_holds && fetches_.under_way() == 0) co_return false;
+  last_ask_ = now;
+  auto work = [this] { return fetch_or_wait(); };
+  static_cast<void>(co_await fetches_.run("keys", std::move(work)));
+  static_cast<void>(current());
+  co_return generation_ != before;
+}
+
+Task<std::optional<oauth::ServerMetadata>> IssuerKeys::metadata() {
+  if (!metadata_) {
+    auto work = [this]() -> Task<bool> { return [](IssuerKeys& self) -> Task<bool> { co_return (co_await self.discover()).has_value(); }(*this); };
+    static_cast<void>(co_await discoveries_.run("metadata", std::move(work)));
+  }
+  co_return metadata_;
+}
+
+Task<void> IssuerKeys::keep_fresh() {
+  if (!config_.jwks_file.empty()) co_return;
+  Milliseconds retry = first_retry;
+  while (true) {
+    static_cast<void>(current());
+    const Milliseconds age = std::chrono::duration_cast<Milliseconds>(host_.clock.now() - written_);
+    if (keys_ && age < config_.keys_refresh) {
+      // A little earlier or later than the others, so that they don't all come at once.
+      const auto jitter = Milliseconds(static_cast<std::int64_t>(host_.random.next() % 200));
+      co_await host_.loop.sleep(std::max(Milliseconds(config_.keys_refresh) - age, Milliseconds(100)) + jitter);
+      continue;
+    }
+    auto work = [this] { return fetch_or_wait(); };
+    const bool good = co_await fetches_.run("keys", std::move(work));
+    if (good) {
+      retry = first_retry;
+      continue;
+    }
+    co_await host_.loop.sleep(retry);
+    retry = std::min(retry * 2, longest_retry);
+  }
+}
+
+IssuerHealth IssuerKeys::health() {
+  IssuerHealth out;
+  out.alias = config_.alias;
+  out.usable = current() != nullptr;
+  out.detail = last_fault_;
+  if (!out.usable && out.detail.empty()) out.detail = "no keys yet";
+  return out;
+}
+
+}  // namespace agw::identity

@@ -1,0 +1,77 @@
+// One issuer's keys and metadata, as this worker knows them.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "agw/identity/authenticator.h"
+#include "agw/io/single_flight.h"
+#include "agw/jose/key_set.h"
+
+namespace agw::identity {
+
+/// Fetched by one worker for all: documents lie in the zone, a lease says who fetches. A key set
+/// is refreshed before it ages and when a token names an unknown key, but never more often than
+/// keys_floor allows; while fetches fail the last one is believed until keys_max_age.
+class IssuerKeys {
+ public:
+  IssuerKeys(Authenticator::Host host, const IssuerConfig& config);
+  IssuerKeys(const IssuerKeys&) = delete;
+  IssuerKeys& operator=(const IssuerKeys&) = delete;
+
+  [[nodiscard]] const IssuerConfig& config() const noexcept { return config_; }
+
+  /// The keys that are believed now, taken over from the zone if another worker has newer ones;
+  /// null if there are none.
+  [[nodiscard]] const jose::KeySet* current();
+  /// Grows with every other key set.
+  [[nodiscard]] std::uint64_t generation() const noexcept { return generation_; }
+
+  /// Waits for a key set, at most the issuer's timeout.
+  [[nodiscard]] Task<bool> await_keys();
+  /// A token names a key that isn't there: asks again if the floor allows it. True if the key set
+  /// is another one afterwards.
+  [[nodiscard]] Task<bool> refresh_for_unknown_key();
+  [[nodiscard]] Task<std::optional<oauth::ServerMetadata>> metadata();
+
+  /// Refreshes in the background, for ever.
+  [[nodiscard]] Task<void> keep_fresh();
+  [[nodiscard]] IssuerHealth health();
+
+ private:
+  enum class Fetched : std::uint8_t { ok, failed, busy };
+
+  void load_file();
+  void take_from_zone();
+  bool take(std::string_view json, WallTime written);
+  [[nodiscard]] bool believed() const;
+  [[nodiscard]] Task<Fetched> fetch_once();
+  [[nodiscard]] Task<bool> fetch_keys();
+  [[nodiscard]] Task<std::optional<oauth::ServerMetadata>> discover();
+  [[nodiscard]] Task<std::optional<std::string>> get(std::string url);
+  [[nodiscard]] Task<bool> fetch_or_wait();
+  void say(LogLevel level, const std::string& what);
+
+  Authenticator::Host host_;
+  const IssuerConfig& config_;
+  std::string keys_name_;   ///< in the zone
+  std::string lease_name_;
+  WatchedFile file_;
+  std::uint64_t file_generation_ = 0;
+  std::shared_ptr<const jose::KeySet> keys_;
+  std::string keys_json_;
+  WallTime written_{};
+  std::uint64_t generation_ = 0;
+  std::uint64_t zone_generation_ = 0;
+  std::optional<SteadyTime> last_ask_;   ///< of this worker, because of an unknown key
+  SteadyTime next_look_{};               ///< at the file
+  std::optional<oauth::ServerMetadata> metadata_;
+  std::string last_fault_;
+  SingleFlight<bool> fetches_;
+  SingleFlight<bool> discoveries_;
+  Metrics::Cell& refreshed_;
+  Metrics::Cell& failed_;
+};
+
+}  // namespace agw::identity

@@ -1,0 +1,115 @@
+#include "agw/oauth/token_exchange.h"
+
+#include <jansson.h>
+
+#include <algorithm>
+#include <memory>
+#include <sstream>
+
+#include "agw/base/encoding.h"
+#include "agw/jose/sign.h"
+
+namespace agw::oauth {
+namespace {
+
+constexpr std::string_view exchange_grant = "urn:ietf:params:oauth:grant-type:token-exchange";
+constexpr std::string_view access_token_type = "urn:ietf:params:oauth:token-type:access_token";
+constexpr std::string_view jwt_bearer = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+constexpr std::int64_t assertion_life = 60;  // seconds
+constexpr std::size_t max_error_code = 64;
+
+struct JsonDeleter {
+  void operator()(json_t* value) const noexcept { json_decref(value); }
+};
+using Json = std::unique_ptr<json_t, JsonDeleter>;
+
+Json parse(std::string_view json) { return Json(json_loadb(json.data(), json.size(), JSON_REJECT_DUPLICATES, nullptr)); }
+
+std::string_view text_of(const json_t* value) {
+  return json_is_string(value) ? std::string_view(json_string_value(value), json_string_length(value)) : std::string_view{};
+}
+
+std::string form_encoded(std::string_view text) {
+  std::string field;
+  append_form_field(field, "", text);
+  return field.substr(1);
+}
+
+/// RFC 7523 section 3: short-lived, for this server, used once.
+std::optional<std::string> assertion(const ClientCredentials& client, Random& random, WallTime now) {
+  const std::int64_t issued = to_unix(now);
+  const std::string payload = R"({"iss":)" + json_quoted(client.client_id) + R"(,"sub":)" + json_quoted(client.client_id) + R"(,"aud":)" +
+                              json_quoted(client.audience) + R"(,"jti":")" + random.hex(16) + R"(","iat":)" + std::to_string(issued) +
+                              R"(,"exp":)" + std::to_string(issued + assertion_life) + "}";
+  return jose::sign_jwt({client.secret.reveal(), client.algorithm, client.key_id}, payload);
+}
+
+}  // namespace
+
+Result<HttpRequest, ExchangeError> exchange_request(const ExchangeQuestion& question, const ClientCredentials& client, Random& random, WallTime now) {
+  HttpRequest out;
+  out.method = "POST";
+  out.url = question.token_endpoint;
+  out.headers = {{"Content-Type", "application/x-www-form-urlencoded"}, {"Accept", "application/json"}};
+  std::string body;
+  append_form_field(body, "grant_type", exchange_grant);
+  append_form_field(body, "subject_token", question.subject_token);
+  append_form_field(body, "subject_token_type", access_token_type);
+  append_form_field(body, "requested_token_type", access_token_type);
+  append_form_field(body, "audience", question.audience);
+  std::string scope;
+  for (const auto& item : question.scopes) scope += (scope.empty() ? "" : " ") + item;
+  if (!scope.empty()) append_form_field(body, "scope", scope);
+  switch (client.method) {
+    case ClientCredentials::Method::secret_basic:
+      // RFC 6749 section 2.3.1: both parts are form-encoded before they are joined.
+      out.authorization = Secret("Basic " + base64_encode(form_encoded(client.client_id) + ":" + form_encoded(client.secret.reveal())));
+      break;
+    case ClientCredentials::Method::secret_post:
+      append_form_field(body, "client_id", client.client_id);
+      append_form_field(body, "client_secret", client.secret.reveal());
+      break;
+    case ClientCredentials::Method::private_key_jwt: {
+      const auto proof = assertion(client, random, now);
+      if (!proof) return fail(ExchangeError::key_unusable);
+      append_form_field(body, "client_id", client.client_id);
+      append_form_field(body, "client_assertion_type", jwt_bearer);
+      append_form_field(body, "client_assertion", *proof);
+      break;
+    }
+  }
+  out.body = Secret(std::move(body));
+  return out;
+}
+
+Result<ExchangeAnswer, ExchangeError> parse_exchange_answer(std::string_view json) {
+  const Json root = parse(json);
+  const json_t* token = json_object_get(root.get(), "access_token");
+  const json_t* issued = json_object_get(root.get(), "issued_token_type");
+  const json_t* type = json_object_get(root.get(), "token_type");
+  if (!json_is_string(token) || !json_is_string(issued) || !json_is_string(type)) return fail(ExchangeError::malformed_answer);
+  ExchangeAnswer out;
+  out.token = Secret(std::string(text_of(token)));
+  out.issued_token_type = text_of(issued);
+  out.token_type = text_of(type);
+  if (const json_t* scope = json_object_get(root.get(), "scope")) {
+    if (!json_is_string(scope)) return fail(ExchangeError::malformed_answer);
+    out.scope_named = true;
+    std::istringstream words{std::string(text_of(scope))};
+    for (std::string word; words >> word;) out.scopes.push_back(word);
+  }
+  if (const json_t* life = json_object_get(root.get(), "expires_in")) {
+    if (!json_is_integer(life) || json_integer_value(life) <= 0) return fail(ExchangeError::malformed_answer);
+    out.expires_in = json_integer_value(life);
+  }
+  return out;
+}
+
+std::string parse_error_code(std::string_view json) {
+  const Json root = parse(json);
+  const std::string_view code = text_of(json_object_get(root.get(), "error"));
+  const bool plain = std::all_of(code.begin(), code.end(), [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; });
+  return plain && code.size() <= max_error_code ? std::string(code) : std::string();
+}
+
+}  // namespace agw::oauth
