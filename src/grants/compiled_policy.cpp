@@ -79,8 +79,10 @@ policy::Facts CompiledPolicy::facts(const Principal& principal, std::string_view
   add(out.grants, find_in(tenant.agent_grants, principal.agent));
   if (!out.tier_name.empty()) add(out.grants, find_in(tenant.tier_grants, out.tier_name));
   const std::vector<std::string>* bundles = nullptr;
-  if (out.agent != nullptr) bundles = &out.agent->bundles;
-  else if (out.tier != nullptr) bundles = &out.tier->bundles;
+  if (out.agent != nullptr)
+    bundles = &out.agent->bundles;
+  else if (out.tier != nullptr)
+    bundles = &out.tier->bundles;
   if (bundles != nullptr)
     for (const auto& bundle : *bundles) add(out.grants, find_in(tenant.bundles, bundle));
 

@@ -28,7 +28,8 @@ struct FileStore::State {
     return edited || loads.under_way() > 0;
   }
 
-  [[nodiscard]] Result<policy::Facts, StoreFailure> facts(const Principal& principal, std::string_view operation) const {
+  [[nodiscard]] Result<policy::Facts, StoreFailure> facts(const Principal& principal,
+                                                          std::string_view operation) const {
     if (!current) return fail(StoreFailure{Reason::store_unavailable, host.watch.path() + " has never been read"});
     policy::Facts out = current->facts(principal, operation);
     out.keep = current;
@@ -57,7 +58,8 @@ struct FileStore::State {
       co_return true;
     }
     broken = shown(loaded.error());
-    host.log.write(LogLevel::error, "agent_store: " + host.watch.path() + ": " + broken + "; the last good policy stays in force");
+    host.log.write(LogLevel::error,
+                   "agent_store: " + host.watch.path() + ": " + broken + "; the last good policy stays in force");
     host.listener.policy_broken(host.watch.path(), loaded.error());
     co_return false;
   }

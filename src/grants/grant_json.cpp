@@ -33,7 +33,8 @@ Grant read_grant(const Node& node, GrantKind kind) {
       const std::string text = item.text();
       const std::size_t colon = text.find(':');
       const std::string holder = text.substr(0, colon);
-      if (colon == std::string::npos || (holder != "user" && holder != "group") || !is_principal_id(text.substr(colon + 1)))
+      if (colon == std::string::npos || (holder != "user" && holder != "group") ||
+          !is_principal_id(text.substr(colon + 1)))
         item.fail_with("must name a user or a group, as user:company|mira or group:company|support");
       out.for_whom.push_back(text);
     });
@@ -68,7 +69,8 @@ Status read_status(const Node& node, bool may_be_quarantined) {
   if (text == "active") return Status::active;
   if (text == "disabled") return Status::disabled;
   if (text == "quarantined" && may_be_quarantined) return Status::quarantined;
-  node.required("status").fail_with(may_be_quarantined ? "must be active, disabled or quarantined" : "must be active or disabled");
+  node.required("status").fail_with(may_be_quarantined ? "must be active, disabled or quarantined"
+                                                       : "must be active or disabled");
 }
 
 std::string_view to_string(Status status) noexcept {

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "agw/model/policy_records.h"
+
 #include "json_reader.h"
 
 namespace agw::grants {

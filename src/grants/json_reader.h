@@ -1,8 +1,6 @@
 // Reads a policy's JSON strictly, knowing where it stands.
 #pragma once
 
-#include <jansson.h>
-
 #include <functional>
 #include <initializer_list>
 #include <memory>
@@ -10,6 +8,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <jansson.h>
 
 #include "agw/base/time.h"
 #include "agw/grants/policy_file.h"

@@ -1,17 +1,18 @@
 // The policy file: JSON to records and back.
 #include "agw/grants/policy_file.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <set>
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "agw/base/encoding.h"
 #include "agw/model/pattern.h"
+
 #include "grant_json.h"
 #include "json_reader.h"
 
@@ -22,12 +23,15 @@ constexpr std::size_t max_file_bytes = 256U << 20;
 
 void expect_id(const Node& node, std::string_view id) {
   if (!is_principal_id(id))
-    node.fail_with("\"" + std::string(id) + "\" must be ISSUER|NAME, the name percent-encoded outside [A-Za-z0-9._@-]; write for example company|" +
-                   encode_part(id.substr(id.find('|') + 1)));
+    node.fail_with(
+        "\"" + std::string(id) +
+        "\" must be ISSUER|NAME, the name percent-encoded outside [A-Za-z0-9._@-]; write for example company|" +
+        encode_part(id.substr(id.find('|') + 1)));
 }
 
 void expect_name(const Node& node, std::string_view name) {
-  if (name.empty() || !is_encoded_part(name)) node.fail_with("\"" + std::string(name) + "\" must have letters, digits and . _ @ - only");
+  if (name.empty() || !is_encoded_part(name))
+    node.fail_with("\"" + std::string(name) + "\" must have letters, digits and . _ @ - only");
 }
 
 std::vector<std::string> names_of(const Node& node, const char* key) {
@@ -57,7 +61,8 @@ UserRecord read_user(const Node& node) {
   if (const auto groups = node.member("groups"))
     groups->each_element([&](const Node& item) {
       const std::string group = item.text();
-      if (!is_principal_id(group) || !group.starts_with("store|")) item.fail_with("must be a group of the store, as store|oncall");
+      if (!is_principal_id(group) || !group.starts_with("store|"))
+        item.fail_with("must be a group of the store, as store|oncall");
       out.groups.push_back(group);
     });
   out.not_before = node.time_if("not_before");
@@ -70,7 +75,8 @@ TierRecord read_tier(const Node& node) {
   out.status = read_status(node, false);
   if (const auto ceiling = node.member("ceiling")) {
     ceiling->each_element([](const Node& item) {
-      if (!is_pattern(item.text())) item.fail_with("must be an operation or a pattern, as tickets/ticket.read or tickets/*");
+      if (!is_pattern(item.text()))
+        item.fail_with("must be an operation or a pattern, as tickets/ticket.read or tickets/*");
     });
     out.ceiling = ceiling->texts();
   }
@@ -161,7 +167,8 @@ void read_holders(const Node& list, GrantKind kind, Holders& out) {
   list.each_element([&](const Node& item) {
     std::string holder;
     if (kind == GrantKind::grant) {
-      item.expect_object({"id", "to", "operation", "effect", "resource", "for", "since", "until", "by", "reason", "ticket"});
+      item.expect_object(
+          {"id", "to", "operation", "effect", "resource", "for", "since", "until", "by", "reason", "ticket"});
       holder = read_holder(item.required("to"), {"agent", "bundle", "tier"});
     } else {
       item.expect_object({"id", "to", "operation", "effect", "resource", "since", "until", "by", "reason", "ticket"});
@@ -182,7 +189,8 @@ void read_delegations(const Node& list, TenantPolicy& tenant) {
     expect_id(item.required("user"), user);
     expect_id(item.required("agent"), agent);
     const std::string status = item.text_or("status", "active");
-    if (status != "active" && status != "disconnected") item.required("status").fail_with("must be active or disconnected");
+    if (status != "active" && status != "disconnected")
+      item.required("status").fail_with("must be active or disconnected");
     DelegationRecord record;
     record.status = status == "active" ? DelegationStatus::active : DelegationStatus::disconnected;
     record.since = item.time_if("since");
@@ -218,9 +226,11 @@ void check_references(const Node& node, const TenantPolicy& tenant) {
   for (const auto& [name, tier] : tenant.tiers)
     for (const auto& bundle : tier.bundles)
       expect_known(Node(nullptr, node.path() + ".tiers." + name), bundle_known(bundle), "bundle", bundle);
-  for (const auto& rule : tenant.tier_map) expect_known(Node(nullptr, node.path() + ".tiers.map"), tier_known(rule.tier), "tier", rule.tier);
+  for (const auto& rule : tenant.tier_map)
+    expect_known(Node(nullptr, node.path() + ".tiers.map"), tier_known(rule.tier), "tier", rule.tier);
   if (!tenant.fallback_tier.empty())
-    expect_known(Node(nullptr, node.path() + ".tiers.*"), tier_known(tenant.fallback_tier), "tier", tenant.fallback_tier);
+    expect_known(Node(nullptr, node.path() + ".tiers.*"), tier_known(tenant.fallback_tier), "tier",
+                 tenant.fallback_tier);
   for (const auto& [holder, grants] : tenant.grants) {
     const Node where(nullptr, node.path() + ".grants (" + holder + ")");
     if (holder.starts_with("tier:")) expect_known(where, tier_known(holder.substr(5)), "tier", holder.substr(5));
@@ -236,14 +246,16 @@ void move_into_bundles(const Node& node, TenantPolicy& tenant) {
     for (Grant& grant : given.mapped()) {
       const auto same = [&](const Grant& other) { return other.id == grant.id; };
       if (std::any_of(bundle.grants.begin(), bundle.grants.end(), same))
-        node.required("grants").fail_with("gives bundle:" + name + " the id \"" + grant.id + "\", which the bundle has already");
+        node.required("grants").fail_with("gives bundle:" + name + " the id \"" + grant.id +
+                                          "\", which the bundle has already");
       bundle.grants.push_back(std::move(grant));
     }
   }
 }
 
 TenantPolicy read_tenant(const Node& node) {
-  node.expect_object({"status", "not_before", "agents", "users", "tiers", "bundles", "grants", "entitlements", "delegations", "operations"});
+  node.expect_object({"status", "not_before", "agents", "users", "tiers", "bundles", "grants", "entitlements",
+                      "delegations", "operations"});
   TenantPolicy out;
   out.tenant.status = read_status(node, false);
   out.tenant.not_before = node.time_if("not_before");
@@ -264,7 +276,8 @@ TenantPolicy read_tenant(const Node& node) {
       out.bundles.emplace(name, read_bundle(value));
     });
   if (const auto grants = node.member("grants")) read_holders(*grants, GrantKind::grant, out.grants);
-  if (const auto entitlements = node.member("entitlements")) read_holders(*entitlements, GrantKind::entitlement, out.entitlements);
+  if (const auto entitlements = node.member("entitlements"))
+    read_holders(*entitlements, GrantKind::entitlement, out.entitlements);
   if (const auto delegations = node.member("delegations")) read_delegations(*delegations, out);
   if (const auto operations = node.member("operations")) read_operations(*operations, out);
   check_references(node, out);
@@ -279,9 +292,10 @@ Result<std::string, PolicyError> read_file(const std::string& path) {
     int fd;
     ~Closer() { ::close(fd); }
   } const closer{fd};
-  struct stat info {};
+  struct stat info{};
   if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) return fail(PolicyError{0, path, "is not a regular file"});
-  if (static_cast<std::size_t>(info.st_size) > max_file_bytes) return fail(PolicyError{0, path, "is larger than 256 MiB"});
+  if (static_cast<std::size_t>(info.st_size) > max_file_bytes)
+    return fail(PolicyError{0, path, "is larger than 256 MiB"});
   std::string out;
   char block[65536];
   while (true) {

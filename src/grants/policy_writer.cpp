@@ -4,6 +4,7 @@
 
 #include "agw/base/encoding.h"
 #include "agw/grants/policy_file.h"
+
 #include "grant_json.h"
 
 namespace agw::grants {
@@ -12,7 +13,9 @@ namespace {
 /// An object or list whose entries stand on lines of their own.
 class Block {
  public:
-  Block(std::string& out, std::string_view indent, char open, char close) : out_(out), indent_(indent), close_(close) { out_ += open; }
+  Block(std::string& out, std::string_view indent, char open, char close) : out_(out), indent_(indent), close_(close) {
+    out_ += open;
+  }
   Block(const Block&) = delete;
   Block& operator=(const Block&) = delete;
   ~Block() {
@@ -152,7 +155,8 @@ void write_tenant(std::string& out, const TenantPolicy& policy) {
     Block bundles(tenant.entry("bundles"), "      ", '{', '}');
     for (const auto& [name, bundle] : policy.bundles) {
       Block block(bundles.entry(name), "        ", '{', '}');
-      if (!bundle.version.empty()) block.entry("version") += is_number(bundle.version) ? bundle.version : json_quoted(bundle.version);
+      if (!bundle.version.empty())
+        block.entry("version") += is_number(bundle.version) ? bundle.version : json_quoted(bundle.version);
       Block grants(block.entry("grants"), "          ", '[', ']');
       for (const Grant& grant : bundle.grants) write_grant(grants.entry(), grant, "");
     }

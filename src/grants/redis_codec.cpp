@@ -4,6 +4,7 @@
 
 #include "agw/base/encoding.h"
 #include "agw/model/pattern.h"
+
 #include "grant_json.h"
 
 namespace agw::grants {
@@ -111,7 +112,8 @@ std::string volatile_key(std::string_view tenant, std::string_view rest) {
 Decoded<Fields> read_fields(std::string_view key, const RedisReply& reply) {
   Fields out;
   if (reply.type == RedisReply::Type::nil) return out;
-  if (reply.type == RedisReply::Type::error) return wrong(key, "", reply.text.starts_with("WRONGTYPE") ? "is not a hash" : "can't be read");
+  if (reply.type == RedisReply::Type::error)
+    return wrong(key, "", reply.text.starts_with("WRONGTYPE") ? "is not a hash" : "can't be read");
   if (reply.type != RedisReply::Type::array || reply.elements.size() % 2 != 0) return wrong(key, "", "is not a hash");
   for (std::size_t i = 0; i < reply.elements.size(); i += 2) {
     if (reply.elements[i].type != RedisReply::Type::text || reply.elements[i + 1].type != RedisReply::Type::text)
@@ -129,7 +131,8 @@ Decoded<std::optional<Meta>> read_meta(std::string_view key, const Fields& field
   out.born = field_of(fields, "born");
   const std::string_view version = field_of(fields, "version");
   const auto [end, error] = std::from_chars(version.data(), version.data() + version.size(), out.version);
-  if (version.empty() || error != std::errc() || end != version.data() + version.size()) return wrong(key, "version", "is not a number");
+  if (version.empty() || error != std::errc() || end != version.data() + version.size())
+    return wrong(key, "version", "is not a number");
   if (out.incarnation.empty()) return wrong(key, "incarnation", "is missing");
   std::uint64_t born = 0;
   const auto [stop, problem] = std::from_chars(out.born.data(), out.born.data() + out.born.size(), born);
@@ -331,10 +334,13 @@ Decoded<TenantPolicy> decode_tenant(const std::map<std::string, Fields>& keys) {
     } else if (name == "tiers") {
       for (const auto& [field, tier] : fields) {
         const std::size_t bar = field.find('|');
-        if (field == "*") out.fallback_tier = tier;
+        if (field == "*")
+          out.fallback_tier = tier;
         else if (bar != std::string::npos)
-          out.tier_map.push_back({decode_tier_part(field.substr(0, bar)), decode_tier_part(field.substr(bar + 1)), tier});
-        else error = CodecError{"key tiers, field " + field + ": is neither * nor provider|model"};
+          out.tier_map.push_back(
+              {decode_tier_part(field.substr(0, bar)), decode_tier_part(field.substr(bar + 1)), tier});
+        else
+          error = CodecError{"key tiers, field " + field + ": is neither * nor provider|model"};
       }
     } else if (starts(name, "agent:", rest)) {
       take(read_agent_record(name, fields), [&](AgentRecord record) { out.agents.emplace(rest, std::move(record)); });
@@ -343,13 +349,17 @@ Decoded<TenantPolicy> decode_tenant(const std::map<std::string, Fields>& keys) {
     } else if (starts(name, "tier:", rest)) {
       take(read_tier_record(name, fields), [&](TierRecord record) { out.tiers.emplace(rest, std::move(record)); });
     } else if (starts(name, "grants:bundle:", rest)) {
-      take(read_grants(name, fields, false), [&](std::vector<Grant> grants) { out.bundles[rest].grants = std::move(grants); });
+      take(read_grants(name, fields, false),
+           [&](std::vector<Grant> grants) { out.bundles[rest].grants = std::move(grants); });
     } else if (starts(name, "grants:", rest)) {
-      take(read_grants(name, fields, false), [&](std::vector<Grant> grants) { out.grants.emplace(rest, std::move(grants)); });
+      take(read_grants(name, fields, false),
+           [&](std::vector<Grant> grants) { out.grants.emplace(rest, std::move(grants)); });
     } else if (starts(name, "entitlements:", rest)) {
-      take(read_grants(name, fields, true), [&](std::vector<Grant> grants) { out.entitlements.emplace(rest, std::move(grants)); });
+      take(read_grants(name, fields, true),
+           [&](std::vector<Grant> grants) { out.entitlements.emplace(rest, std::move(grants)); });
     } else if (starts(name, "operation:", rest)) {
-      take(read_operation_record(name, fields), [&](OperationRecord record) { out.operations.emplace(rest, std::move(record)); });
+      take(read_operation_record(name, fields),
+           [&](OperationRecord record) { out.operations.emplace(rest, std::move(record)); });
     } else if (starts(name, "delegation:", rest)) {
       const std::size_t colon = rest.find(':');
       if (colon == std::string::npos) return wrong(name, "", "is not user:agent");

@@ -199,8 +199,7 @@ void Inquiry::plan_revoked(Trip& trip) {
   if (!who_.sid.empty()) command.push_back(key("revoked:sid:" + who_.issuer + "|" + who_.sid));
   if (command.size() == 1) return;
   trip.ask(std::move(command), [this](const RedisReply& reply) -> Decoded<void> {
-    if (reply.type != RedisReply::Type::integer)
-      return fail(CodecError{"key " + key("revoked") + ":…: can't be read"});
+    if (reply.type != RedisReply::Type::integer) return fail(CodecError{"key " + key("revoked") + ":…: can't be read"});
     answer_->facts.token_revoked = reply.integer > 0;
     return {};
   });
@@ -327,8 +326,8 @@ Task<Result<policy::Facts, StoreFailure>> RedisStore::ask(PrincipalPtr principal
     auto facts = co_await inquiry.run();
     if (!inquiry.moved()) co_return facts;
   }
-  co_return fail(StoreFailure{Reason::store_unavailable,
-                              "key " + policy_key(principal->tenant, "meta") + ": the version changes during every reading"});
+  co_return fail(StoreFailure{Reason::store_unavailable, "key " + policy_key(principal->tenant, "meta") +
+                                                             ": the version changes during every reading"});
 }
 
 RedisStore::RedisStore(Redis& redis) : redis_(redis), hints_(std::make_shared<Hints>()) {}

@@ -69,12 +69,14 @@ Result<RedisAddress, std::string> parse_redis_url(std::string_view url) {
   const std::size_t slash = rest.find('/');
   if (slash != std::string_view::npos) {
     const std::string_view db = rest.substr(slash + 1);
-    if (!db.empty() && (!parse_number(db, out.db) || out.db > max_db)) return wrong("the database after the / must be a number");
+    if (!db.empty() && (!parse_number(db, out.db) || out.db > max_db))
+      return wrong("the database after the / must be a number");
     rest = rest.substr(0, slash);
   }
   if (const std::size_t at = rest.find('@'); at != std::string_view::npos) {
     const std::string_view user = rest.substr(0, at);
-    if (user.find(':') != std::string_view::npos) return wrong("a password doesn't belong into the address, but into a file (password_file=)");
+    if (user.find(':') != std::string_view::npos)
+      return wrong("a password doesn't belong into the address, but into a file (password_file=)");
     out.user = user;
     rest.remove_prefix(at + 1);
   }
@@ -92,7 +94,8 @@ Result<RedisAddress, std::string> parse_redis_url(std::string_view url) {
     port = colon == std::string_view::npos ? std::string_view() : rest.substr(colon);
   }
   if (out.host.empty()) return wrong("the host is missing");
-  if (!port.empty() && (!parse_number(port.substr(1), out.port) || out.port == 0)) return wrong("the port must be a number from 1 to 65535");
+  if (!port.empty() && (!parse_number(port.substr(1), out.port) || out.port == 0))
+    return wrong("the port must be a number from 1 to 65535");
   return out;
 }
 

@@ -29,7 +29,9 @@ bool is_for(const Grant& grant, const Principal& principal, const Facts& facts) 
     if (text.starts_with(user)) return !principal.user.empty() && text.substr(user.size()) == principal.user;
     if (!text.starts_with(group)) return false;
     const std::string_view name = text.substr(group.size());
-    const auto among = [&](const std::vector<std::string>& groups) { return std::find(groups.begin(), groups.end(), name) != groups.end(); };
+    const auto among = [&](const std::vector<std::string>& groups) {
+      return std::find(groups.begin(), groups.end(), name) != groups.end();
+    };
     return among(principal.groups) || among(facts.store_groups);
   };
   return std::any_of(grant.for_whom.begin(), grant.for_whom.end(), names);
@@ -104,7 +106,8 @@ Finding check_delegation(const Question& question, const Facts& facts) {
 bool below_ceiling(const Facts& facts, std::string_view operation) {
   if (facts.tier == nullptr || !facts.tier->ceiling) return true;
   const auto& ceiling = *facts.tier->ceiling;
-  return std::any_of(ceiling.begin(), ceiling.end(), [&](const std::string& pattern) { return matches(pattern, operation); });
+  return std::any_of(ceiling.begin(), ceiling.end(),
+                     [&](const std::string& pattern) { return matches(pattern, operation); });
 }
 
 std::vector<std::string> needed_scopes(const Route& route) {
@@ -116,7 +119,8 @@ std::vector<std::string> needed_scopes(const Route& route) {
 }
 
 bool has_all(const Principal& principal, const std::vector<std::string>& scopes) {
-  return std::all_of(scopes.begin(), scopes.end(), [&](const std::string& scope) { return principal.has_scope(scope); });
+  return std::all_of(scopes.begin(), scopes.end(),
+                     [&](const std::string& scope) { return principal.has_scope(scope); });
 }
 
 /// Collects verdicts in the order of Check; the first failure names the reason.
@@ -190,7 +194,8 @@ Decision admit(const Question& question, const Facts& facts) {
 std::string_view tier_from_map(const std::vector<TierRule>& rules, std::string_view fallback,
                                const Principal& principal) noexcept {
   for (const TierRule& rule : rules) {
-    const bool fits = (!rule.provider || *rule.provider == principal.provider) && (!rule.model || *rule.model == principal.model);
+    const bool fits =
+        (!rule.provider || *rule.provider == principal.provider) && (!rule.model || *rule.model == principal.model);
     if (fits) return rule.tier;
   }
   return fallback;

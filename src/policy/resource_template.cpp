@@ -8,8 +8,8 @@ namespace agw::policy {
 namespace {
 
 bool is_literal_byte(char c) {
-  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '@' ||
-         c == '-' || c == ':' || c == '/' || c == '%';
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+         c == '@' || c == '-' || c == ':' || c == '/' || c == '%';
 }
 
 }  // namespace
@@ -22,13 +22,15 @@ Result<ResourceTemplate, std::string> ResourceTemplate::parse(std::string_view t
   while (!text.empty()) {
     if (text.front() != '<') {
       if (!is_literal_byte(text.front()))
-        return fail(std::string("may hold letters, digits and . _ @ - : / besides names in <>; write for example ticket:<id>"));
+        return fail(
+            std::string("may hold letters, digits and . _ @ - : / besides names in <>; write for example ticket:<id>"));
       out.literals_.back() += text.front();
       text.remove_prefix(1);
       continue;
     }
     const std::size_t end = text.find('>');
-    if (end == std::string_view::npos) return fail(std::string("has a \"<\" without \">\"; write for example ticket:<id>"));
+    if (end == std::string_view::npos)
+      return fail(std::string("has a \"<\" without \">\"; write for example ticket:<id>"));
     std::string_view name = text.substr(1, end - 1);
     std::vector<std::string> path;
     while (true) {

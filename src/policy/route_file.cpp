@@ -1,8 +1,8 @@
 #include "agw/policy/route_file.h"
 
-#include <jansson.h>
-
 #include <memory>
+
+#include <jansson.h>
 
 #include "agw/base/encoding.h"
 
@@ -97,7 +97,8 @@ Result<RouteFile, std::string> read_routes(std::string_view json) {
   const Json root(json_loadb(json.data(), json.size(), JSON_REJECT_DUPLICATES, &error));
   if (!root) return fail("line " + std::to_string(error.line) + ": " + error.text);
   const json_t* version = json_object_get(root.get(), "v");
-  if (!json_is_integer(version) || json_integer_value(version) != 1) return fail(std::string("not a route file of version 1"));
+  if (!json_is_integer(version) || json_integer_value(version) != 1)
+    return fail(std::string("not a route file of version 1"));
   RouteFile out;
   out.store = text_of(root.get(), "store");
   const json_t* routes = json_object_get(root.get(), "routes");

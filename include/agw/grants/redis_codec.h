@@ -49,7 +49,8 @@ struct Meta {
 [[nodiscard]] Decoded<std::vector<Grant>> read_grants(std::string_view key, const Fields& fields, bool entitlements);
 
 /// `provider|model` with each part encoded, `*` for any: a field of the hash `tiers`.
-[[nodiscard]] std::string tier_field(const std::optional<std::string>& provider, const std::optional<std::string>& model);
+[[nodiscard]] std::string tier_field(const std::optional<std::string>& provider,
+                                     const std::optional<std::string>& model);
 
 /// Every key of a tenant's policy except `meta`, by its name without the prefix, with its fields.
 [[nodiscard]] std::map<std::string, Fields> encode_tenant(const TenantPolicy& policy);

@@ -37,8 +37,7 @@ struct Facts {
 
 /// The tier of an agent without one in its record: the first rule that fits provider and model,
 /// else the fallback (`*`), else empty.
-[[nodiscard]] std::string_view tier_from_map(const std::vector<TierRule>& rules,
-                                             std::string_view fallback,
+[[nodiscard]] std::string_view tier_from_map(const std::vector<TierRule>& rules, std::string_view fallback,
                                              const Principal& principal) noexcept;
 
 }  // namespace agw::policy

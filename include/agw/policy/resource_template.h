@@ -17,8 +17,7 @@ class Arguments {
   /// `path`: the placeholder's parts (`<filter/id>` → filter, id). The raw bytes of a string or
   /// the decimal digits of an integer; argument_missing or argument_invalid otherwise. An empty
   /// string is argument_invalid.
-  [[nodiscard]] virtual Result<std::string_view, Reason> find(
-      const std::vector<std::string>& path) const = 0;
+  [[nodiscard]] virtual Result<std::string_view, Reason> find(const std::vector<std::string>& path) const = 0;
 };
 
 /// Literal text and placeholders; parsed at load, immutable.
