@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(not PROBE.is_file(), reason=f"no {PROBE}: build 
 
 
 class Site:
-    def __init__(self, folder, workers=1, zone="1m", redis=None, extra="", http=""):
+    def __init__(self, folder, workers=1, zone="1m", redis=None, extra="", http="", events="worker_connections 128;"):
         self.nginx = Nginx(folder)
         self.port = free_port()
         user = "user root;" if os.getuid() == 0 else ""
@@ -36,7 +36,7 @@ worker_processes {workers};
 pid {folder}/nginx.pid;
 error_log {folder}/logs/error.log info;
 {extra}
-events {{ worker_connections 128; }}
+events {{ {events} }}
 http {{
     access_log off;
     client_body_temp_path tmp/a; proxy_temp_path tmp/b; fastcgi_temp_path tmp/c; uwsgi_temp_path tmp/d; scgi_temp_path tmp/e;
@@ -465,6 +465,47 @@ def test_names_are_asked_of_the_resolver(site, faulty):
     client.close()
     assert it.get("/basics")
     dns.close()
+
+
+def test_fetch_over_http2(site, certs):
+    port = free_port()
+    it = site(http=f"""probe_pin localhost;
+    server {{ listen 127.0.0.1:{port} ssl http2; ssl_certificate {certs}/leaf/cert.pem; ssl_certificate_key {certs}/leaf/key.pem;
+              location / {{ return 200 "by $server_protocol"; }} location /late {{ limit_rate 1; return 200 "xx"; }} }}""")
+    it.nginx.allow("http2\" directive is deprecated")
+    ca, url = certs / "ca/cert.pem", f"https://localhost:{port}/"
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(lambda _: it.get("/fetch", url=url, ca=ca), range(30)))
+    assert all(a.startswith("200 11\n") and a.endswith("by HTTP/2.0") for a in answers)
+    clients = [it.begin("/fetch", url=url + "late", ca=ca, timeout=20000) for _ in range(3)]
+    time.sleep(0.2)
+    for client in clients:
+        client.close()
+    assert it.get("/fetch", url=url, ca=ca).startswith("200 11\n")
+
+
+def test_questions_on_a_connection_that_was_closed(site, faulty):
+    it = site()
+    for i in range(10):
+        assert it.get("/fetch", url=faulty.url("/once"), method="POST", body=f"n={i}").startswith("200 4\n")
+    assert len(faulty.requests) == 10
+
+
+def test_used_up_connections_are_an_error(site, faulty):
+    it = site(events="worker_connections 16;")
+    it.nginx.allow("worker_connections are not enough")
+    sleepers, fetched = [], None
+    # Until there is room for the client of a fetch and none for the fetch itself.
+    for _ in range(12):
+        sleepers.append(it.begin("/sleep", ms=20000))
+        time.sleep(0.05)
+        fetched = it.get("/fetch", url=faulty.url("/empty"))
+        if fetched != "error: closed\n":
+            break
+    assert fetched == "error: no connection\n"
+    for client in sleepers:
+        client.close()
+    eventually(lambda: it.get("/fetch", url=faulty.url("/ok")).startswith("200 4\n"))
 
 
 def test_clients_that_leave_abort_their_fetch(site, faulty):

@@ -195,6 +195,12 @@ def part_e2e():
     return pytest("e2e", "-m", "not keycloak and not long", env=module_env("release"))
 
 
+def part_adapters():
+    """the adapters alone in a real nginx, with servers that hang, break off and send garbage"""
+    build("release", "adapter_probe")
+    return pytest("adapters", env=module_env("release"), folder="t/nginx_adapters")
+
+
 def part_faults():
     """the end-to-end tests of faults alone: things stopped, hung, or answering garbage"""
     build("release")
@@ -211,6 +217,8 @@ def part_asan():
     """unit and end-to-end tests once more under ASan and UBSan"""
     directory = build("asan")
     count = gtest("unit-asan", directory / "agw_unit", env=SANITIZED)
+    build("asan", "adapter_probe")
+    count += pytest("adapters-asan", env=module_env("asan"), folder="t/nginx_adapters")
     return count + pytest("e2e-asan", "-m", "not long", env=module_env("asan"), timeout=3000)
 
 
@@ -236,6 +244,7 @@ ALL = {
     "build": (part_build, True),
     "docs": (part_docs, True),
     "unit": (part_unit, True),
+    "adapters": (part_adapters, True),
     "e2e": (part_e2e, True),
     "keycloak": (part_keycloak, True),
     "quickstart": (part_quickstart, True),

@@ -112,12 +112,12 @@ def python():
     return home / "bin/python"
 
 
-def pytest(name, *arguments, env=None, timeout=2400, jobs=JOBS):
-    """Runs pytest over t/e2e. None of the tests chosen is no failure here: the total must still be above nothing."""
+def pytest(name, *arguments, env=None, timeout=2400, jobs=JOBS, folder="t/e2e"):
+    """Runs pytest over a folder. None of the tests chosen is no failure here: the total must still be above nothing."""
     report = LOGS / f"{name}.xml"
     report.unlink(missing_ok=True)
     status, text = step(name, [python(), "-m", "pytest", "-q", "-n", jobs, f"--junitxml={report}", *arguments],
-                        cwd=ROOT / "t/e2e", env=env, timeout=timeout)
+                        cwd=ROOT / folder, env=env, timeout=timeout)
     if status == 5:
         return Count()
     count = Count()

@@ -101,8 +101,7 @@ HttpTransfer::~HttpTransfer() {
 void HttpTransfer::add_header(const std::string& line) {
   curl_slist* longer = curl_slist_append(headers_.get(), line.c_str());
   if (longer == nullptr) throw std::bad_alloc();
-  static_cast<void>(headers_.release());
-  headers_.reset(longer);
+  if (!headers_) headers_.reset(longer);  // further lines hang on the first
 }
 
 void HttpTransfer::set_destination() {
@@ -157,7 +156,9 @@ bool HttpTransfer::set_request() {
   for (const auto& [name, value] : request_.headers) {
     if (!is_token(name) || !is_value(value)) return false;
     // curl's way of sending a field without a value ends in a semicolon.
-    std::string line = value.empty() ? name + ";" : name + ": " + value;
+    std::string line = name;
+    line += value.empty() ? ";" : ": ";
+    line += value;
     add_header(line);
     wipe(line.data(), line.size());
   }

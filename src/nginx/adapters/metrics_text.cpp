@@ -95,7 +95,7 @@ void append_value(std::string& out, const Row& row) {
 
 }  // namespace
 
-std::string metrics_text(std::vector<MetricSample> samples) {
+std::string metrics_text(const std::vector<MetricSample>& samples) {
   std::vector<Row> rows;
   rows.reserve(samples.size());
   for (const MetricSample& sample : samples) {

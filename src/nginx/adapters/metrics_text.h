@@ -16,6 +16,6 @@ struct MetricSample {
 /// Prometheus' text format 0.0.4: families in alphabetical order, each with its help and type from
 /// the table in metrics_text.cpp, the buckets of a histogram by their bounds. Buckets count
 /// everything up to their bound; the sum of a family in seconds is kept in microseconds.
-[[nodiscard]] std::string metrics_text(std::vector<MetricSample> samples);
+[[nodiscard]] std::string metrics_text(const std::vector<MetricSample>& samples);
 
 }  // namespace agw::nginx

@@ -291,7 +291,7 @@ std::string SharedZone::render_metrics() const {
       samples.push_back({counter->text(), counter->value.load(std::memory_order_relaxed)});
     }
   }
-  return metrics_text(std::move(samples));
+  return metrics_text(samples);
 }
 
 }  // namespace agw::nginx
