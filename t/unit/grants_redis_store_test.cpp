@@ -1,0 +1,346 @@
+#include <functional>
+#include <map>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "agw/grants/redis_codec.h"
+#include "agw/grants/redis_store.h"
+#include "agw/policy/evaluate.h"
+
+#include "support/fakes.h"
+
+namespace agw::grants {
+namespace {
+
+RedisReply text_reply(std::string text) {
+  RedisReply out;
+  out.type = RedisReply::Type::text;
+  out.text = std::move(text);
+  return out;
+}
+
+RedisReply error_reply(std::string text) {
+  RedisReply out = text_reply(std::move(text));
+  out.type = RedisReply::Type::error;
+  return out;
+}
+
+/// As much of a Redis as the store asks for: hashes, and keys that only exist.
+class MemoryRedis final : public Redis {
+ public:
+  std::map<std::string, Fields> hashes;
+  std::map<std::string, std::string> strings;
+  std::optional<RedisError> broken;
+  std::function<void(std::size_t trip)> before_trip = [](std::size_t) {};
+  std::vector<std::vector<RedisCommand>> trips;
+
+  [[nodiscard]] Task<Result<std::vector<RedisReply>, RedisError>> pipeline(
+      std::vector<RedisCommand> commands) override {
+    before_trip(trips.size());
+    trips.push_back(commands);
+    if (broken) co_return fail(*broken);
+    std::vector<RedisReply> replies;
+    for (const auto& command : commands) replies.push_back(answer(command));
+    co_return replies;
+  }
+
+ private:
+  RedisReply answer(const RedisCommand& command) {
+    if (command[0] == "PING") return text_reply("PONG");
+    if (command[0] == "EXISTS") {
+      RedisReply out;
+      out.type = RedisReply::Type::integer;
+      for (std::size_t i = 1; i < command.size(); ++i) out.integer += strings.contains(command[i]) ? 1 : 0;
+      return out;
+    }
+    if (strings.contains(command[1]))
+      return error_reply("WRONGTYPE Operation against a key holding the wrong kind of value");
+    const Fields& fields = hashes[command[1]];
+    const auto field = [&](const std::string& name) {
+      const auto it = fields.find(name);
+      return it == fields.end() ? RedisReply{} : text_reply(it->second);
+    };
+    if (command[0] == "HGET") return field(command[2]);
+    RedisReply out;
+    out.type = RedisReply::Type::array;
+    if (command[0] == "HMGET")
+      for (std::size_t i = 2; i < command.size(); ++i) out.elements.push_back(field(command[i]));
+    if (command[0] == "HGETALL")
+      for (const auto& [name, value] : fields) {
+        out.elements.push_back(text_reply(name));
+        out.elements.push_back(text_reply(value));
+      }
+    return out;
+  }
+};
+
+constexpr std::string_view policy_text = R"({"schema": 1, "tenants": {"default": {
+  "agents": {"company|docs": {"name": "Docs", "tier": "developer", "bundles": ["support"]}, "company|bare": {}},
+  "users": {"company|mira": {"name": "Mira", "groups": ["store|oncall"]}, "company|dora": {"status": "disabled"}},
+  "tiers": {"*": "visitor", "map": [{"provider": "p", "tier": "developer"}, {"provider": "p", "model": "old", "tier": "stopped"}],
+            "visitor": {"ceiling": ["tickets/*"], "bundles": ["reader"]}, "developer": {}, "stopped": {"status": "disabled"}},
+  "bundles": {"support": {"version": 2, "grants": [{"id": "s", "operation": "tickets/*", "resource": "ticket:*"}]},
+              "reader": {"grants": [{"id": "r", "operation": "tickets/ticket.read"}]}},
+  "grants": [{"id": "t", "to": "tier:developer", "operation": "docs/*"}, {"id": "a", "to": "agent:company|bare", "operation": "bare/*", "for": ["group:store|oncall"]}],
+  "entitlements": [{"id": "u", "to": "user:company|mira", "operation": "docs/*"}, {"id": "g", "to": "group:company|support", "operation": "tickets/*"},
+                   {"id": "o", "to": "group:store|oncall", "operation": "bare/*"}],
+  "delegations": [{"user": "company|otto", "agent": "company|docs", "status": "disconnected"}],
+  "operations": {"tickets/ticket.frozen": {"frozen": true}}
+}}})";
+
+struct RedisStoreTest : testing::Test {
+  RedisStoreTest() { load(); }
+
+  void load() {
+    redis.hashes.clear();
+    redis.strings.clear();
+    const auto policy = parse_policy(policy_text);
+    for (const auto& [name, fields] : encode_tenant(policy->tenants.at("default"))) redis.hashes[key(name)] = fields;
+    redis.hashes[key("meta")] = {{"schema", "1"}, {"incarnation", "abc"}, {"born", "1800000000"}, {"version", "7"}};
+  }
+  static std::string key(const std::string& name) { return policy_key("default", name); }
+
+  static std::shared_ptr<Principal> caller(const std::string& user = "company|mira",
+                                           const std::string& agent = "company|docs") {
+    auto out = std::make_shared<Principal>();
+    out->issuer = "company";
+    out->tenant = "default";
+    out->user = user;
+    out->agent = agent;
+    out->groups = {"company|support"};
+    out->jti = "t1";
+    out->sid = "s1";
+    out->issued_at = from_unix(1'800'000'000);
+    return out;
+  }
+  Result<policy::Facts, StoreFailure> ask(PrincipalPtr who, const std::string& operation = "tickets/ticket.read") {
+    return *loop.run(store.facts(std::move(who), operation));
+  }
+  std::string reason(const std::shared_ptr<Principal>& who, const std::string& operation = "tickets/ticket.read",
+                     const std::string& resource = "ticket:T-1") {
+    const auto facts = ask(who, operation);
+    if (!facts) return std::string(to_string(facts.error().reason));
+    policy::Route route;
+    route.operation = operation;
+    policy::Question question{.principal = *who};
+    question.route = &route;
+    question.resource = resource;
+    question.now = from_unix(1'800'000'000);
+    return std::string(to_string(evaluate(question, *facts).reason));
+  }
+
+  test::FakeClock clock;
+  test::FakeLoop loop{clock};
+  MemoryRedis redis;
+  RedisStore store{redis};
+};
+
+TEST_F(RedisStoreTest, answers_as_the_policy_file_does) {
+  const CompiledPolicy file(*parse_policy(policy_text));
+  for (const std::string user : {"company|mira", "company|dora", "company|otto", "company|nobody"})
+    for (const std::string agent : {"company|docs", "company|bare", "company|stranger"})
+      for (const std::string provider : {"", "p", "q"})
+        for (const std::string model : {"", "old"})
+          for (const std::string operation :
+               {"tickets/ticket.read", "tickets/ticket.frozen", "docs/x", "bare/x", "other/x"}) {
+            auto who = caller(user, agent);
+            who->provider = provider;
+            who->model = model;
+            policy::Route route;
+            route.operation = operation;
+            policy::Question question{.principal = *who};
+            question.route = &route;
+            question.resource = "ticket:T-1";
+            const Decision expected = evaluate(question, file.facts(*who, operation));
+            const auto facts = ask(who, operation);
+            ASSERT_TRUE(facts) << facts.error().detail;
+            const Decision got = evaluate(question, *facts);
+            const std::string where = user + " " + agent + " " + provider + " " + model + " " + operation;
+            EXPECT_EQ(to_string(got.reason), to_string(expected.reason)) << where;
+            EXPECT_EQ(got.visible, expected.visible) << where;
+          }
+}
+
+TEST_F(RedisStoreTest, takes_two_trips_and_reads_meta_in_the_first) {
+  for (const std::string agent : {"company|docs", "company|bare"}) {
+    redis.trips.clear();
+    ASSERT_TRUE(ask(caller("company|mira", agent)));
+    EXPECT_EQ(redis.trips.size(), 2U);
+    EXPECT_EQ(redis.trips[0][0], (RedisCommand{"HGETALL", key("meta")}));
+  }
+  ASSERT_TRUE(ask(caller("company|mira", "company|stranger")));
+  redis.trips.clear();
+  EXPECT_EQ(reason(caller("company|mira", "company|another")), "allowed");
+  EXPECT_EQ(redis.trips.size(), 2U) << "a tier that this worker has met";
+}
+
+TEST_F(RedisStoreTest, a_remembered_bundle_counts_only_while_the_tier_has_it) {
+  EXPECT_EQ(reason(caller("company|mira", "company|stranger")), "allowed");
+  redis.hashes[key("tier:visitor")]["bundles"] = "[]";
+  EXPECT_EQ(reason(caller("company|mira", "company|stranger")), "agent_grant_missing");
+  redis.hashes[key("tier:visitor")]["bundles"] = R"(["support"])";
+  EXPECT_EQ(reason(caller("company|mira", "company|stranger")), "allowed");
+}
+
+TEST_F(RedisStoreTest, never_mixes_two_versions) {
+  // An agent loses a bundle, and in the same transaction the bundle gains what it never should have.
+  redis.hashes[key("grants:bundle:support")].clear();
+  bool written = false;
+  redis.before_trip = [&](std::size_t trip) {
+    if (trip != 1 || written) return;
+    written = true;
+    redis.hashes[key("agent:company|docs")].erase("bundles");
+    redis.hashes[key("grants:bundle:support")]["x"] = R"({"operation":"*"})";
+    redis.hashes[key("meta")]["version"] = "8";
+  };
+  EXPECT_EQ(reason(caller()), "agent_grant_missing");
+  EXPECT_TRUE(written);
+}
+
+TEST_F(RedisStoreTest, a_version_that_never_rests_is_unavailable) {
+  redis.before_trip = [&](std::size_t trip) { redis.hashes[key("meta")]["version"] = std::to_string(100 + trip); };
+  const auto facts = ask(caller());
+  ASSERT_FALSE(facts);
+  EXPECT_EQ(facts.error().reason, Reason::store_unavailable);
+  EXPECT_LE(redis.trips.size(), 12U);
+}
+
+TEST_F(RedisStoreTest, a_change_holds_for_the_next_call) {
+  EXPECT_EQ(reason(caller()), "allowed");
+  redis.hashes[key("agent:company|docs")]["status"] = "quarantined";
+  EXPECT_EQ(reason(caller()), "agent_quarantined");
+  redis.hashes[key("agent:company|docs")]["status"] = "active";
+  EXPECT_EQ(reason(caller()), "allowed");
+}
+
+TEST_F(RedisStoreTest, what_only_redis_holds) {
+  struct Case {
+    const char* name;
+    std::function<void()> change;
+    const char* reason;
+  };
+  const Case cases[] = {
+      {"jti", [&] { redis.strings[key("revoked:jti:company|t1")] = "stolen"; }, "token_revoked"},
+      {"sid", [&] { redis.strings[key("revoked:sid:company|s1")] = "logout"; }, "token_revoked"},
+      {"another issuer's jti", [&] { redis.strings[key("revoked:jti:other|t1")] = "stolen"; }, "allowed"},
+      {"issuer", [&] { redis.hashes[key("issuer:company")]["not_before"] = "2100-01-01T00:00:00Z"; },
+       "token_issued_before"},
+      {"another issuer", [&] { redis.hashes[key("issuer:other")]["not_before"] = "2100-01-01T00:00:00Z"; }, "allowed"},
+      {"stop", [&] { redis.hashes[key("tenant")]["stop"] = "1"; }, "tenant_refused"},
+      {"no stop", [&] { redis.hashes[key("tenant")]["stop"] = "0"; }, "allowed"},
+      {"frozen", [&] { redis.hashes[key("operation:tickets/ticket.read")]["frozen"] = "true"; }, "operation_frozen"},
+  };
+  for (const Case& row : cases) {
+    load();
+    row.change();
+    EXPECT_EQ(reason(caller()), row.reason) << row.name;
+  }
+}
+
+TEST_F(RedisStoreTest, what_cannot_be_read_is_refused_by_the_keys_name) {
+  struct Case {
+    const char* name;
+    std::string where;
+    std::function<void(const std::string& key)> damage;
+    Reason reason = Reason::store_invalid;
+  };
+  const auto field = [&](const char* name, const char* value) {
+    return [this, name, value](const std::string& where) { redis.hashes[where][name] = value; };
+  };
+  const auto wrong_type = [&](const std::string& where) { redis.strings[where] = "x"; };
+  const Case cases[] = {
+      {"no meta", "meta", [&](const std::string& k) { redis.hashes.erase(k); }, Reason::store_uninitialised},
+      {"no version", "meta", [&](const std::string& k) { redis.hashes[k].erase("version"); },
+       Reason::store_uninitialised},
+      {"an odd version", "meta", field("version", "many"), Reason::store_uninitialised},
+      {"a version with a tail", "meta", field("version", "7x"), Reason::store_uninitialised},
+      {"another schema", "meta", field("schema", "2"), Reason::store_uninitialised},
+      {"no incarnation", "meta", [&](const std::string& k) { redis.hashes[k].erase("incarnation"); },
+       Reason::store_uninitialised},
+      {"an odd birth", "meta", field("born", "yesterday"), Reason::store_uninitialised},
+      {"meta of another type", "meta", wrong_type, Reason::store_uninitialised},
+      {"tenant's status", "tenant", field("status", "secret-value")},
+      {"tenant's stop", "tenant", field("stop", "secret-value")},
+      {"agent of another type", "agent:company|docs", wrong_type},
+      {"agent's status", "agent:company|docs", field("status", "secret-value")},
+      {"agent's bundles", "agent:company|docs", field("bundles", "[\"supp")},
+      {"agent's bundles as a word", "agent:company|docs", field("bundles", "secret-value")},
+      {"agent's bundles as numbers", "agent:company|docs", field("bundles", "[1]")},
+      {"agent's bundle with a brace", "agent:company|docs", field("bundles", "[\"x}:y\"]")},
+      {"agent's not_before", "agent:company|docs", field("not_before", "secret-value")},
+      {"user of another type", "user:company|mira", wrong_type},
+      {"user's status", "user:company|mira", field("status", "quarantined")},
+      {"user's groups", "user:company|mira", field("groups", R"(["company|support"])")},
+      {"delegation's status", "delegation:company|mira:company|docs", field("status", "secret-value")},
+      {"issuer's not_before", "issuer:company", field("not_before", "secret-value")},
+      {"tiers of another type", "tiers", wrong_type},
+      {"tier of another type", "tier:developer", wrong_type},
+      {"tier's status", "tier:developer", field("status", "secret-value")},
+      {"tier's ceiling", "tier:developer", field("ceiling", R"(["a*"])")},
+      {"operation's flag", "operation:tickets/ticket.read", field("frozen", "secret-value")},
+      {"grants of another type", "grants:bundle:support", wrong_type},
+      {"a grant that is no JSON", "grants:bundle:support", field("x", "{\"operation\":")},
+      {"a grant that is a list", "grants:bundle:support", field("x", "[]")},
+      {"a grant of nothing", "grants:bundle:support", field("x", "{}")},
+      {"a grant with a key twice", "grants:bundle:support", field("x", R"({"operation":"a/b","operation":"*"})")},
+      {"a grant's effect", "grants:bundle:support", field("x", R"({"operation":"a/b","effect":"secret-value"})")},
+      {"a grant's pattern", "grants:bundle:support", field("x", R"({"operation":"t*"})")},
+      {"a grant's end", "grants:bundle:support", field("x", R"({"operation":"a/b","until":"secret-value"})")},
+      {"a grant that is not text", "grants:bundle:support", field("x", "\xff")},
+      {"a tier's grant", "grants:tier:developer", field("x", "{}")},
+      {"an agent's grant", "grants:agent:company|docs", field("x", "{}")},
+      {"a user's entitlement", "entitlements:user:company|mira", field("x", "{}")},
+      {"a group's entitlement", "entitlements:group:company|support", field("x", "{}")},
+      {"an entitlement of another type", "entitlements:group:company|support", wrong_type},
+      {"a store group's entitlement", "entitlements:group:store|oncall",
+       field("x", R"({"operation":"a/b","for":["user:c|x"],"more":1})")},
+  };
+  for (const Case& row : cases) {
+    load();
+    row.damage(key(row.where));
+    const auto facts = ask(caller());
+    ASSERT_FALSE(facts) << row.name;
+    EXPECT_EQ(to_string(facts.error().reason), to_string(row.reason)) << row.name;
+    EXPECT_THAT(facts.error().detail, testing::HasSubstr(key(row.where))) << row.name;
+    EXPECT_THAT(facts.error().detail, testing::Not(testing::HasSubstr("secret-value"))) << row.name;
+    load();
+    EXPECT_TRUE(ask(caller())) << row.name;
+  }
+}
+
+TEST_F(RedisStoreTest, no_answer_is_unavailable) {
+  for (const RedisError error : {RedisError::connect, RedisError::timeout, RedisError::protocol, RedisError::auth}) {
+    redis.broken = error;
+    const auto facts = ask(caller());
+    ASSERT_FALSE(facts);
+    EXPECT_EQ(facts.error().reason, Reason::store_unavailable);
+    EXPECT_FALSE(loop.run(store.health())->usable);
+  }
+  redis.broken.reset();
+  EXPECT_TRUE(ask(caller()));
+  EXPECT_TRUE(loop.run(store.health())->usable);
+}
+
+TEST(RedisCodec, a_tenant_survives_the_way_there_and_back) {
+  const auto policy = parse_policy(policy_text);
+  const auto decoded = decode_tenant(encode_tenant(policy->tenants.at("default")));
+  ASSERT_TRUE(decoded) << decoded.error().detail;
+  Policy again;
+  again.tenants["default"] = *decoded;
+  const auto parsed = parse_policy(write_policy(again));
+  ASSERT_TRUE(parsed) << parsed.error().path << parsed.error().message;
+  EXPECT_EQ(encode_tenant(parsed->tenants.at("default")), encode_tenant(policy->tenants.at("default")));
+}
+
+TEST(RedisCodec, a_stop_does_not_become_policy) {
+  std::map<std::string, Fields> keys;
+  keys["tenant"] = {{"status", "active"}, {"stop", "1"}};
+  const auto decoded = decode_tenant(keys);
+  ASSERT_TRUE(decoded);
+  EXPECT_EQ(decoded->tenant.status, Status::active);
+  EXPECT_EQ(read_tenant_record("k", keys["tenant"])->status, Status::disabled);
+}
+
+}  // namespace
+}  // namespace agw::grants
