@@ -124,7 +124,7 @@ struct Worker::Services {
 
   std::unique_ptr<grants::Store> make_store(const MainConf& conf) {
     if (conf.store.kind == StoreConfig::Kind::redis) return std::make_unique<grants::RedisStore>(*host.redis());
-    watch = host.watch(conf.store.path);
+    watch = host.watch(conf.store.path, conf.store.identity);
     return std::make_unique<grants::FileStore>(
         grants::FileStore::Host{host.loop(), host.background(), *watch, host.log(), news}, conf.store.policy);
   }

@@ -18,12 +18,13 @@ struct Conf {
   HostPins pins;
   std::optional<RedisSettings> redis;
   std::string watched;
+  FileIdentity seen{};
 };
 
 /// One worker's; what the directives asked for.
 struct Worker {
   explicit Worker(ngx_cycle_t* cycle, const Conf& conf) : host(cycle, {conf.zone, &conf.pins, conf.redis}) {
-    if (!conf.watched.empty()) watch = host.watch(conf.watched);
+    if (!conf.watched.empty()) watch = host.watch(conf.watched, conf.seen);
     if (conf.file != nullptr) file = host.open(*conf.file);
   }
   ~Worker() { host.cancel_tasks(); }
@@ -298,6 +299,7 @@ char* set_pin(ngx_conf_t* cf, ngx_command_t*, void*) noexcept {
 
 char* set_watch(ngx_conf_t* cf, ngx_command_t*, void*) noexcept {
   conf_of(cf).watched = text(cf, 1);
+  conf_of(cf).seen = file_identity(conf_of(cf).watched);
   return NGX_CONF_OK;
 }
 

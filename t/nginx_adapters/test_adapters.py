@@ -169,6 +169,21 @@ def test_file_edits_are_seen_on_the_next_call(site, tmp_path):
     assert it.get("/watch") == "same\n"
 
 
+def test_an_edit_before_a_worker_starts_is_seen(site, tmp_path):
+    (tmp_path / "watched").mkdir()
+    file = tmp_path / "watched/file"
+    file.write_text("as loaded")
+    it = site()
+    assert it.get("/watch") == "same\n"
+    it.nginx.allow("exited on signal 9")
+    old = it.nginx.workers()
+    file.write_text("edited")
+    os.kill(old[0], signal.SIGKILL)
+    eventually(lambda: it.nginx.workers() and it.nginx.workers() != old)
+    assert it.get("/watch") == "changed\n"
+    assert it.get("/watch") == "same\n"
+
+
 def test_replaced_links_are_edits(site, tmp_path):
     folder = tmp_path / "watched"
     for name in ("one", "two"):

@@ -1,11 +1,10 @@
 #include "inotify.h"
 
-#include <cstdlib>
+#include <array>
 #include <filesystem>
 #include <utility>
 
 #include <sys/inotify.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 namespace agw::nginx {
@@ -65,32 +64,19 @@ void Inotify::read() noexcept {
   }
 }
 
-InotifyWatch::InotifyWatch(Inotify& inotify, std::string path, ngx_log_t* log)
-    : inotify_(inotify), path_(std::move(path)), name_(std::filesystem::path(path_).filename().string()) {
+InotifyWatch::InotifyWatch(Inotify& inotify, std::string path, const FileIdentity& known, ngx_log_t* log)
+    : inotify_(inotify), path_(std::move(path)), name_(std::filesystem::path(path_).filename().string()), seen_(known) {
   identity_.object = this;
   turn_.data = &identity_;
   turn_.log = log;
   turn_.handler = [](ngx_event_t* event) noexcept { next_turn(static_cast<EventIdentity*>(event->data)->object); };
   watch_directories();
-  seen_ = look();
   inotify_.join(*this);
 }
 
 InotifyWatch::~InotifyWatch() {
   inotify_.leave(*this);
   delete_posted_event(&turn_);
-}
-
-InotifyWatch::Identity InotifyWatch::look() const noexcept {
-  struct stat info{};
-  if (::stat(path_.c_str(), &info) != 0) return {-1};
-  return {static_cast<std::int64_t>(info.st_dev),
-          static_cast<std::int64_t>(info.st_ino),
-          static_cast<std::int64_t>(info.st_size),
-          info.st_mtim.tv_sec,
-          info.st_mtim.tv_nsec,
-          info.st_ctim.tv_sec,
-          info.st_ctim.tv_nsec};
 }
 
 void InotifyWatch::watch_directories() noexcept {
@@ -123,13 +109,13 @@ bool InotifyWatch::changed() noexcept {
     looked_ = true;
     // Runs after the events of this turn; requests that are handled in it share one stat.
     post_event(&turn_, &ngx_posted_events);
-    if (look() == seen_) return false;
+    if (file_identity(path_) == seen_) return false;
   }
   // What is announced up to here is this edit; what happens after the next look will be another.
   inotify_.read();
   announced_ = false;
   watch_directories();
-  seen_ = look();
+  seen_ = file_identity(path_);
   return true;
 }
 

@@ -1,7 +1,6 @@
 // Files that people edit while workers run.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -11,6 +10,7 @@
 
 #include "../nginx.h"
 #include "alarm.h"
+#include "file_identity.h"
 
 namespace agw::nginx {
 
@@ -45,7 +45,9 @@ class Inotify {
 /// files renamed into place, links replaced (as Kubernetes does) and files written in place count.
 class InotifyWatch final : public FileWatch {
  public:
-  InotifyWatch(Inotify& inotify, std::string path, ngx_log_t* log);
+  /// `known`: what the file looked like before it was last read. An edit since then, by whatever
+  /// process read it, counts: a worker may start long after the configuration was loaded.
+  InotifyWatch(Inotify& inotify, std::string path, const FileIdentity& known, ngx_log_t* log);
   InotifyWatch(const InotifyWatch&) = delete;
   InotifyWatch& operator=(const InotifyWatch&) = delete;
   ~InotifyWatch() override;
@@ -55,9 +57,6 @@ class InotifyWatch final : public FileWatch {
 
  private:
   friend class Inotify;
-  using Identity = std::array<std::int64_t, 7>;
-
-  [[nodiscard]] Identity look() const noexcept;
   void watch_directories() noexcept;
   void announced(int directory, std::string_view name) noexcept;
   static void next_turn(void* self) noexcept;
@@ -68,7 +67,7 @@ class InotifyWatch final : public FileWatch {
   std::string target_name_;  // in the directory where links end
   int directory_ = -1;
   int target_directory_ = -1;
-  Identity seen_;
+  FileIdentity seen_;
   bool announced_ = false;
   bool looked_ = false;  // in this turn
   EventIdentity identity_;

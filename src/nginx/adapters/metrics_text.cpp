@@ -9,7 +9,7 @@
 namespace agw::nginx {
 namespace {
 
-enum class Type { counter, gauge, histogram };
+enum class Type { counter, histogram };
 
 struct Family {
   std::string_view name;
@@ -24,19 +24,16 @@ constexpr std::array families{
            "Writes to the audit file that failed or were cut short."},
     Family{"agent_decisions_total", Type::counter, "Calls judged, by operation, decision and reason."},
     Family{"agent_exchanges_total", Type::counter, "Backend tokens, remembered, minted anew, or refused."},
-    Family{"agent_key_set_age_seconds", Type::gauge, "Age of the issuer's key set when it was last looked at."},
-    Family{"agent_key_set_refreshes_total", Type::counter, "Fetches of an issuer's metadata and keys, by result."},
+    Family{"agent_keys_refresh_total", Type::counter,
+           "Fetches of an issuer's metadata and keys, by issuer and result."},
     Family{"agent_overhead_seconds", Type::histogram, "Time that the gateway itself took for a call."},
     Family{"agent_policy_loads_total", Type::counter, "Policy files compiled after an edit, by result."},
-    Family{"agent_store_errors_total", Type::counter, "Questions to the policy store that had no usable answer."},
-    Family{"agent_store_up", Type::gauge, "Whether the policy store was usable when it was last asked."},
     Family{"agent_tokens_total", Type::counter, "Tokens looked at, remembered or verified anew."},
 };
 
 std::string_view type_name(Type type) noexcept {
   switch (type) {
     case Type::counter: return "counter";
-    case Type::gauge: return "gauge";
     case Type::histogram: return "histogram";
   }
   return "untyped";

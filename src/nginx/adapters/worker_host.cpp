@@ -30,8 +30,8 @@ std::unique_ptr<NginxRedis> WorkerHost::connect_redis(RedisSettings settings) {
   return std::make_unique<NginxRedis>(NginxRedis::Host{loop_, names_, clock_, random_, log_}, std::move(settings));
 }
 
-std::unique_ptr<InotifyWatch> WorkerHost::watch(std::string path) {
-  return std::make_unique<InotifyWatch>(inotify_, std::move(path), nginx_log_);
+std::unique_ptr<InotifyWatch> WorkerHost::watch(std::string path, const FileIdentity& known) {
+  return std::make_unique<InotifyWatch>(inotify_, std::move(path), known, nginx_log_);
 }
 
 std::unique_ptr<OpenFile> WorkerHost::open(ngx_open_file_t& file) {

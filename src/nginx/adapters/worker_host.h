@@ -48,7 +48,8 @@ class WorkerHost {
 
   /// Another Redis of this worker (the store's second credential).
   [[nodiscard]] std::unique_ptr<NginxRedis> connect_redis(RedisSettings settings);
-  [[nodiscard]] std::unique_ptr<InotifyWatch> watch(std::string path);
+  /// `known`: file_identity() from before the file was last read.
+  [[nodiscard]] std::unique_ptr<InotifyWatch> watch(std::string path, const FileIdentity& known);
   [[nodiscard]] std::unique_ptr<OpenFile> open(ngx_open_file_t& file);
 
   /// Cancels the worker's own tasks: to be called before what they use is destroyed by others.

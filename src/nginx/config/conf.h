@@ -13,6 +13,7 @@
 #include "agw/grants/policy_file.h"
 #include "agw/grants/redis_url.h"
 #include "agw/identity/issuer_config.h"
+#include "../adapters/file_identity.h"
 #include "../adapters/names.h"
 #include "../nginx.h"
 
@@ -23,6 +24,8 @@ struct StoreConfig {
     enum class Kind : std::uint8_t { none, file, redis };
     Kind kind = Kind::none;
     std::string path;  ///< file: absolute
+    /// file: what it looked like before it was compiled: workers see edits made since.
+    FileIdentity identity{};
     /// file: compiled at load, inherited by the workers.
     std::shared_ptr<const grants::CompiledPolicy> policy;
     grants::RedisAddress redis;

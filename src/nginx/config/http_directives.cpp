@@ -75,6 +75,7 @@ Checked read_store(const Reading& in) {
     store.kind = StoreConfig::Kind::file;
     store.path = full_path(in.cf, in.words[1].substr(file.size()));
     if (auto options = read_options(in, store); !options) return options;
+    store.identity = file_identity(store.path);
     auto policy = grants::load_policy_file(store.path);
     if (!policy) return fail(quoted(in.name()) + ": " + shown(store.path, policy.error()));
     store.policy = *std::move(policy);
