@@ -127,10 +127,14 @@ Result<std::string, TokenRefusal> agent_of(const json_t* claims, const IssuerCon
   return json_object_get(claims, "client_id") != nullptr ? needed(claims, "client_id") : needed(claims, "azp");
 }
 
+/// The allow-list is the operator's: without one the issuer speaks for the one tenant "default",
+/// whatever its tokens say.
 Result<std::string, TokenRefusal> tenant_of(const json_t* claims, const IssuerConfig& issuer) {
-  if (issuer.claims.tenant.empty()) return issuer.tenants.size() == 1 ? issuer.tenants.front() : std::string("default");
-  const auto claim = needed(claims, issuer.claims.tenant);
+  if (issuer.tenants.empty()) return std::string("default");
+  const auto claim = optional(claims, issuer.claims.tenant);
   if (!claim) return fail(claim.error());
+  if (claim->empty() && issuer.tenants.size() == 1) return issuer.tenants.front();
+  if (claim->empty()) return fail(invalid(issuer.claims.tenant, "is missing"));
   std::string tenant = encode_part(*claim);
   if (std::find(issuer.tenants.begin(), issuer.tenants.end(), tenant) == issuer.tenants.end())
     return fail(TokenRefusal{Reason::tenant_refused, "the tenant is not among those of issuer " + issuer.alias});
