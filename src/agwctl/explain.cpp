@@ -13,6 +13,7 @@
 #include "commands.h"
 #include "failure.h"
 #include "policy_error.h"
+#include "printable.h"
 
 namespace agw::agwctl {
 namespace {
@@ -134,26 +135,20 @@ Verdicts judge(const ExplainOptions& options, const Principal& principal, const 
   return out;
 }
 
-std::string safe(std::string_view text) {
-  std::string out;
-  append_json_escaped(out, text);
-  return out;
-}
-
 void print_text(const Verdicts& verdicts, const ExplainOptions& options, std::string_view tier, std::ostream& out) {
-  out << safe(options.operation);
-  if (!options.resource.empty()) out << " on " << safe(options.resource);
+  out << printable(options.operation);
+  if (!options.resource.empty()) out << " on " << printable(options.resource);
   if (verdicts.record != nullptr) {
     const policy::RouteRecord& record = *verdicts.record;
-    out << " at " << safe(record.location) << " (" << safe(record.kind);
-    if (!record.tool.empty()) out << ", tool " << safe(record.tool);
-    if (!record.method.empty()) out << ", " << safe(record.method) << " " << safe(record.path);
-    out << ", " << safe(record.mode) << ")";
+    out << " at " << printable(record.location) << " (" << printable(record.kind);
+    if (!record.tool.empty()) out << ", tool " << printable(record.tool);
+    if (!record.method.empty()) out << ", " << printable(record.method) << " " << printable(record.path);
+    out << ", " << printable(record.mode) << ")";
   } else {
     out << ": no location names this operation";
   }
   out << "\n";
-  if (!tier.empty()) out << "  tier        " << safe(tier) << "\n";
+  if (!tier.empty()) out << "  tier        " << printable(tier) << "\n";
   for (std::size_t i = 0; i < check_count; ++i) {
     const auto check = static_cast<Check>(i);
     const std::string_view name = to_string(check);
@@ -162,11 +157,11 @@ void print_text(const Verdicts& verdicts, const ExplainOptions& options, std::st
   out << "  " << to_string(verdicts.decision.kind) << ": " << to_string(verdicts.decision.reason) << "\n";
   if (!verdicts.decision.needed_scopes.empty()) {
     out << "  needed scopes:";
-    for (const auto& scope : verdicts.decision.needed_scopes) out << " " << safe(scope);
+    for (const auto& scope : verdicts.decision.needed_scopes) out << " " << printable(scope);
     out << "\n";
   }
-  out << "  " << safe(verdicts.sentence) << "\n";
-  for (const auto& note : verdicts.notes) out << "  note: " << safe(note) << "\n";
+  out << "  " << printable(verdicts.sentence) << "\n";
+  for (const auto& note : verdicts.notes) out << "  note: " << printable(note) << "\n";
 }
 
 std::string list_json(const std::vector<std::string>& values) {

@@ -7,18 +7,13 @@
 #include "agw/base/encoding.h"
 
 #include "failure.h"
+#include "printable.h"
 
 namespace agw::agwctl {
 namespace {
 
 /// Commands of one trip, and fields of one command: what a server answers without a long pause.
 constexpr std::size_t batch = 500;
-
-std::string printable(std::string_view text) {
-  std::string out;
-  append_json_escaped(out, text);
-  return out;
-}
 
 std::set<std::string> scan(RedisConnection& redis, const std::string& pattern) {
   std::set<std::string> out;

@@ -1,5 +1,7 @@
 #include "grant_json.h"
 
+#include <utility>
+
 #include "agw/base/encoding.h"
 #include "agw/model/pattern.h"
 
@@ -13,11 +15,32 @@ std::string read_pattern(const Node& node, const char* example) {
   return pattern;
 }
 
-void append_text(std::string& out, std::string_view key, std::string_view value) {
-  if (value.empty()) return;
-  if (!out.empty() && out.back() != '{') out += ',';
-  out += json_quoted(key) + ":" + json_quoted(value);
-}
+/// The members of one object, one after the other.
+class Members {
+ public:
+  Members(std::string& out, std::string_view gap) : out_(out), gap_(gap) {}
+  void raw(std::string_view key, std::string_view json) {
+    if (!std::exchange(first_, false)) (out_ += ',') += gap_;
+    ((out_ += json_quoted(key)) += ':') += gap_;
+    out_ += json;
+  }
+  void text(std::string_view key, std::string_view value) {
+    if (!value.empty()) raw(key, json_quoted(value));
+  }
+  void list(std::string_view key, const std::vector<std::string>& values) {
+    std::string json = "[";
+    for (const auto& value : values) {
+      if (json.size() > 1) (json += ',') += gap_;
+      json += json_quoted(value);
+    }
+    if (!values.empty()) raw(key, json + "]");
+  }
+
+ private:
+  std::string& out_;
+  std::string_view gap_;
+  bool first_ = true;
+};
 
 }  // namespace
 
@@ -48,20 +71,17 @@ Grant read_grant(const Node& node, GrantKind kind) {
   return out;
 }
 
-void append_grant_members(std::string& out, const Grant& grant) {
-  append_text(out, "operation", grant.operation);
-  if (grant.effect == Effect::deny) append_text(out, "effect", "deny");
-  if (grant.resource) append_text(out, "resource", *grant.resource);
-  if (!grant.for_whom.empty()) {
-    out += R"(,"for":[)";
-    for (std::size_t i = 0; i < grant.for_whom.size(); ++i) out += (i > 0 ? "," : "") + json_quoted(grant.for_whom[i]);
-    out += ']';
-  }
-  if (grant.since) append_text(out, "since", format_rfc3339(*grant.since));
-  if (grant.until) append_text(out, "until", format_rfc3339(*grant.until));
-  append_text(out, "by", grant.by);
-  append_text(out, "reason", grant.reason);
-  append_text(out, "ticket", grant.ticket);
+void append_grant_members(std::string& out, const Grant& grant, std::string_view gap) {
+  Members members(out, gap);
+  members.text("operation", grant.operation);
+  if (grant.effect == Effect::deny) members.text("effect", "deny");
+  if (grant.resource) members.text("resource", *grant.resource);
+  members.list("for", grant.for_whom);
+  if (grant.since) members.text("since", format_rfc3339(*grant.since));
+  if (grant.until) members.text("until", format_rfc3339(*grant.until));
+  members.text("by", grant.by);
+  members.text("reason", grant.reason);
+  members.text("ticket", grant.ticket);
 }
 
 Status read_status(const Node& node, bool may_be_quarantined) {

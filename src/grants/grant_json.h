@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "agw/model/policy_records.h"
 
@@ -14,8 +15,9 @@ enum class GrantKind { grant, entitlement };
 /// Reads the members of a grant; throws Malformed. `id` and `to` are the caller's.
 [[nodiscard]] Grant read_grant(const Node& node, GrantKind kind);
 
-/// Appends the members of a grant, without id and holder, without braces.
-void append_grant_members(std::string& out, const Grant& grant);
+/// Appends the members of a grant, without id and holder, without braces. `gap` stands after each
+/// comma and colon: none in Redis, a space in the file.
+void append_grant_members(std::string& out, const Grant& grant, std::string_view gap);
 
 [[nodiscard]] Status read_status(const Node& node, bool may_be_quarantined);
 [[nodiscard]] std::string_view to_string(Status status) noexcept;

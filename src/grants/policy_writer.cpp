@@ -89,7 +89,7 @@ void write_grant(std::string& out, const Grant& grant, std::string_view holder) 
   line.text("id", grant.id);
   line.text("to", holder);
   std::string members;
-  append_grant_members(members, grant);
+  append_grant_members(members, grant, " ");
   line.members(members);
 }
 

@@ -88,7 +88,7 @@ Fields encode_grants(const std::vector<Grant>& grants) {
   Fields out;
   for (const Grant& grant : grants) {
     std::string json = "{";
-    append_grant_members(json, grant);
+    append_grant_members(json, grant, "");
     out.emplace(grant.id, json + "}");
   }
   return out;

@@ -220,6 +220,18 @@ TEST_F(AgwctlTest, check_tells_file_line_and_place) {
   }
 }
 
+TEST_F(AgwctlTest, the_files_that_the_project_shows_are_good) {
+  std::ostringstream out;
+  const std::string root = AGW_SOURCE_DIR;
+  EXPECT_EQ(check(root + "/conf/examples/policy.json", out), exit_ok);
+  std::ifstream doc(root + "/docs/store.md");
+  const std::string text{std::istreambuf_iterator<char>(doc), std::istreambuf_iterator<char>()};
+  const std::size_t begin = text.find("```json\n") + 8;
+  const std::size_t end = text.find("```", begin);
+  ASSERT_NE(end, std::string::npos);
+  EXPECT_EQ(check(write("shown.json", text.substr(begin, end - begin)), out), exit_ok);
+}
+
 TEST_F(AgwctlTest, apply_of_a_broken_file_asks_no_redis) {
   ApplyOptions apply;
   apply.file = write("bad.json", "{");
