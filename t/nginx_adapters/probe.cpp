@@ -201,6 +201,7 @@ class Call final : public Posted {
     } catch (const std::exception& error) {
       self.text_ = std::string("exception: ") + error.what() + "\n";
     }
+    if (self.text_.empty()) self.text_ = "nothing\n";
     worker->host.loop().post(self);
   }
 

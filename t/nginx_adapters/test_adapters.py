@@ -437,15 +437,21 @@ def test_fetch_through_a_proxy(site, faulty):
     assert it.get("/fetch", url="http://issuer.invalid/ok", proxy="https://127.0.0.1:1") == "error: bad URL\n"
 
 
-def test_names_are_asked_of_the_resolver(site, faulty):
-    answers, asked = {"issuer.test": "127.0.0.1", "evil.test": "169.254.169.254"}, []
-    dns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    dns.bind(("127.0.0.1", 0))
+class Names:
+    """A name server: name -> addresses; a name with an empty list is never answered."""
 
-    def serve():
+    def __init__(self, **names):
+        self.names = {k.replace("_", "."): v for k, v in names.items()}
+        self.asked = []
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.directive = f"resolver 127.0.0.1:{self.socket.getsockname()[1]} ipv6=off;"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
         while True:
             try:
-                query, client = dns.recvfrom(512)
+                query, client = self.socket.recvfrom(512)
             except OSError:
                 return
             at, labels = 12, []
@@ -453,19 +459,19 @@ def test_names_are_asked_of_the_resolver(site, faulty):
                 labels.append(query[at + 1:at + 1 + query[at]].decode())
                 at += query[at] + 1
             name = ".".join(labels)
-            asked.append(name)
-            question = query[12:at + 5]
-            if name == "silent.test":
+            self.asked.append(name)
+            addresses = self.names.get(name)
+            if addresses == []:
                 continue
-            if name in answers and question[-3] == 1:
-                dns.sendto(query[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + question + b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4"
-                           + socket.inet_aton(answers[name]), client)
-            else:
-                code = b"\x81\x80" if name in answers else b"\x81\x83"
-                dns.sendto(query[:2] + code + b"\0\1\0\0\0\0\0\0" + question, client)
+            flags = b"\x81\x80" if addresses else b"\x81\x83"
+            answer = b"".join(b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4" + socket.inet_aton(a) for a in addresses or [])
+            self.socket.sendto(query[:2] + flags + b"\0\1\0" + bytes([len(addresses or [])]) + b"\0\0\0\0"
+                               + query[12:at + 5] + answer, client)
 
-    threading.Thread(target=serve, daemon=True).start()
-    it = site(http=f"resolver 127.0.0.1:{dns.getsockname()[1]} ipv6=off;\n probe_pin localhost;")
+
+def test_names_are_asked_of_the_resolver(site, faulty):
+    names = Names(issuer_test=["127.0.0.1"], evil_test=["169.254.169.254"], silent_test=[])
+    it = site(http=names.directive + " probe_pin localhost;")
     for _ in range(2):
         assert it.get("/fetch", url=faulty.url("/ok", "issuer.test")).startswith("200 4\n")
     assert it.get("/fetch", url=faulty.url("/ok", "ISSUER.test")).startswith("200 4\n")
@@ -474,12 +480,30 @@ def test_names_are_asked_of_the_resolver(site, faulty):
     assert it.get("/fetch", url="http://absent.test/") == "error: name not resolved\n"
     assert it.get("/fetch", url="http://silent.test/", timeout=500) == "error: timed out\n"
     assert it.get("/fetch", url=faulty.url("/ok", "localhost")).startswith("200 4\n")
-    assert "localhost" not in asked
+    assert "localhost" not in names.asked
     client = it.begin("/fetch", url="http://silent.test/", timeout=5000)
     time.sleep(0.1)
     client.close()
     assert it.get("/basics")
-    dns.close()
+    names.socket.close()
+
+
+def test_a_silent_address_leaves_time_for_the_next(site, faulty):
+    """The second socket gets the first one's number: curl says nothing of the change."""
+    silent = socket.socket()
+    silent.bind(("127.0.0.2", faulty.port))
+    silent.listen(0)
+    waiting = [socket.socket() for _ in range(4)]
+    for one in waiting:
+        one.setblocking(False)
+        one.connect_ex(("127.0.0.2", faulty.port))
+    names = Names(two_test=["127.0.0.2", "127.0.0.1"])
+    it = site(http=names.directive)
+    with ThreadPoolExecutor(8) as pool:     # nginx answers them in any order
+        answers = list(pool.map(lambda _: it.get("/fetch", url=faulty.url("/once", "two.test"), timeout=3000), range(8)))
+    assert all(a.startswith("200 4\n") for a in answers)
+    for one in [silent, *waiting, names.socket]:
+        one.close()
 
 
 def test_fetch_over_http2(site, certs):
@@ -726,3 +750,50 @@ def test_reload_and_exit_with_redis(site, redis):
         store.go_on()
         assert [c.result() for c in calls] == ["PONG\n"] * 4
     assert it.get("/redis", cmd="PING") == "PONG\n"
+
+
+def test_everything_at_once(site, redis, faulty):
+    """Calls of all kinds, clients that leave, a store that comes and goes, reloads: nothing crashes, leaks or stays."""
+    store = redis()
+    it = site(redis=store.store + " timeout=300", workers=2, events="worker_connections 256;")
+    it.nginx.allow("an exception ended a task")
+    end = time.monotonic() + 8
+    paths = [("/fetch", {"url": faulty.url(p), "timeout": 400})
+             for p in ("/ok", "/hang", "/slow", "/garbage", "/half", "/empty", "/once", "/big", "/chunks")]
+    paths += [("/redis", {"cmd": "PING"}), ("/redis", {"cmd": "GET k;SET k v"}), ("/sleep", {"ms": 30}), ("/spawn", {"ms": 10}),
+              ("/background", {"ms": 10}), ("/watch", {}), ("/zone", {"op": "write", "name": "z", "size": 5000}),
+              ("/zone", {"op": "read", "name": "z"}), ("/append", {"line": "x"}), ("/metrics", {})]
+
+    def calls(seed):
+        n, patient = seed, 0
+        while time.monotonic() < end:
+            n = (n * 1103515245 + 12345) % 2**31
+            path, given = paths[n % len(paths)]
+            client = None
+            try:
+                client = it.begin(path, **given)
+                if n % 3:
+                    client.settimeout(10)
+                    assert client.makefile("rb").read() or True
+                    patient += 1
+                else:
+                    time.sleep((n % 50) / 1000)
+            except ConnectionError:     # between two generations of workers
+                pass
+            finally:
+                if client:
+                    client.close()
+        return patient
+
+    with ThreadPoolExecutor(6) as pool:
+        running = [pool.submit(calls, seed) for seed in range(6)]
+        while time.monotonic() < end - 1:
+            time.sleep(0.5)
+            store.hang()
+            time.sleep(0.5)
+            store.go_on()
+            it.nginx.send_signal(signal.SIGHUP)
+        assert all(r.result() > 5 for r in running)
+    eventually(lambda: it.get("/redis", cmd="PING") == "PONG\n")
+    assert it.get("/fetch", url=faulty.url("/ok")).startswith("200 4\n")
+    eventually(lambda: faulty.open <= 2 * 32, timeout=10)

@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <new>
+#include <utility>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 namespace agw::nginx {
 namespace {
@@ -18,6 +22,56 @@ bool set_active(ngx_event_t* event, ngx_int_t kind, bool wanted) noexcept {
 }
 
 }  // namespace
+
+/// One socket of curl's as nginx sees it.
+class CurlPool::Watch {
+ public:
+  Watch(CurlPool& pool, curl_socket_t socket) noexcept : pool_(pool), socket_(socket) {}
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+  ~Watch() { stop(); }
+
+  [[nodiscard]] curl_socket_t socket() const noexcept { return socket_; }
+
+  [[nodiscard]] bool want(bool readable, bool writable) noexcept {
+    if (connection_ == nullptr && !start()) return false;
+    return set_active(connection_->read, NGX_READ_EVENT, readable) &&
+           set_active(connection_->write, NGX_WRITE_EVENT, writable);
+  }
+
+  /// The number now belongs to another socket: what was wanted of the former is wanted of it.
+  [[nodiscard]] bool renew() noexcept {
+    if (connection_ == nullptr) return true;
+    const bool readable = connection_->read->active;
+    const bool writable = connection_->write->active;
+    stop();
+    return want(readable, writable);
+  }
+
+  /// One event; the watch may be gone afterwards.
+  void act(bool writable) const noexcept { pool_.act(socket_, writable ? CURL_CSELECT_OUT : CURL_CSELECT_IN); }
+
+ private:
+  [[nodiscard]] bool start() noexcept {
+    const int duplicate = ::fcntl(socket_, F_DUPFD_CLOEXEC, 0);
+    if (duplicate < 0) return false;
+    connection_ = adopt_descriptor(duplicate, this, on_event, pool_.loop_.log());
+    if (connection_ == nullptr) ::close(duplicate);
+    return connection_ != nullptr;
+  }
+
+  void stop() noexcept {
+    if (connection_ == nullptr) return;
+    // Closing alone would leave it in epoll for as long as curl's own descriptor is open.
+    set_active(connection_->read, NGX_READ_EVENT, false);
+    set_active(connection_->write, NGX_WRITE_EVENT, false);
+    ngx_close_connection(std::exchange(connection_, nullptr));
+  }
+
+  CurlPool& pool_;
+  curl_socket_t socket_;
+  ngx_connection_t* connection_ = nullptr;
+};
 
 CurlPool::CurlPool(NginxLoop& loop) : loop_(loop), alarm_(this, on_alarm, loop.log()), multi_(curl_multi_init()) {
   ERR_clear_error();
@@ -38,7 +92,6 @@ CurlPool::CurlPool(NginxLoop& loop) : loop_(loop), alarm_(this, on_alarm, loop.l
 
 CurlPool::~CurlPool() {
   while (!transfers_.empty()) remove(*transfers_.back());
-  while (!watched_.empty()) unwatch(watched_.back());
   curl_multi_cleanup(multi_);
   ERR_clear_error();
 }
@@ -67,51 +120,45 @@ void CurlPool::remove(CurlTransfer& transfer) noexcept {
 
 int CurlPool::on_socket(CURL* easy, curl_socket_t socket, int what, void* data, void* watched) noexcept {
   auto& self = *static_cast<CurlPool*>(data);
-  auto* connection = static_cast<ngx_connection_t*>(watched);
+  auto* known = static_cast<Watch*>(watched);
   if (what == CURL_POLL_REMOVE) {
-    // curl closes the socket after this, or keeps it idle; either way it is no longer ours to watch.
-    if (connection != nullptr) self.unwatch(connection);
+    // It is closed now, or kept idle; either way there is nothing to wait for.
+    curl_multi_assign(self.multi_, socket, nullptr);
+    std::erase_if(self.watched_, [known](const auto& watch) { return watch.get() == known; });
     return 0;
   }
   try {
-    if (connection == nullptr) {
-      self.watched_.reserve(self.watched_.size() + 1);
-      self.unwatchable_.reserve(self.unwatchable_.size() + 1);
-      connection = adopt_descriptor(socket, &self, on_event, self.loop_.log());
-      if (connection != nullptr) {
-        self.watched_.push_back(connection);
-        curl_multi_assign(self.multi_, socket, connection);
-      }
-    }
-    if (connection == nullptr || !self.watch(*connection, what)) {
-      // An error returned from here would end every transfer of the pool.
-      self.unwatchable_.push_back(easy);
-      self.alarm_.set(Milliseconds(0));
-    }
+    if (!self.watch(socket, known, what)) self.unwatchable(easy);
     return 0;
   } catch (const std::bad_alloc&) {
     return -1;
   }
 }
 
-bool CurlPool::watch(ngx_connection_t& connection, int what) noexcept {
-  return set_active(connection.read, NGX_READ_EVENT, (what & CURL_POLL_IN) != 0) &&
-         set_active(connection.write, NGX_WRITE_EVENT, (what & CURL_POLL_OUT) != 0);
+bool CurlPool::watch(curl_socket_t socket, Watch* known, int what) {
+  if (known == nullptr) {
+    known = watched_.emplace_back(std::make_unique<Watch>(*this, socket)).get();
+    curl_multi_assign(multi_, socket, known);
+  }
+  return known->want((what & CURL_POLL_IN) != 0, (what & CURL_POLL_OUT) != 0);
 }
 
-void CurlPool::unwatch(ngx_connection_t* connection) noexcept {
-  std::erase(watched_, connection);
-  set_active(connection->read, NGX_READ_EVENT, false);
-  set_active(connection->write, NGX_WRITE_EVENT, false);
-  delete_posted_event(connection->read);
-  delete_posted_event(connection->write);
-  curl_multi_assign(multi_, connection->fd, nullptr);
-  // As ngx_close_connection does, but for the socket, which is curl's: events of this turn that
-  // were fetched for it are dropped.
-  connection->read->closed = 1;
-  connection->write->closed = 1;
-  ngx_free_connection(connection);
-  connection->fd = static_cast<ngx_socket_t>(-1);
+void CurlPool::unwatchable(CURL* easy) {
+  // An error returned to curl would end every transfer of the pool.
+  unwatchable_.push_back(easy);
+  alarm_.set(Milliseconds(0));
+}
+
+void CurlPool::opened(CurlTransfer& transfer, curl_socket_t socket) noexcept {
+  for (const auto& watch : watched_) {
+    if (watch->socket() == socket && !watch->renew()) {
+      try {
+        unwatchable(transfer.handle());
+      } catch (const std::bad_alloc&) {
+        return;  // its timeout ends it
+      }
+    }
+  }
 }
 
 int CurlPool::on_timeout(CURLM* /*multi*/, long milliseconds, void* data) noexcept {
@@ -125,8 +172,7 @@ int CurlPool::on_timeout(CURLM* /*multi*/, long milliseconds, void* data) noexce
 }
 
 void CurlPool::on_event(ngx_event_t* event) noexcept {
-  auto* connection = static_cast<ngx_connection_t*>(event->data);
-  static_cast<CurlPool*>(connection->data)->act(connection->fd, event->write ? CURL_CSELECT_OUT : CURL_CSELECT_IN);
+  static_cast<Watch*>(static_cast<ngx_connection_t*>(event->data)->data)->act(event->write);
 }
 
 void CurlPool::on_alarm(void* self) noexcept { static_cast<CurlPool*>(self)->act(CURL_SOCKET_TIMEOUT, 0); }

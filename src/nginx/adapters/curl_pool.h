@@ -1,6 +1,7 @@
 // libcurl's multi interface over nginx's events: one pool of connections.
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include <curl/curl.h>
@@ -20,8 +21,9 @@ class CurlTransfer {
   virtual void finished(CURLcode code) noexcept = 0;
 };
 
-/// Drives transfers from nginx's loop. libcurl owns its sockets; nginx only watches them, level
-/// triggered.
+/// Drives transfers from nginx's loop. libcurl owns its sockets; nginx watches duplicates of them,
+/// level triggered: curl closes the socket of a connection attempt that failed before it says that
+/// it need not be watched, and a descriptor that is closed can't be taken back from epoll.
 class CurlPool {
  public:
   explicit CurlPool(NginxLoop& loop);
@@ -34,8 +36,13 @@ class CurlPool {
   [[nodiscard]] bool add(CurlTransfer& transfer) noexcept;
   /// Aborts it; nothing if it isn't in the pool.
   void remove(CurlTransfer& transfer) noexcept;
+  /// Told of every new socket, before curl uses it. It may have the number of one that was closed
+  /// and is still watched; curl then sees no change and asks for nothing.
+  void opened(CurlTransfer& transfer, curl_socket_t socket) noexcept;
 
  private:
+  class Watch;
+
   static int on_socket(CURL* easy, curl_socket_t socket, int what, void* self, void* watched) noexcept;
   static int on_timeout(CURLM* multi, long milliseconds, void* self) noexcept;
   static void on_event(ngx_event_t* event) noexcept;
@@ -43,14 +50,14 @@ class CurlPool {
   void act(curl_socket_t socket, int mask) noexcept;
   void collect() noexcept;
   void settle(std::size_t index, CURLcode code) noexcept;
-  [[nodiscard]] bool watch(ngx_connection_t& connection, int what) noexcept;
-  void unwatch(ngx_connection_t* connection) noexcept;
+  [[nodiscard]] bool watch(curl_socket_t socket, Watch* known, int what);
+  void unwatchable(CURL* easy);
 
   NginxLoop& loop_;
   Alarm alarm_;
   CURLM* multi_;
   std::vector<CurlTransfer*> transfers_;
-  std::vector<ngx_connection_t*> watched_;
+  std::vector<std::unique_ptr<Watch>> watched_;
   // Transfers whose socket can't be watched, found inside a callback, ended after it.
   std::vector<CURL*> unwatchable_;
 };

@@ -277,7 +277,9 @@ curl_socket_t HttpTransfer::on_open(void* data, curlsocktype /*purpose*/, curl_s
     self.fault_ = HttpError::address_refused;
     return CURL_SOCKET_BAD;
   }
-  return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+  const curl_socket_t socket = ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+  if (socket != CURL_SOCKET_BAD) self.pool_.opened(self, socket);
+  return socket;
 }
 
 HttpError HttpTransfer::reason(CURLcode code) const noexcept {
