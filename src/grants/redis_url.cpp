@@ -13,7 +13,7 @@ bool parse_number(std::string_view text, Number& out) {
   return error == std::errc() && end == text.data() + text.size() && !text.empty();
 }
 
-std::unexpected<std::string> wrong(std::string message) {
+std::unexpected<std::string> wrong(const std::string& message) {
   return fail(message + "; write for example redis://127.0.0.1:6379/0 password_file=/run/secrets/redis");
 }
 
