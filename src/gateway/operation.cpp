@@ -199,7 +199,7 @@ Understanding understand_rest(const Location& location, const Request& request, 
     const auto read = document.read(body, limits);
     if (!read) {
       call.detail = json::to_string(read.error());
-      return refused(read.error() == json::Error::key_duplicate ? Reason::key_duplicate : Reason::json_invalid);
+      return refused(mcp::reason_of(read.error()));
     }
     document_root = *read;
   }

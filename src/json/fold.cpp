@@ -1,5 +1,8 @@
 // Keys that a lax reader could take for one another.
+#include <algorithm>
 #include <array>
+#include <cstdint>
+#include <iterator>
 #include <utility>
 
 #include "agw/json/document.h"
@@ -7,26 +10,61 @@
 namespace agw::json {
 namespace {
 
-/// Code points outside ASCII that simple case folding or compatibility forms map to ASCII letters.
-/// Go's encoding/json folds the first two (CVE-2026-27896); the rest are what NFKC readers do.
-constexpr std::array<std::pair<char32_t, char>, 4> odd_letters{{
-    {0x017F, 's'},  // long s
-    {0x212A, 'k'},  // Kelvin sign
-    {0x0130, 'i'},  // capital I with dot
-    {0x0131, 'i'},  // dotless i
-}};
+/// Every `step`-th character from first to last stands for the one `difference` further.
+struct Range {
+  std::uint32_t first;
+  std::uint32_t last;
+  std::uint32_t step;
+  std::int32_t difference;
+};
+
+constexpr Range ranges[] = {
+#include "fold_table.inc"
+};
+
+/// Soft hyphen, zero-width characters, word joiner: a key with one looks like the key without.
+bool is_invisible(std::uint32_t code) {
+  return code == 0x00AD || (code >= 0x200B && code <= 0x200D) || code == 0x2060 || code == 0xFEFF;
+}
+
+std::uint32_t fold(std::uint32_t code) {
+  const Range* range = std::lower_bound(std::begin(ranges), std::end(ranges), code,
+                                        [](const Range& row, std::uint32_t wanted) { return row.last < wanted; });
+  if (range == std::end(ranges) || code < range->first || (code - range->first) % range->step != 0) return code;
+  return static_cast<std::uint32_t>(static_cast<std::int32_t>(code) + range->difference);
+}
 
 /// The code point at the front and its length; the text is valid UTF-8.
-std::pair<char32_t, std::size_t> first_of(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<char32_t>(static_cast<unsigned char>(text[i])); };
-  const char32_t lead = byte(0);
+std::pair<std::uint32_t, std::size_t> first_of(std::string_view text) {
+  const auto byte = [&](std::size_t i) -> std::uint32_t {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0x80;
+  };
+  const std::uint32_t lead = byte(0);
   if (lead < 0x80) return {lead, 1};
   if (lead < 0xE0) return {((lead & 0x1FU) << 6U) | (byte(1) & 0x3FU), 2};
   if (lead < 0xF0) return {((lead & 0x0FU) << 12U) | ((byte(1) & 0x3FU) << 6U) | (byte(2) & 0x3FU), 3};
   return {((lead & 0x07U) << 18U) | ((byte(1) & 0x3FU) << 12U) | ((byte(2) & 0x3FU) << 6U) | (byte(3) & 0x3FU), 4};
 }
 
-char lower(char32_t code) { return static_cast<char>(code >= 'A' && code <= 'Z' ? code + 32 : code); }
+void append_utf8(std::string& out, std::uint32_t code) {
+  const auto put = [&out](std::uint32_t byte) { out += static_cast<char>(byte); };
+  if (code < 0x80) {
+    put(code);
+    return;
+  }
+  if (code < 0x800) {
+    put(0xC0 | (code >> 6U));
+  } else {
+    if (code < 0x10000) {
+      put(0xE0 | (code >> 12U));
+    } else {
+      put(0xF0 | (code >> 18U));
+      put(0x80 | ((code >> 12U) & 0x3F));
+    }
+    put(0x80 | ((code >> 6U) & 0x3F));
+  }
+  put(0x80 | (code & 0x3F));
+}
 
 }  // namespace
 
@@ -34,20 +72,15 @@ std::string fold_key(std::string_view key) {
   std::string out;
   out.reserve(key.size());
   while (!key.empty()) {
-    const auto [code, length] = first_of(key);
-    char folded = '\0';
-    if (code < 0x80) folded = lower(code);
-    if (code >= 0xFF01 && code <= 0xFF5E) folded = lower(code - 0xFEE0);  // full-width forms
-    for (const auto& [odd, letter] : odd_letters)
-      if (code == odd) folded = letter;
-    // Zero-width and soft-hyphen characters are invisible: a key with one looks like one without.
-    const bool invisible = code == 0x00AD || (code >= 0x200B && code <= 0x200D) || code == 0x2060 || code == 0xFEFF;
-    if (folded != '\0') {
-      out += folded;
-    } else if (!invisible) {
-      out.append(key.substr(0, length));
+    const char c = key.front();
+    if (static_cast<unsigned char>(c) < 0x80) {
+      out += c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+      key.remove_prefix(1);
+      continue;
     }
-    key.remove_prefix(length);
+    const auto [code, length] = first_of(key);
+    if (!is_invisible(code)) append_utf8(out, fold(code));
+    key.remove_prefix(std::min(length, key.size()));
   }
   return out;
 }

@@ -2,293 +2,322 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "agw/json/scalar.h"
-#include "mirror.h"
+
+#include "fields.h"
+#include "method.h"
 
 namespace agw::mcp {
 namespace {
 
-constexpr std::array<std::string_view, 4> versions{"2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26"};
+constexpr std::array<std::string_view, 5> versions{"2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26",
+                                                   "2024-11-05"};
+/// What a legacy call speaks that names no version (MCP 2025-06-18, "Protocol Version Header").
+constexpr std::string_view unnamed_version = "2025-03-26";
+constexpr std::size_t longest_version = 32;
 
 constexpr std::array<std::string_view, 6> envelope_keys{"jsonrpc", "id", "method", "params", "result", "error"};
-constexpr std::array<std::string_view, 9> params_keys{"name",  "arguments",     "uri",          "_meta",         "cursor",
-                                                      "level", "requestState", "inputResponses", "notifications"};
+constexpr std::array<std::string_view, 18> params_keys{
+    "name",         "arguments",      "_meta",           "uri",           "cursor",     "notifications",
+    "requestState", "inputResponses", "protocolVersion", "capabilities",  "clientInfo", "level",
+    "task",         "taskId",         "requestId",       "progressToken", "ref",        "argument"};
 constexpr std::string_view meta_version = "io.modelcontextprotocol/protocolVersion";
 constexpr std::string_view meta_capabilities = "io.modelcontextprotocol/clientCapabilities";
-constexpr std::array<std::string_view, 5> meta_keys{meta_version, meta_capabilities, "io.modelcontextprotocol/clientInfo",
-                                                    "io.modelcontextprotocol/logLevel", "progressToken"};
+constexpr std::array<std::string_view, 9> meta_keys{meta_version,
+                                                    meta_capabilities,
+                                                    "io.modelcontextprotocol/clientInfo",
+                                                    "progressToken",
+                                                    "io.modelcontextprotocol/logLevel",
+                                                    "io.modelcontextprotocol/related-task",
+                                                    "traceparent",
+                                                    "tracestate",
+                                                    "baggage"};
 
-struct Method {
-  std::string_view name;
-  Category category;
-};
-
-constexpr std::array methods{
-    Method{"initialize", Category::session},
-    Method{"ping", Category::session},
-    Method{"server/discover", Category::session},
-    Method{"logging/setLevel", Category::session},
-    Method{"subscriptions/listen", Category::session},
-    Method{"tools/list", Category::list},
-    Method{"prompts/list", Category::list},
-    Method{"resources/list", Category::list},
-    Method{"resources/templates/list", Category::list},
-    Method{"tools/call", Category::tool},
-    Method{"prompts/get", Category::prompt},
-    Method{"resources/read", Category::resource},
-    Method{"notifications/initialized", Category::notify},
-    Method{"notifications/cancelled", Category::notify},
-    Method{"notifications/progress", Category::notify},
-    Method{"notifications/roots/list_changed", Category::notify},
-};
-
-Category category_of(std::string_view method) {
-  for (const Method& known : methods)
-    if (known.name == method) return known.category;
-  return Category::unknown;
+/// The list's own copy of a supported version, which outlives the request; empty if it is none.
+std::string_view supported(std::string_view version) {
+  const auto found = std::find(versions.begin(), versions.end(), version);
+  return found == versions.end() ? std::string_view() : *found;
 }
 
-bool is_supported(std::string_view version) {
-  return std::find(versions.begin(), versions.end(), version) != versions.end();
+bool is_visible(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7F; });
 }
 
-/// Reads one message; `refusal` gets its id as soon as it is known.
+/// The envelope's members in the order of envelope_keys.
+struct Envelope {
+  std::array<std::optional<json::Value>, envelope_keys.size()> members;
+  bool others = false;
+
+  explicit Envelope(json::Value root) {
+    for (const json::Value member : root) {
+      const auto known = std::find(envelope_keys.begin(), envelope_keys.end(), member.key());
+      if (known == envelope_keys.end()) {
+        others = true;
+      } else {
+        members[static_cast<std::size_t>(known - envelope_keys.begin())] = member;
+      }
+    }
+  }
+  [[nodiscard]] const std::optional<json::Value>& jsonrpc() const { return members[0]; }
+  [[nodiscard]] const std::optional<json::Value>& id() const { return members[1]; }
+  [[nodiscard]] const std::optional<json::Value>& method() const { return members[2]; }
+  [[nodiscard]] const std::optional<json::Value>& params() const { return members[3]; }
+  [[nodiscard]] const std::optional<json::Value>& result() const { return members[4]; }
+  [[nodiscard]] const std::optional<json::Value>& error() const { return members[5]; }
+};
+
+/// One message, read step by step; each step returns what is wrong, if anything.
 class Reader {
  public:
-  Reader(const Headers& headers, const ReadLimits& limits) : headers_(headers), limits_(limits) {}
+  Reader(const Headers& headers, const ReadLimits& limits) : fields_(headers), limits_(limits) {}
 
   Result<Message, Refusal> read(json::Document& document, std::string_view body);
 
  private:
   using Fault = std::optional<Reason>;
 
-  [[nodiscard]] Refusal refusal(Reason reason, std::string detail = {}) const {
-    return {reason, std::string(message_.id), std::move(detail), requested_};
+    /// `detail` is for people; it never holds a value that the client sent.
+  Fault fault(Reason reason, std::string_view detail) {
+    detail_ = detail;
+    return reason;
   }
+  Fault unsupported(std::string_view version) {
+    requested_ = version.substr(0, longest_version);
+    return Reason::version_unsupported;
+  }
+  [[nodiscard]] Refusal refusal(Reason reason) const {
+    return {reason, std::string(message_.id), std::string(detail_), requested_};
+  }
+
   Fault check_transport();
   Fault read_envelope(json::Value root);
-  Fault read_id(json::Value root);
-  Fault read_params(json::Value root);
+  Fault read_id(const std::optional<json::Value>& id);
+  Fault read_response(const Envelope& envelope);
+  Fault read_params(const std::optional<json::Value>& params);
   Fault read_era();
   Fault read_modern();
   Fault read_legacy();
-  Fault read_operation();
+  Fault read_category();
+  Fault read_subscription();
+  Fault read_subject();
+  Fault check_mirrors();
 
-  const Headers& headers_;
+  const Fields fields_;
   const ReadLimits& limits_;
   Message message_;
   std::optional<json::Value> meta_;
   std::string requested_;
-  std::string detail_;
+  std::string_view detail_;  // text of this file or of json's errors
 };
 
 Reader::Fault Reader::check_transport() {
-  if (headers_.count("content-encoding") > 0 && headers_.get("content-encoding") != "identity") return Reason::encoding_refused;
-  if (headers_.count("content-type") != 1 || !json::is_json_media_type(headers_.get("content-type")))
+  constexpr std::string_view identity = "identity";
+  if (fields_.content_encoding.sent() && fields_.content_encoding.value != identity) return Reason::encoding_refused;
+  if (fields_.content_type.repeated() || !json::is_json_media_type(fields_.content_type.value))
     return Reason::content_type_refused;
-  for (const std::string_view name : {"mcp-protocol-version", "mcp-method", "mcp-name", "mcp-session-id"}) {
-    if (headers_.count(name) < 2) continue;
-    detail_ = std::string(name) + " is repeated";
-    return Reason::header_mismatch;
-  }
+  if (fields_.version.repeated()) return fault(Reason::header_mismatch, "MCP-Protocol-Version is repeated");
+  if (fields_.method.repeated()) return fault(Reason::header_mismatch, "Mcp-Method is repeated");
+  if (fields_.name.repeated()) return fault(Reason::header_mismatch, "Mcp-Name is repeated");
+  if (fields_.session.repeated()) return fault(Reason::session_malformed, "Mcp-Session-Id is repeated");
   return std::nullopt;
 }
 
-template <class Keys>
-bool has_lookalike(const json::Value& object, const Keys& keys, std::string& detail) {
-  for (const std::string_view name : keys) {
-    if (!object.has_lookalike_of(name)) continue;
-    detail = "looks like " + std::string(name);
-    return true;
-  }
-  return false;
-}
-
-Reader::Fault Reader::read_id(json::Value root) {
-  const auto id = root.member("id");
+Reader::Fault Reader::read_id(const std::optional<json::Value>& id) {
   if (!id) return std::nullopt;
-  // JSON-RPC 2.0 allows null and fractions, MCP neither.
-  const bool good = id->is(json::Kind::string) || id->integer().has_value();
-  if (!good || id->raw().size() > limits_.max_id_bytes) {
-    detail_ = "id must be a string or an integer";
-    return Reason::message_malformed;
-  }
+    // JSON-RPC 2.0 allows null and fractions, MCP neither.
+  if (!id->is(json::Kind::string) && !id->is_written_as_integer())
+    return fault(Reason::message_malformed, "id must be a string or an integer");
+  if (id->raw().size() > limits_.max_id_bytes) return fault(Reason::message_malformed, "id is too long");
   message_.id = id->raw();
   return std::nullopt;
 }
 
 Reader::Fault Reader::read_envelope(json::Value root) {
   if (root.is(json::Kind::array)) return Reason::batch_refused;
-  if (!root.is(json::Kind::object)) return Reason::message_malformed;
-  if (auto fault = read_id(root)) return fault;
-  if (has_lookalike(root, envelope_keys, detail_)) return Reason::key_lookalike;
-  for (std::size_t i = 0; i < root.size(); ++i) {
-    const std::string_view key = root.child(i).key();
-    if (std::find(envelope_keys.begin(), envelope_keys.end(), key) != envelope_keys.end()) continue;
-    // A member that JSON-RPC doesn't know could be read by somebody as one that it does.
-    detail_ = "unknown member in the envelope";
-    return Reason::message_malformed;
+  if (!root.is(json::Kind::object)) return fault(Reason::message_malformed, "not an object");
+  const Envelope envelope(root);
+  if (auto wrong = read_id(envelope.id())) return wrong;
+  if (envelope.others) {
+        // JSON-RPC knows no further member, and the official servers refuse one: what somebody could
+        // read as a known member doesn't pass.
+    if (!root.lookalike_among(envelope_keys).empty()) return fault(Reason::key_lookalike, "in the envelope");
+    return fault(Reason::message_malformed, "an unknown member in the envelope");
   }
-  const auto version = root.member("jsonrpc");
-  if (!version || !version->is(json::Kind::string) || version->text() != "2.0") {
-    detail_ = "jsonrpc must be \"2.0\"";
-    return Reason::message_malformed;
-  }
-  const auto method = root.member("method");
-  const auto result = root.member("result");
-  const auto error = root.member("error");
-  if (method) {
-    if (!method->is(json::Kind::string) || method->text().empty() || method->text().size() > limits_.max_name_bytes || result || error) {
-      detail_ = "method must be a string, without result or error beside it";
-      return Reason::message_malformed;
-    }
-    message_.method = method->text();
-    message_.kind = message_.id.empty() ? Kind::notification : Kind::request;
-    return read_params(root);
-  }
-  const bool one = result.has_value() != error.has_value();
-  if (!one || message_.id.empty() || root.member("params") || (error && !error->is(json::Kind::object))) {
-    detail_ = "neither a request nor a response";
-    return Reason::message_malformed;
+  const auto& version = envelope.jsonrpc();
+  if (!version || !version->is(json::Kind::string) || version->text() != "2.0")
+    return fault(Reason::message_malformed, "jsonrpc must be \"2.0\"");
+  const auto& method = envelope.method();
+  if (!method) return read_response(envelope);
+  if (!method->is(json::Kind::string) || method->text().empty() || method->text().size() > limits_.max_name_bytes)
+    return fault(Reason::message_malformed, "method must be a string");
+  if (envelope.result() || envelope.error()) return fault(Reason::message_malformed, "both a request and a response");
+  message_.method = method->text();
+  message_.kind = message_.id.empty() ? Kind::notification : Kind::request;
+  return read_params(envelope.params());
+}
+
+Reader::Fault Reader::read_response(const Envelope& envelope) {
+  const auto& result = envelope.result();
+  const auto& error = envelope.error();
+  if (result.has_value() == error.has_value() || message_.id.empty() || envelope.params())
+    return fault(Reason::message_malformed, "neither a request nor a response");
+  if (result && !result->is(json::Kind::object)) return fault(Reason::message_malformed, "result must be an object");
+  if (error) {
+    const auto code = error->member("code");
+    const auto text = error->member("message");
+    if (!code || !code->integer() || !text || !text->is(json::Kind::string))
+      return fault(Reason::message_malformed, "error must hold code and message");
   }
   message_.kind = Kind::response;
-  message_.category = Category::reply;
   return std::nullopt;
 }
 
-Reader::Fault Reader::read_params(json::Value root) {
-  message_.params = root.member("params");
+Reader::Fault Reader::read_params(const std::optional<json::Value>& params) {
+  message_.params = params;
   if (!message_.params) return std::nullopt;
-  if (!message_.params->is(json::Kind::object)) {
-    detail_ = "params must be an object";
-    return Reason::params_invalid;
-  }
-  if (has_lookalike(*message_.params, params_keys, detail_)) return Reason::key_lookalike;
+  if (!message_.params->is(json::Kind::object)) return fault(Reason::params_invalid, "params must be an object");
+  if (!message_.params->lookalike_among(params_keys).empty()) return fault(Reason::key_lookalike, "in params");
   meta_ = message_.params->member("_meta");
   if (!meta_) return std::nullopt;
-  if (!meta_->is(json::Kind::object)) {
-    detail_ = "_meta must be an object";
-    return Reason::params_invalid;
-  }
-  if (has_lookalike(*meta_, meta_keys, detail_)) return Reason::key_lookalike;
+  if (!meta_->is(json::Kind::object)) return fault(Reason::params_invalid, "_meta must be an object");
+  if (!meta_->lookalike_among(meta_keys).empty()) return fault(Reason::key_lookalike, "in _meta");
   return std::nullopt;
 }
 
-/// The body decides; the header must agree (MCP 2026-07-28, "Protocol Version Header").
+/// The body decides; the header must agree (MCP 2026-07-28, "Protocol Version Header"). Versions
+/// are dates, so that their order is that of their text.
 Reader::Fault Reader::read_era() {
-  const std::string_view header = headers_.get("mcp-protocol-version");
+  const std::string_view header = fields_.version.value;
   const auto in_body = meta_ ? meta_->member(meta_version) : std::nullopt;
-  if (in_body && !in_body->is(json::Kind::string)) {
-    detail_ = "_meta protocolVersion must be a string";
-    return Reason::params_invalid;
-  }
-  if (!in_body && header < modern_version) return read_legacy();
-  message_.era = Era::modern;
-  if (in_body) {
-    requested_ = in_body->text().substr(0, 64);
-    if (header != in_body->text()) {
-      detail_ = "MCP-Protocol-Version";
-      return Reason::header_mismatch;
-    }
-    if (!is_supported(in_body->text())) return Reason::version_unsupported;
-    if (in_body->text() < modern_version) {
-      detail_ = "_meta protocolVersion of a version that has none";
-      return Reason::params_invalid;
-    }
-  }
+  if (!in_body) return header < modern_version ? read_legacy() : read_modern();
+  if (!in_body->is(json::Kind::string)) return fault(Reason::params_invalid, "the version in _meta must be a string");
+  if (header != in_body->text()) return fault(Reason::header_mismatch, "MCP-Protocol-Version");
+  if (header < modern_version && !supported(header).empty())
+    return fault(Reason::params_invalid, "the version in _meta is one that has no such member");
   return read_modern();
 }
 
 Reader::Fault Reader::read_modern() {
-  const std::string_view header = headers_.get("mcp-protocol-version");
-  if (message_.kind == Kind::response) {
-    detail_ = "responses are not sent to a server in this version";
-    return Reason::message_malformed;
-  }
-  if (!is_supported(header)) {
-    requested_ = header.substr(0, 64);
-    return Reason::version_unsupported;
-  }
-  message_.protocol_version = *std::find(versions.begin(), versions.end(), header);
-  if (message_.kind == Kind::request) {
-    const auto capabilities = meta_ ? meta_->member(meta_capabilities) : std::nullopt;
-    if (!meta_ || !meta_->member(meta_version) || !capabilities || !capabilities->is(json::Kind::object)) {
-      detail_ = "_meta must hold protocolVersion and clientCapabilities";
-      return Reason::params_invalid;
-    }
-  }
+  message_.era = Era::modern;
+  message_.protocol_version = supported(fields_.version.value);
+  if (message_.protocol_version.empty()) return unsupported(fields_.version.value);
+  if (message_.kind == Kind::response)
+    return fault(Reason::message_malformed, "this version sends no response to a server");
+  if (message_.kind == Kind::notification) return std::nullopt;
+  if (!meta_ || !meta_->member(meta_version)) return fault(Reason::params_invalid, "_meta must hold protocolVersion");
+  const auto capabilities = meta_->member(meta_capabilities);
+  if (!capabilities || !capabilities->is(json::Kind::object))
+    return fault(Reason::params_invalid, "_meta must hold clientCapabilities");
   return std::nullopt;
 }
 
 Reader::Fault Reader::read_legacy() {
   message_.era = Era::legacy;
-  const std::string_view header = headers_.get("mcp-protocol-version");
-  if (!header.empty() && !is_supported(header)) {
-    requested_ = header.substr(0, 64);
-    return Reason::version_unsupported;
+  message_.protocol_version = unnamed_version;
+  if (fields_.version.sent()) {
+    message_.protocol_version = supported(fields_.version.value);
+    if (message_.protocol_version.empty()) return unsupported(fields_.version.value);
   }
-  message_.protocol_version = header.empty() ? versions.back() : *std::find(versions.begin(), versions.end(), header);
-  message_.session_id = headers_.get("mcp-session-id");
-  const bool visible = std::all_of(message_.session_id.begin(), message_.session_id.end(), [](char c) { return c > 0x20 && c < 0x7F; });
-  if (!visible || message_.session_id.size() > limits_.max_name_bytes) return Reason::session_malformed;
+  if (!fields_.session.sent()) return std::nullopt;
+  message_.session_id = fields_.session.value;
+  if (!is_visible(message_.session_id) || message_.session_id.size() > limits_.max_session_bytes)
+    return Reason::session_malformed;
   return std::nullopt;
 }
 
-Reader::Fault Reader::read_operation() {
-  if (message_.kind == Kind::response) return std::nullopt;
-  message_.category = category_of(message_.method);
+Reader::Fault Reader::read_category() {
+  if (message_.kind == Kind::response) {
+    message_.category = Category::reply;
+    return std::nullopt;
+  }
+  message_.category = category_of(message_.method, message_.era);
+  if (message_.category == Category::unknown) return std::nullopt;
+    // A call without an id would be run by some servers, with nobody to hear its outcome.
   const bool notification = message_.kind == Kind::notification;
-  // A notification has no answer: as one, a call would be run by some servers without a trace.
-  if (notification != (message_.category == Category::notify) && message_.category != Category::unknown) {
-    detail_ = notification ? "a request without an id" : "a notification with an id";
-    return Reason::message_malformed;
+  if (notification && message_.category != Category::notify)
+    return fault(Reason::message_malformed, "a request without an id");
+  if (!notification && message_.category == Category::notify)
+    return fault(Reason::message_malformed, "a notification with an id");
+  if (message_.method == "initialize" && message_.params) {
+        // What the client asks for; the server's answer settles it.
+    const auto version = message_.params->member("protocolVersion");
+    if (version &&
+        (!version->is(json::Kind::string) || !is_visible(version->text()) || version->text().size() > longest_version))
+      return fault(Reason::params_invalid, "protocolVersion must be a version");
+    if (version) message_.protocol_version = version->text();
   }
-  // Subscribing to a resource is reading it.
-  if (message_.method == "subscriptions/listen") {
-    const auto resources = message_.params ? message_.params->at({"notifications", "resourceSubscriptions"}) : std::nullopt;
-    if (resources && !(resources->is(json::Kind::array) && resources->size() == 0)) message_.category = Category::unknown;
-  }
+  if (message_.method == "subscriptions/listen") return read_subscription();
+  return read_subject();
+}
+
+/// Following a resource is reading it, which isn't judged here: only other changes can be listened to.
+Reader::Fault Reader::read_subscription() {
+  const auto wanted = message_.params ? message_.params->member("notifications") : std::nullopt;
+  if (!wanted) return std::nullopt;
+  if (!wanted->is(json::Kind::object)) return fault(Reason::params_invalid, "notifications must be an object");
+  constexpr std::string_view subscriptions = "resourceSubscriptions";
+  if (wanted->has_lookalike_of(subscriptions)) return fault(Reason::key_lookalike, "in notifications");
+  const auto resources = wanted->member(subscriptions);
+  if (resources && !(resources->is(json::Kind::array) && resources->size() == 0)) message_.category = Category::unknown;
+  return std::nullopt;
+}
+
+Reader::Fault Reader::read_subject() {
   const bool by_name = message_.category == Category::tool || message_.category == Category::prompt;
-  if (by_name || message_.category == Category::resource) {
-    const auto name = message_.params ? message_.params->member(by_name ? "name" : "uri") : std::nullopt;
-    if (!name || !name->is(json::Kind::string) || name->text().empty() || name->text().size() > limits_.max_name_bytes) {
-      detail_ = by_name ? "params.name must be a string" : "params.uri must be a string";
-      return Reason::params_invalid;
-    }
-    message_.name = name->text();
+  if (!by_name && message_.category != Category::resource) return std::nullopt;
+  const auto name = message_.params ? message_.params->member(by_name ? "name" : "uri") : std::nullopt;
+  if (!name || !name->is(json::Kind::string) || name->text().empty() || name->text().size() > limits_.max_name_bytes)
+    return fault(Reason::params_invalid, by_name ? "name must be a string" : "uri must be a string");
+  message_.name = name->text();
+  if (!by_name) return std::nullopt;
+  message_.arguments = message_.params->member("arguments");
+  if (message_.arguments && !message_.arguments->is(json::Kind::object))
+    return fault(Reason::params_invalid, "arguments must be an object");
+  return std::nullopt;
+}
+
+/// Required and equal in the modern era; a legacy call needs none, but what it sends must agree
+/// all the same, or the next hop could believe it.
+Reader::Fault Reader::check_mirrors() {
+  const bool required = message_.era == Era::modern && message_.kind == Kind::request;
+  if (fields_.method.sent() ? fields_.method.value != message_.method : required)
+    return fault(Reason::header_mismatch, "Mcp-Method");
+  if (message_.category == Category::unknown) return std::nullopt;  // refused for that
+  if (message_.name.empty()) {
+    if (fields_.name.sent()) return fault(Reason::header_mismatch, "Mcp-Name repeats nothing");
+    return std::nullopt;
   }
-  if (by_name) {
-    message_.arguments = message_.params->member("arguments");
-    if (message_.arguments && !message_.arguments->is(json::Kind::object)) {
-      detail_ = "params.arguments must be an object";
-      return Reason::params_invalid;
-    }
-  }
-  const MirrorCheck mirrors{headers_, message_.era, message_.method, message_.name};
-  if (auto fault = mirrors.fault()) {
-    detail_ = *fault;
-    return Reason::header_mismatch;
-  }
+  if (fields_.name.sent() ? !mirrors_name(fields_.name.value, message_.name) : required)
+    return fault(Reason::header_mismatch, "Mcp-Name");
   return std::nullopt;
 }
 
 Result<Message, Refusal> Reader::read(json::Document& document, std::string_view body) {
-  if (auto fault = check_transport()) return fail(refusal(*fault, detail_));
+  if (auto wrong = check_transport()) return fail(refusal(*wrong));
   const auto root = document.read(body, limits_.json);
   if (!root) {
-    const Reason reason = root.error() == json::Error::key_duplicate ? Reason::key_duplicate
-                          : root.error() == json::Error::too_large   ? Reason::body_too_large
-                                                                     : Reason::json_invalid;
-    return fail(refusal(reason, std::string(json::to_string(root.error()))));
+    detail_ = json::to_string(root.error());
+    return fail(refusal(reason_of(root.error())));
   }
-  if (auto fault = read_envelope(*root)) return fail(refusal(*fault, detail_));
-  if (auto fault = read_era()) return fail(refusal(*fault, detail_));
-  if (auto fault = read_operation()) return fail(refusal(*fault, detail_));
-  return message_;
+  if (auto wrong = read_envelope(*root)) return fail(refusal(*wrong));
+  if (auto wrong = read_era()) return fail(refusal(*wrong));
+  if (auto wrong = read_category()) return fail(refusal(*wrong));
+  if (auto wrong = check_mirrors()) return fail(refusal(*wrong));
+  return std::move(message_);
 }
 
 }  // namespace
+
+Reason reason_of(json::Error error) noexcept {
+  switch (error) {
+    case json::Error::key_duplicate: return Reason::key_duplicate;
+    case json::Error::key_lookalike: return Reason::key_lookalike;
+    case json::Error::too_large: return Reason::body_too_large;
+    default: return Reason::json_invalid;
+  }
+}
 
 Result<Message, Refusal> read_message(json::Document& document, std::string_view body, const Headers& headers,
                                       const ReadLimits& limits) {
@@ -296,7 +325,7 @@ Result<Message, Refusal> read_message(json::Document& document, std::string_view
 }
 
 std::string_view supported_versions_json() noexcept {
-  return R"(["2026-07-28","2025-11-25","2025-06-18","2025-03-26"])";
+  return R"(["2026-07-28","2025-11-25","2025-06-18","2025-03-26","2024-11-05"])";
 }
 
 }  // namespace agw::mcp

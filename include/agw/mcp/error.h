@@ -10,7 +10,6 @@ namespace agw::mcp {
 
 /// `{"jsonrpc":"2.0","id":…,"error":{"code":…,"message":…,"data":…}}`. `id` is raw JSON, null if
 /// empty; `data` is a raw JSON object or empty (left out).
-[[nodiscard]] std::string error_body(std::string_view id, int code, std::string_view message,
-                                     std::string_view data);
+[[nodiscard]] std::string error_body(std::string_view id, int code, std::string_view message, std::string_view data);
 
 }  // namespace agw::mcp

@@ -30,7 +30,7 @@ enum class Category : std::uint8_t {
 
 inline constexpr std::string_view modern_version = "2026-07-28";
 
-/// Spans point into the body (or the document's storage): valid while both live unchanged.
+/// Spans point into the body, the document's storage or the headers: valid while these live unchanged.
 struct Message {
   Era era = Era::legacy;
   Kind kind = Kind::request;
@@ -48,7 +48,7 @@ struct Message {
 struct Refusal {
   Reason reason;
   std::string id;      ///< raw JSON or empty
-  std::string detail;  ///< for the log and the error's message; no value of the client beyond a key's name
+  std::string detail;  ///< for the log and the error's message; no text of the client's
   std::string requested_version;  ///< with version_unsupported
 };
 
@@ -56,15 +56,20 @@ struct ReadLimits {
   json::Limits json;
   std::size_t max_id_bytes = 256;
   std::size_t max_name_bytes = 1024;
+  std::size_t max_session_bytes = 2048;
 };
+
+/// How a body that isn't strict JSON is refused, by MCP and REST alike.
+[[nodiscard]] Reason reason_of(json::Error error) noexcept;
 
 /// Reads the body of a POST: one strict JSON-RPC 2.0 object of one era (MCP 2025-03-26 …
 /// 2026-07-28), headers that mirror the body agreeing with it (Mcp-Method, Mcp-Name,
 /// MCP-Protocol-Version; facts: Base64 form of Mcp-Name), media type application/json, no
-/// Content-Encoding, no batch, no duplicate or look-alike key in envelope, params or _meta.
+/// Content-Encoding, no batch, no duplicate keys anywhere, no look-alikes of known keys in
+/// envelope, params or _meta, no unknown member in the envelope. A method that the message's era
+/// doesn't define is of category unknown.
 [[nodiscard]] Result<Message, Refusal> read_message(json::Document& document, std::string_view body,
-                                                    const Headers& headers,
-                                                    const ReadLimits& limits);
+                                                    const Headers& headers, const ReadLimits& limits);
 
 /// The versions passed, newest first, for -32022's data.
 [[nodiscard]] std::string_view supported_versions_json() noexcept;

@@ -12,9 +12,10 @@
 
 namespace agw::rest {
 
-/// `/api/tickets/<id>/comments/<n>`: literal segments and whole-segment names.
+/// `/api/tickets/<id>/comments/<n>`: literal segments, decoded, and whole-segment names. A slash at
+/// the end is a last, empty literal: `/tickets/` and `/tickets` are two paths.
 struct Template {
-  std::string method;  ///< upper case, a token; `GET` also covers HEAD
+  std::string method;                 ///< upper case; `GET` also covers HEAD, which has no template of its own
   std::vector<std::string> segments;  ///< a name stands as `<name>`
 };
 
@@ -34,8 +35,9 @@ struct Match {
   std::vector<Capture> captures;
 };
 
-/// Immutable after load. A literal segment wins over a name; matching costs O(segments) steps
-/// whatever the number of templates.
+/// Immutable after load. A literal segment wins over a name where both lead to a template of the
+/// method. Matching costs a look-up for each segment, whatever the number of templates; where a
+/// literal and a name stand side by side, both ways may be tried.
 class Router {
  public:
   Router();

@@ -1,0 +1,66 @@
+#include "fields.h"
+
+#include <algorithm>
+
+#include "agw/base/encoding.h"
+
+namespace agw::mcp {
+namespace {
+
+constexpr std::string_view base64_open = "=?base64?";
+constexpr std::string_view base64_close = "?=";
+
+std::string_view trimmed(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+bool same_name(std::string_view name, std::string_view lower) {
+  return std::equal(name.begin(), name.end(), lower.begin(), lower.end(),
+                    [](char c, char want) { return (c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c) == want; });
+}
+
+Field* field_of(Fields& fields, std::string_view name) {
+  const auto if_named = [&](std::string_view wanted, Field& field) {
+    return same_name(name, wanted) ? &field : nullptr;
+  };
+    // No two have the same length: most fields cost one comparison of numbers.
+  switch (name.size()) {
+    case 8: return if_named("mcp-name", fields.name);
+    case 10: return if_named("mcp-method", fields.method);
+    case 12: return if_named("content-type", fields.content_type);
+    case 14: return if_named("mcp-session-id", fields.session);
+    case 16: return if_named("content-encoding", fields.content_encoding);
+    case 20: return if_named("mcp-protocol-version", fields.version);
+    default: return nullptr;
+  }
+}
+
+}  // namespace
+
+Fields::Fields(const Headers& headers) {
+  headers.each(
+      [](void* context, std::string_view name, std::string_view value) {
+        Field* field = field_of(*static_cast<Fields*>(context), name);
+        if (field == nullptr) return;
+        field->value = field->count == 0 ? trimmed(value) : std::string_view();
+        ++field->count;
+      },
+      this);
+}
+
+bool mirrors_name(std::string_view value, std::string_view name) {
+  const bool encoded = value.size() >= base64_open.size() + base64_close.size() && value.starts_with(base64_open) &&
+                       value.ends_with(base64_close);
+  if (!encoded) {
+    const bool plain = std::all_of(value.begin(), value.end(), [](char c) { return c >= 0x20 && c < 0x7F; });
+    return plain && value == name;
+  }
+  value.remove_prefix(base64_open.size());
+  value.remove_suffix(base64_close.size());
+  const auto decoded = base64_decode(value);
+  return decoded && *decoded == name;
+}
+
+}  // namespace agw::mcp

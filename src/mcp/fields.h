@@ -1,0 +1,36 @@
+// The header fields by which a message is judged.
+#pragma once
+
+#include <string_view>
+
+#include "agw/io/headers.h"
+
+namespace agw::mcp {
+
+/// One field: how often it was sent, and its value without the white space around it if that was
+/// once.
+struct Field {
+  std::string_view value;
+  unsigned count = 0;
+
+  [[nodiscard]] bool sent() const noexcept { return count > 0; }
+  [[nodiscard]] bool repeated() const noexcept { return count > 1; }
+};
+
+/// Collected in one pass over the request's fields.
+struct Fields {
+  explicit Fields(const Headers& headers);
+
+  Field content_type;
+  Field content_encoding;
+  Field version;  ///< MCP-Protocol-Version
+  Field method;   ///< Mcp-Method
+  Field name;     ///< Mcp-Name
+  Field session;  ///< Mcp-Session-Id
+};
+
+/// Whether Mcp-Name stands for exactly `name`: as it is, or in the form `=?base64?…?=` that
+/// carries what a header can't (MCP 2026-07-28, "Standard Headers").
+[[nodiscard]] bool mirrors_name(std::string_view value, std::string_view name);
+
+}  // namespace agw::mcp
