@@ -33,12 +33,17 @@ Milliseconds lease_time(const IssuerConfig& config) { return config.timeout * 4;
 }  // namespace
 
 IssuerKeys::IssuerKeys(Authenticator::Host host, const IssuerConfig& config)
-    : host_(host), config_(config), keys_name_("keys:" + config.digest()), lease_name_("fetch:" + config.digest()),
-      file_(config.jwks_file, max_document_bytes), fetches_(host.loop, [] { return false; }), discoveries_(host.loop, [] { return false; }),
+    : host_(host), config_(config), keys_name_("keys:" + config.digest()), lease_name_("fetch:" + config.digest()), unknown_name_("unknown:" + config.digest()),
+      file_(config.jwks_file, max_document_bytes), fetches_(host.loop, [this] { return crashed(); }), discoveries_(host.loop, [this] { return crashed(); }),
       refreshed_(host.metrics.cell("agent_keys_refresh_total{issuer=\"" + config.alias + "\",result=\"ok\"}")),
       failed_(host.metrics.cell("agent_keys_refresh_total{issuer=\"" + config.alias + "\",result=\"failed\"}")) {}
 
 void IssuerKeys::say(LogLevel level, const std::string& what) { host_.log.write(level, "agent_issuer " + config_.alias + ": " + what); }
+
+bool IssuerKeys::crashed() {
+  say(LogLevel::alert, "fetching keys or metadata ended in an exception");
+  return false;
+}
 
 bool IssuerKeys::take(std::string_view json, WallTime written) {
   written_ = written;
@@ -161,31 +166,40 @@ Task<IssuerKeys::Fetched> IssuerKeys::fetch_once() {
   co_return good ? Fetched::ok : Fetched::failed;
 }
 
+bool IssuerKeys::fetch_is_under_way() {
+  if (fetches_.under_way() > 0) return true;
+  if (!host_.zone.try_lease(lease_name_, Milliseconds(0))) return true;
+  host_.zone.release(lease_name_);
+  return false;
+}
+
 /// This worker's part in one fetch of all workers: it fetches, or waits until another one has.
 Task<bool> IssuerKeys::fetch_or_wait() {
   const std::uint64_t before = host_.zone.generation(keys_name_);
   const SteadyTime deadline = host_.clock.steady() + config_.timeout;
-  while (true) {
-    const Fetched result = co_await fetch_once();
-    if (result != Fetched::busy) co_return result == Fetched::ok;
-    while (host_.zone.generation(keys_name_) == before) {
-      if (host_.clock.steady() >= deadline) co_return false;
-      co_await host_.loop.sleep(poll_interval);
-      if (const auto last = host_.zone.last_lease(lease_name_); !last) break;
-      // The one who fetched has given up: another try is the next caller's.
-      if (host_.zone.try_lease(lease_name_, Milliseconds(0))) {
-        host_.zone.release(lease_name_);
-        co_return host_.zone.generation(keys_name_) != before;
-      }
-    }
-    if (host_.zone.generation(keys_name_) != before) co_return true;
+  const Fetched result = co_await fetch_once();
+  if (result != Fetched::busy) co_return result == Fetched::ok;
+  while (host_.zone.generation(keys_name_) == before && host_.clock.steady() < deadline) {
+    co_await host_.loop.sleep(poll_interval);
+    if (!host_.zone.try_lease(lease_name_, Milliseconds(0))) continue;
+    // The one who fetched has ended, with new keys or without.
+    host_.zone.release(lease_name_);
+    break;
   }
+  co_return host_.zone.generation(keys_name_) != before;
+}
+
+Task<void> IssuerKeys::fetch_together() {
+  auto work = [this] { return fetch_or_wait(); };
+  static_cast<void>(co_await fetches_.run("keys", std::move(work)));
 }
 
 Task<bool> IssuerKeys::await_keys() {
   if (!config_.jwks_file.empty()) co_return current() != nullptr;
-  auto work = [this] { return fetch_or_wait(); };
-  static_cast<void>(co_await fetches_.run("keys", std::move(work)));
+  const bool joined = fetches_.under_way() > 0;
+  co_await fetch_together();
+  // A fetch that was begun before this call may have failed of something that is over.
+  if (current() == nullptr && joined) co_await fetch_together();
   co_return current() != nullptr;
 }
 
@@ -194,13 +208,10 @@ Task<bool> IssuerKeys::refresh_for_unknown_key() {
   const std::uint64_t before = generation_;
   static_cast<void>(current());
   if (generation_ != before) co_return true;
-  const SteadyTime now = host_.clock.steady();
-  const auto last = host_.zone.last_lease(lease_name_);
-  const bool floor_holds = (last && now - *last < config_.keys_floor) || (last_ask_ && now - *last_ask_ < config_.keys_floor);
-  if (floor_holds && fetches_.under_way() == 0) co_return false;
-  last_ask_ = now;
-  auto work = [this] { return fetch_or_wait(); };
-  static_cast<void>(co_await fetches_.run("keys", std::move(work)));
+  // The floor is one lease of all workers that nobody gives back: a flood of unknown keys costs
+  // the issuer one fetch in that time.
+  if (!host_.zone.try_lease(unknown_name_, config_.keys_floor) && !fetch_is_under_way()) co_return false;
+  co_await fetch_together();
   static_cast<void>(current());
   co_return generation_ != before;
 }

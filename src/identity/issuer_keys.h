@@ -43,6 +43,7 @@ class IssuerKeys {
   enum class Fetched : std::uint8_t { ok, failed, busy };
 
   void load_file();
+  bool crashed();
   void take_from_zone();
   bool take(std::string_view json, WallTime written);
   [[nodiscard]] bool believed() const;
@@ -51,12 +52,15 @@ class IssuerKeys {
   [[nodiscard]] Task<std::optional<oauth::ServerMetadata>> discover();
   [[nodiscard]] Task<std::optional<std::string>> get(std::string url);
   [[nodiscard]] Task<bool> fetch_or_wait();
+  [[nodiscard]] Task<void> fetch_together();
+  [[nodiscard]] bool fetch_is_under_way();
   void say(LogLevel level, const std::string& what);
 
   Authenticator::Host host_;
   const IssuerConfig& config_;
   std::string keys_name_;   ///< in the zone
-  std::string lease_name_;
+  std::string lease_name_;    ///< who fetches
+  std::string unknown_name_;  ///< the floor between fetches because of unknown keys
   WatchedFile file_;
   std::uint64_t file_generation_ = 0;
   std::shared_ptr<const jose::KeySet> keys_;
@@ -64,7 +68,6 @@ class IssuerKeys {
   WallTime written_{};
   std::uint64_t generation_ = 0;
   std::uint64_t zone_generation_ = 0;
-  std::optional<SteadyTime> last_ask_;   ///< of this worker, because of an unknown key
   SteadyTime next_look_{};               ///< at the file
   std::optional<oauth::ServerMetadata> metadata_;
   std::string last_fault_;

@@ -127,7 +127,7 @@ ngx_int_t postconfiguration(ngx_conf_t* cf) noexcept try {
     }
     if (main.locations.empty()) main.zone = nullptr;
     const bool added = add_handler(cf, NGX_HTTP_POST_READ_PHASE, discovery_handler) && add_handler(cf, NGX_HTTP_ACCESS_PHASE, access_handler) &&
-                       add_handler(cf, NGX_HTTP_PRECONTENT_PHASE, guard_handler) && add_handler(cf, NGX_HTTP_CONTENT_PHASE, guard_handler) &&
+                       add_handler(cf, NGX_HTTP_PRECONTENT_PHASE, guard_before_content) && add_handler(cf, NGX_HTTP_CONTENT_PHASE, guard_content) &&
                        add_handler(cf, NGX_HTTP_LOG_PHASE, log_handler);
     return added ? NGX_OK : NGX_ERROR;
 } catch (...) {

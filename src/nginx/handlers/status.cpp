@@ -61,8 +61,7 @@ class Inquiry {
         hold_.reset();
         try {
             const gateway::Answer answer = std::move(answer_);
-            const ngx_int_t rc = send_answer(r, answer);
-            if (rc != NGX_DONE) ngx_http_finalize_request(r, rc);
+            send_answer(r, answer);
         } catch (...) {
             ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
         }
@@ -85,7 +84,7 @@ ngx_int_t metrics_handler(ngx_http_request_t* r) noexcept try {
     answer.content_type = "text/plain; version=0.0.4; charset=utf-8";
     if (worker() != nullptr) answer.body = worker()->host().zone().render_metrics();
     answer.headers = {{"Cache-Control", "no-store"}};
-    return send_answer(r, answer);
+    return write_answer(r, answer);
 } catch (...) {
     return NGX_HTTP_SERVICE_UNAVAILABLE;
 }
@@ -93,7 +92,7 @@ ngx_int_t metrics_handler(ngx_http_request_t* r) noexcept try {
 ngx_int_t ready_handler(ngx_http_request_t* r) noexcept try {
     if (!is_read(r)) return NGX_HTTP_NOT_ALLOWED;
     Worker* const here = worker();
-    if (here == nullptr) return send_answer(r, unavailable("no location is governed"));
+    if (here == nullptr) return write_answer(r, unavailable("no location is governed"));
     if (const ngx_int_t rc = ngx_http_discard_request_body(r); rc != NGX_OK) return rc;
     void* memory = ngx_palloc(r->pool, sizeof(Inquiry));
     ngx_pool_cleanup_t* cleanup = ngx_pool_cleanup_add(r->pool, 0);

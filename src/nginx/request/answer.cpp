@@ -68,7 +68,7 @@ bool replace_head(ngx_http_request_t* r, const gateway::Answer& answer) {
   return set_head(r, answer);
 }
 
-ngx_int_t send_answer(ngx_http_request_t* r, const gateway::Answer& answer) {
+ngx_int_t write_answer(ngx_http_request_t* r, const gateway::Answer& answer) {
   if (ngx_http_discard_request_body(r) != NGX_OK) r->keepalive = 0;
   if (!set_head(r, answer)) return NGX_HTTP_INTERNAL_SERVER_ERROR;
   ngx_chain_t out{};
@@ -83,9 +83,13 @@ ngx_int_t send_answer(ngx_http_request_t* r, const gateway::Answer& answer) {
     buffer->last_in_chain = 1;
     out.buf = buffer;
   }
-  ngx_int_t rc = ngx_http_send_header(r);
-  if (rc != NGX_ERROR && rc <= NGX_OK && !r->header_only) rc = ngx_http_output_filter(r, &out);
-  ngx_http_finalize_request(r, rc);
+  const ngx_int_t rc = ngx_http_send_header(r);
+  if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) return rc;
+  return ngx_http_output_filter(r, &out);
+}
+
+ngx_int_t send_answer(ngx_http_request_t* r, const gateway::Answer& answer) {
+  ngx_http_finalize_request(r, write_answer(r, answer));
   return NGX_DONE;
 }
 

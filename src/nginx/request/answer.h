@@ -8,8 +8,11 @@
 
 namespace agw::nginx {
 
-/// Sends it and finalizes the request, so that no error_page can take its place. Returns what a
-/// phase handler must return; the request may be gone then.
+/// Sends it; the result is for ngx_http_finalize_request, which a content handler's caller calls.
+ngx_int_t write_answer(ngx_http_request_t* r, const gateway::Answer& answer);
+
+/// For the phases before content: sends it and finalizes the request, so that no error_page can
+/// take its place. Returns what the handler must return; the request may be gone then.
 ngx_int_t send_answer(ngx_http_request_t* r, const gateway::Answer& answer);
 
 /// Puts an answer's head where the backend's was: status, type, length and fields; nothing that

@@ -143,8 +143,9 @@ bool apply(ngx_http_request_t* r, const gateway::Forward& forward, std::string_v
     }
     forget_cached(r);
     if (!add(r, "X-Request-Id", "x-request-id", request_id)) return false;
-  } else if (!forward.identity_headers.empty()) {
-    if (!remove_all(r, [](const ngx_table_elt_t& field) { return is_ours(field.key); })) return false;
+  } else if (!remove_all(r, [](const ngx_table_elt_t& field) { return folds_to(field.key, "x-agent-", true); })) {
+    // Observing changes nothing else, but nobody may speak in the gateway's name.
+    return false;
   }
   for (const auto& [name, value] : forward.identity_headers)
     if (!value.empty() && !add_own(r, name, value)) return false;

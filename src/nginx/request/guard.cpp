@@ -6,8 +6,10 @@
 namespace agw::nginx {
 namespace {
 
+using Send = ngx_int_t (*)(ngx_http_request_t*, const gateway::Answer&);
+
 /// NGX_DECLINED lets it go on.
-ngx_int_t judge(ngx_http_request_t* r) {
+ngx_int_t judge(ngx_http_request_t* r, Send send) {
   const LocConf& conf = loc_conf(r);
   if (conf.location == nullptr || conf.location->mode != gateway::Mode::enforce) return NGX_DECLINED;
   // A subrequest (SSI, mirror, auth_request, slice) never had an access phase.
@@ -18,11 +20,11 @@ ngx_int_t judge(ngx_http_request_t* r) {
   if (context->allowed_here()) return NGX_DECLINED;
   context->answered = true;
   const auto answer = context->refuse_here(*here, *conf.location);
-  return send_answer(r, answer);
+  return send(r, answer);
 }
 
 ngx_int_t guarded_content(ngx_http_request_t* r) noexcept try {
-  const ngx_int_t verdict = judge(r);
+  const ngx_int_t verdict = judge(r, write_answer);
   if (verdict != NGX_DECLINED) return verdict;
   const ngx_http_handler_pt original = loc_conf(r).content_handler;
   return original != nullptr ? original(r) : NGX_HTTP_SERVICE_UNAVAILABLE;
@@ -32,8 +34,14 @@ ngx_int_t guarded_content(ngx_http_request_t* r) noexcept try {
 
 }  // namespace
 
-ngx_int_t guard_handler(ngx_http_request_t* r) noexcept try {
-  return judge(r);
+ngx_int_t guard_before_content(ngx_http_request_t* r) noexcept try {
+  return judge(r, send_answer);
+} catch (...) {
+  return NGX_HTTP_SERVICE_UNAVAILABLE;
+}
+
+ngx_int_t guard_content(ngx_http_request_t* r) noexcept try {
+  return judge(r, write_answer);
 } catch (...) {
   return NGX_HTTP_SERVICE_UNAVAILABLE;
 }

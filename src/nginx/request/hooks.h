@@ -9,9 +9,12 @@ namespace agw::nginx {
 /// Access phase: decides about the request, waiting without blocking the worker.
 ngx_int_t access_handler(ngx_http_request_t* r) noexcept;
 
-/// Precontent and content phase: nothing goes on in an enforced location without an allow that was
-/// given for this very location, method, URI and arguments.
-ngx_int_t guard_handler(ngx_http_request_t* r) noexcept;
+/// Precontent phase: nothing goes on in an enforced location without an allow that was given for
+/// this very location, method, URI and arguments.
+ngx_int_t guard_before_content(ngx_http_request_t* r) noexcept;
+
+/// The same in the content phase, for what try_files and the like have changed since.
+ngx_int_t guard_content(ngx_http_request_t* r) noexcept;
 
 /// Puts the guard before a location's own content handler (proxy_pass …), which nginx calls
 /// without the content phase's other handlers. `location` keeps the original.

@@ -42,13 +42,14 @@ bool replace(ngx_http_request_t* r, RequestContext& context, gateway::Answer ans
 
 bool dress(ngx_http_request_t* r, RequestContext& context) {
   const gateway::Location& location = *context.call().location;
+  // The id under which audit has the call, whoever answered.
+  drop_fields(r, "X-Request-Id");
+  if (!add_field(r, "X-Request-Id", context.id())) return false;
   if (location.mode == gateway::Mode::enforce) {
     // A backend speaks to the gateway: its challenges and cookies mean nothing to the agent.
     drop_fields(r, "WWW-Authenticate");
     drop_fields(r, "Set-Cookie");
-    drop_fields(r, "X-Request-Id");
     r->headers_out.www_authenticate = nullptr;
-    if (!add_field(r, "X-Request-Id", context.id())) return false;
     const auto cors = gateway::cors_headers(location, context.headers());
     if (!cors.empty()) {
       drop_fields(r, "Access-Control-Allow-Origin");
