@@ -70,7 +70,7 @@ class SingleFlight {
     }
     auto node = state->flights.extract(key);
     if (node.empty()) co_return;
-    auto flight = node.mapped();
+    const auto& flight = node.mapped();
     for (Waiter* waiter : flight->waiters) waiter->completion.set(*value);
   }
 
