@@ -501,7 +501,7 @@ def test_a_silent_address_leaves_time_for_the_next(site, faulty):
     it = site(http=names.directive)
     with ThreadPoolExecutor(8) as pool:     # nginx answers them in any order
         answers = list(pool.map(lambda _: it.get("/fetch", url=faulty.url("/once", "two.test"), timeout=3000), range(8)))
-    assert all(a.startswith("200 4\n") for a in answers)
+    assert {a.split("\n")[0] for a in answers} == {"200 4"}
     for one in [silent, *waiting, names.socket]:
         one.close()
 

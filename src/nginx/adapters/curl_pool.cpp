@@ -73,12 +73,14 @@ class CurlPool::Watch {
   ngx_connection_t* connection_ = nullptr;
 };
 
-CurlPool::CurlPool(NginxLoop& loop) : loop_(loop), alarm_(this, on_alarm, loop.log()), multi_(curl_multi_init()) {
+CurlPool::CurlPool(NginxLoop& loop)
+    : loop_(loop), alarm_(this, on_alarm, loop.log()), nudge_(this, on_nudge, loop.log()), multi_(curl_multi_init()) {
   ERR_clear_error();
   if (multi_ == nullptr) throw std::bad_alloc();
   transfers_.reserve(expected_transfers);
   watched_.reserve(expected_transfers);
   unwatchable_.reserve(expected_transfers);
+  without_socket_.reserve(expected_transfers);
   using OnSocket = int (*)(CURL*, curl_socket_t, int, void*, void*);
   using OnTimeout = int (*)(CURLM*, long, void*);
   curl_multi_setopt(multi_, CURLMOPT_SOCKETFUNCTION, static_cast<OnSocket>(on_socket));
@@ -114,6 +116,7 @@ void CurlPool::remove(CurlTransfer& transfer) noexcept {
   if (found == transfers_.end()) return;
   transfers_.erase(found);
   std::erase(unwatchable_, transfer.handle());
+  std::erase(without_socket_, transfer.handle());
   curl_multi_remove_handle(multi_, transfer.handle());
   ERR_clear_error();
 }
@@ -125,9 +128,12 @@ int CurlPool::on_socket(CURL* easy, curl_socket_t socket, int what, void* data, 
     // It is closed now, or kept idle; either way there is nothing to wait for.
     curl_multi_assign(self.multi_, socket, nullptr);
     std::erase_if(self.watched_, [known](const auto& watch) { return watch.get() == known; });
-    return 0;
   }
   try {
+    if (what == CURL_POLL_REMOVE) {
+      self.without_socket_.push_back(easy);
+      return 0;
+    }
     if (!self.watch(socket, known, what)) self.unwatchable(easy);
     return 0;
   } catch (const std::bad_alloc&) {
@@ -177,6 +183,18 @@ void CurlPool::on_event(ngx_event_t* event) noexcept {
 
 void CurlPool::on_alarm(void* self) noexcept { static_cast<CurlPool*>(self)->act(CURL_SOCKET_TIMEOUT, 0); }
 
+void CurlPool::on_nudge(void* data) noexcept {
+  auto& self = *static_cast<CurlPool*>(data);
+  int running = 0;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+  // The one call that goes on with a transfer for which neither a socket nor a timer speaks.
+  curl_multi_socket_all(self.multi_, &running);
+#pragma GCC diagnostic pop
+  ERR_clear_error();
+  self.collect();
+}
+
 void CurlPool::act(curl_socket_t socket, int mask) noexcept {
   int running = 0;
   curl_multi_socket_action(multi_, socket, mask, &running);
@@ -185,25 +203,32 @@ void CurlPool::act(curl_socket_t socket, int mask) noexcept {
   collect();
 }
 
+CurlTransfer* CurlPool::find(const CURL* easy) const noexcept {
+  const auto found = std::ranges::find(transfers_, easy, [](const CurlTransfer* t) { return t->handle(); });
+  return found == transfers_.end() ? nullptr : *found;
+}
+
 void CurlPool::collect() noexcept {
   int left = 0;
   while (const CURLMsg* message = curl_multi_info_read(multi_, &left)) {
+    // The message dies with the handle's membership.
+    const CURLcode code = message->data.result;
     if (message->msg != CURLMSG_DONE) continue;
-    const CURLcode code = message->data.result;  // the message dies with the handle's membership
-    const auto found =
-        std::ranges::find(transfers_, message->easy_handle, [](const CurlTransfer* t) { return t->handle(); });
-    if (found != transfers_.end()) settle(static_cast<std::size_t>(found - transfers_.begin()), code);
+    if (CurlTransfer* transfer = find(message->easy_handle)) settle(*transfer, code);
   }
   while (!unwatchable_.empty()) {
     CURL* easy = unwatchable_.back();
     unwatchable_.pop_back();
-    const auto found = std::ranges::find(transfers_, easy, [](const CurlTransfer* t) { return t->handle(); });
-    if (found != transfers_.end()) settle(static_cast<std::size_t>(found - transfers_.begin()), CURLE_COULDNT_CONNECT);
+    if (CurlTransfer* transfer = find(easy)) settle(*transfer, CURLE_COULDNT_CONNECT);
   }
+  // An address that stayed silent: curl closes its socket and tries the next one when it is called
+  // again, but asks for no call.
+  const bool stuck = std::ranges::any_of(without_socket_, [this](CURL* easy) { return find(easy) != nullptr; });
+  without_socket_.clear();
+  if (stuck) nudge_.set(Milliseconds(0));
 }
 
-void CurlPool::settle(std::size_t index, CURLcode code) noexcept {
-  CurlTransfer& transfer = *transfers_[index];
+void CurlPool::settle(CurlTransfer& transfer, CURLcode code) noexcept {
   remove(transfer);
   transfer.finished(code);
 }

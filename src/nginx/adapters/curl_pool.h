@@ -47,19 +47,24 @@ class CurlPool {
   static int on_timeout(CURLM* multi, long milliseconds, void* self) noexcept;
   static void on_event(ngx_event_t* event) noexcept;
   static void on_alarm(void* self) noexcept;
+  static void on_nudge(void* self) noexcept;
   void act(curl_socket_t socket, int mask) noexcept;
   void collect() noexcept;
-  void settle(std::size_t index, CURLcode code) noexcept;
+  [[nodiscard]] CurlTransfer* find(const CURL* easy) const noexcept;
+  void settle(CurlTransfer& transfer, CURLcode code) noexcept;
   [[nodiscard]] bool watch(curl_socket_t socket, Watch* known, int what);
   void unwatchable(CURL* easy);
 
   NginxLoop& loop_;
   Alarm alarm_;
+  Alarm nudge_;
   CURLM* multi_;
   std::vector<CurlTransfer*> transfers_;
   std::vector<std::unique_ptr<Watch>> watched_;
   // Transfers whose socket can't be watched, found inside a callback, ended after it.
   std::vector<CURL*> unwatchable_;
+  // Transfers that gave up a socket and may have neither another one nor a timer to go on by.
+  std::vector<CURL*> without_socket_;
 };
 
 }  // namespace agw::nginx
