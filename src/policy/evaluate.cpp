@@ -177,6 +177,7 @@ Decision evaluate(const Question& question, const Facts& facts) {
   judgement.add(Check::route, first(policy, question.resource_failure));
 
   Decision decision = judgement.close();
+  // What lies above the ceiling is nothing that the agent could ever call: hidden like an unknown.
   decision.visible = entitlements.named && grants.named && within_ceiling;
   if (!has_scopes) decision.needed_scopes = needed;
   return decision;

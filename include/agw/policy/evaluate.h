@@ -39,6 +39,7 @@ struct Question {
 
 /// Every check is judged; the first failing one in the order of Check gives the reason.
 /// operation_unknown comes before all others. A deny grant or entitlement wins over any allow.
+/// What lies above the ceiling of the agent's tier is not visible.
 [[nodiscard]] Decision evaluate(const Question& question, const Facts& facts);
 
 /// For messages that need no grant (handshake, lists, notifications, streams): token not revoked,

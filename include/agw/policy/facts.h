@@ -35,7 +35,8 @@ struct Facts {
   std::vector<std::string> store_groups;
 };
 
-/// The tier of an agent without one in its record: the first rule that fits provider and model,
+/// The tier of an agent without one in its record: the first rule that fits provider and model
+/// (both stores hold the most specific rules first, so that their order in a file means nothing),
 /// else the fallback (`*`), else empty.
 [[nodiscard]] std::string_view tier_from_map(const std::vector<TierRule>& rules, std::string_view fallback,
                                              const Principal& principal) noexcept;
