@@ -27,7 +27,8 @@ std::string_view host_of(std::string_view authority) {
 }
 
 bool is_loopback(std::string_view host) {
-  return host == "localhost" || host.ends_with(".localhost") || host == "[::1]" || host.starts_with("127.");
+  const bool numeric = host.find_first_not_of("0123456789.") == std::string_view::npos;
+  return host == "localhost" || host.ends_with(".localhost") || host == "[::1]" || (numeric && host.starts_with("127."));
 }
 
 std::string joined(const std::vector<std::string>& words) {

@@ -50,7 +50,7 @@ Checked read_directive(ngx_conf_t* cf, const DirectiveRow& row, LocConf& locatio
     const std::vector<std::string_view> words = words_of(cf);
     const Reading in{cf, main, location, words, place_of(cf)};
     if (words.size() - 1 < row.least || words.size() - 1 > row.most)
-        return fail(quoted(row.name) + " has the wrong number of words; write: " + std::string(row.name) + " " + std::string(row.syntax));
+        return fail(quoted(row.name) + " has the wrong number of arguments; write: " + std::string(row.name) + " " + std::string(row.syntax));
     if (!location.settings->written) {
         location.settings->written = in.place;
         location.settings->written_name = row.name;

@@ -111,10 +111,19 @@ class LocationCompiler {
         location_->resource = *settings_.resource;
         location_->resource.issuers = std::move(issuers);
         location_->trust.resource = location_->resource.identifier;
+        warn_of_path();
         if (location_->exchange && !location_->exchange->scope_independent) add_new(scopes_, location_->exchange->scopes);
         location_->challenge_scopes = settings_.challenge_scopes ? *settings_.challenge_scopes : scopes_;
         location_->resource.scopes_supported = location_->challenge_scopes;
         add_new(location_->resource.scopes_supported, scopes_);
+    }
+
+    /// Clients take a resource for their own only if the URL they call begins with it.
+    void warn_of_path() {
+        const ngx_http_core_loc_conf_t* core = settings_.core;
+        const std::string_view name = view(core->name);
+        if (core->named || core->noname || !name.starts_with('/') || name.starts_with(location_->resource.path) || location_->resource.path.starts_with(name)) return;
+        problems_.warning(settings_.resource.place, "the resource's path " + location_->resource.path + " isn't that of the location " + std::string(name) + ": clients compare it with the URL that they call");
     }
 
     void check_forwarding() {
@@ -142,6 +151,14 @@ void check_block(const LocSettings& settings, Problems& problems) {
     problems.error(settings.routes->list.front().place, "this location isn't governed; write agent_gateway mcp NAMESPACE or agent_gateway rest NAMESPACE in it");
 }
 
+/// A setting of a location in which nothing is governed is a door that somebody believes to be shut.
+void check_effect(const LocSettings& settings, Problems& problems) {
+    const LocConf* outer = settings.parent;
+    const bool in_server = outer != nullptr && outer->settings->parent != nullptr;
+    if (!in_server || !settings.written || settings.governance || settings.governed_below || settings.answers || settings.routes) return;
+    problems.error(*settings.written, quoted(settings.written_name) + " has no effect: nothing in this location is governed; write agent_gateway mcp NAMESPACE or agent_gateway rest NAMESPACE, or remove it");
+}
+
 void check_enforced(const MainConf& main, const LocSettings& settings, Problems& problems) {
     if (settings.core != nullptr && settings.core->satisfy == NGX_HTTP_SATISFY_ANY &&
         !(settings.allow_unsafe && settings.allow_unsafe->contains("satisfy")))
@@ -153,9 +170,14 @@ void check_enforced(const MainConf& main, const LocSettings& settings, Problems&
 
 void compile(MainConf& main, Problems& problems) {
     const Place* first = nullptr;
+    for (const LocConf* conf : main.settings->locations) {
+        if (!conf->settings->governance) continue;
+        for (LocConf* outer = conf->settings->parent; outer != nullptr; outer = outer->settings->parent) outer->settings->governed_below = true;
+    }
     for (LocConf* conf : main.settings->locations) {
         LocSettings& settings = *conf->settings;
         check_block(settings, problems);
+        check_effect(settings, problems);
         if (!settings.governed()) continue;
         if (first == nullptr) first = &settings.governance.place;
         // A nested block that says nothing of its own is the location around it. (Limits on bodies

@@ -108,6 +108,12 @@ Checked read_audit(const Reading& in) {
     ngx_str_t path = pool_copy(in.cf->pool, in.words[1]);
     in.main.audit_file = path.data == nullptr ? nullptr : OpenFile::declare(in.cf, path);
     if (in.main.audit_file == nullptr) return fail(std::string());
+    // nginx opens logs after it has read everything, and then says no line.
+    const std::string file(view(in.main.audit_file->name));
+    struct stat info {};
+    const std::string folder = file.substr(0, file.rfind('/') + 1);
+    if (::stat(folder.c_str(), &info) != 0 || !S_ISDIR(info.st_mode))
+        return fail(quoted(in.name()) + ": the folder of " + file + " doesn't exist; make it, or name another");
     return {};
 }
 

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "agw/base/encoding.h"
+#include "agw/io/files.h"
 #include "agw/jose/key_set.h"
 #include "agw/jose/private_key.h"
 #include "directive_table.h"
@@ -32,12 +33,27 @@ std::optional<Url> split_url(std::string_view text) {
 }
 
 bool is_loopback(std::string_view host) {
-    return host == "localhost" || host.ends_with(".localhost") || host == "[::1]" || host.starts_with("127.");
+    const bool numeric = host.find_first_not_of("0123456789.") == std::string_view::npos;
+    return host == "localhost" || host.ends_with(".localhost") || host == "[::1]" || (numeric && host.starts_with("127."));
 }
 
 std::string bare(std::string_view host) {
     if (host.starts_with('[')) return std::string(host.substr(1, host.size() - 2));
     return std::string(host);
+}
+
+bool holds_certificate(const std::string& path) {
+    WatchedFile file(path, 4U << 20);
+    const auto content = file.read();
+    if (!content) return false;
+    const std::string_view pem = (*content)->reveal();
+    BIO* bio = BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size()));
+    X509* certificate = bio == nullptr ? nullptr : PEM_read_bio_X509(bio, nullptr, nullptr, nullptr);
+    BIO_free(bio);
+    const bool found = certificate != nullptr;
+    X509_free(certificate);
+    ERR_clear_error();
+    return found;
 }
 
 class IssuerReader final : public BlockReader {
@@ -73,7 +89,7 @@ Checked IssuerReader::line(ngx_conf_t* cf, Words words, const Place& place) {
         return fail(quoted(words[0]) + " is unknown in agent_issuer; write one of " + listed(names));
     }
     if (words.size() - 1 < row->least || words.size() - 1 > row->most)
-        return fail(quoted(words[0]) + " has the wrong number of words; write: " + std::string(row->name) + " " + std::string(row->syntax));
+        return fail(quoted(words[0]) + " has the wrong number of arguments; write: " + std::string(row->name) + " " + std::string(row->syntax));
     if (const auto before = seen_.find(row->name); before != seen_.end() && !row->repeatable) return fail(twice(row->name, before->second));
     seen_.emplace(row->name, place);
     return take(cf, *row, words);
@@ -123,6 +139,7 @@ Checked IssuerReader::take(ngx_conf_t* cf, const ParameterRow& row, Words words)
             config_.ca_file = full_path(cf, first);
             const auto facts = file_facts(row.name, config_.ca_file);
             if (!facts) return fail(facts.error());
+            if (!holds_certificate(config_.ca_file)) return fail(quoted(row.name) + ": " + config_.ca_file + " holds no certificate in PEM form");
             return {};
         }
         default: return fail(quoted(words[0]) + " can't stand in agent_issuer");
@@ -135,6 +152,8 @@ Checked IssuerReader::read_url(std::string_view name, std::string_view text, std
         return fail(quoted(name) + " is " + quoted(text) + "; write an absolute URL, as https://auth.example.com/realms/agents");
     if (url->scheme == "http" && !is_loopback(url->host))
         return fail(quoted(name) + " is " + quoted(text) + "; write https: http is for loopback hosts only (RFC 8414 section 2)");
+    if (name == "issuer" && text.find('?') != std::string_view::npos)
+        return fail(quoted(name) + " is " + quoted(text) + "; an issuer has neither a query nor a fragment (RFC 8414 section 2)");
     main_.pins.add(bare(url->host));
     out = text;
     return {};
@@ -214,6 +233,7 @@ Checked IssuerReader::read_client(ngx_conf_t* cf, Words words) {
     const auto facts = file_facts("client", path);
     if (!facts) return fail(facts.error());
     if (facts->size == 0) return fail(quoted("client") + ": " + path + " is empty");
+    if (facts->world_readable) ngx_conf_log_error(NGX_LOG_WARN, cf, 0, "\"client\": %s can be read by everybody", path.c_str());
     if (!client.key_file.empty()) {
         WatchedFile file(path, 65536);
         const auto pem = file.read();

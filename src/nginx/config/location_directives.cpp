@@ -57,8 +57,16 @@ Checked read_forwarding(const Reading& in, Setting<Forwarding>& setting) {
 }
 
 Checked read_unsafe(const Reading& in, Setting<std::set<std::string>>& setting) {
+    static constexpr std::array<std::string_view, 20> names{
+        "proxy_cache",  "proxy_store",  "proxy_method", "proxy_set_body", "proxy_pass_request_body", "mirror",       "satisfy",
+        "http_authorization", "http_cookie", "http_dpop", "authorization", "fastcgi_cache", "fastcgi_store", "fastcgi_pass_request_body",
+        "uwsgi_cache", "uwsgi_store", "uwsgi_pass_request_body", "scgi_cache", "scgi_store", "scgi_pass_request_body"};
     if (!setting) setting.set({}, in.place);
-    for (const std::string_view word : in.arguments()) setting.value->emplace(word);
+    for (const std::string_view word : in.arguments()) {
+        if (std::ranges::find(names, word) == names.end())
+            return fail(quoted(in.name()) + " names " + quoted(word) + ", which isn't refused anyway; write " + listed(names));
+        setting.value->emplace(word);
+    }
     return {};
 }
 

@@ -39,7 +39,7 @@ Checked RouteReader::line(ngx_conf_t*, Words words, const Place& place) {
         return fail(quoted(words[0]) + " is unknown here; write one of " + listed(names));
     }
     if (words.size() - 1 < row->least || words.size() - 1 > row->most)
-        return fail(quoted(words[0]) + " has the wrong number of words; write: " + std::string(row->name) + " " + std::string(row->syntax));
+        return fail(quoted(words[0]) + " has the wrong number of arguments; write: " + std::string(row->name) + " " + std::string(row->syntax));
     if (const auto before = seen_.find(row->name); before != seen_.end()) return fail(twice(row->name, before->second));
     seen_.emplace(row->name, place);
     return take(*row, words);
@@ -58,6 +58,9 @@ Checked RouteReader::take(const ParameterRow& row, Words words) {
         case Parameter::resource: {
             auto resource = policy::ResourceTemplate::parse(words[1]);
             if (!resource) return fail(quoted("resource") + " is " + quoted(words[1]) + ": it " + resource.error());
+            // Patterns end after one of these: no grant but an exact one could ever name it.
+            if (resource->placeholders().empty() && words[1].find_first_of(":/.") == std::string_view::npos)
+                return fail(quoted("resource") + " is " + quoted(words[1]) + "; write a kind and what it is of, as " + std::string(words[1]) + ":<id>");
             route_.resource = *std::move(resource);
             return {};
         }
@@ -108,12 +111,27 @@ Checked check_placeholders(const RouteSetting& route) {
         const bool from_body = path.size() >= 2 && path[0] == "body";
         if (!from_path && !from_query && !from_body)
             return fail(quoted("resource") + " names <" + path[0] + "/…>; write <name> of the path, <query/x> or <body/x>");
+        if (from_body && (route.path.method == "GET" || route.path.method == "HEAD"))
+            return fail(quoted("resource") + " names <body/…>, and " + route.path.method + " has no body; write <name> of the path or <query/x>");
         if (!from_path) continue;
         const std::string wanted = "<" + path[0] + ">";
         if (std::ranges::find(route.path.segments, wanted) == route.path.segments.end())
             return fail(quoted("resource") + " names " + wanted + ", which is no segment of " + route.path_text + "; write <query/" + path[0] + "> or <body/" + path[0] + "> for other places");
     }
     return {};
+}
+
+/// A template that no request of this location can have is a mistake.
+Checked check_reachable(const Reading& in, const RouteSetting& route) {
+    const auto* core = static_cast<const ngx_http_core_loc_conf_t*>(ngx_http_conf_get_module_loc_conf(in.cf, ngx_http_core_module));
+#if (NGX_PCRE)
+    if (core->regex != nullptr) return {};
+#endif
+    if (core->named || core->noname) return {};
+    const std::string_view location = view(core->name);
+    const std::string_view literal = std::string_view(route.path_text).substr(0, route.path_text.find('<'));
+    if (literal.starts_with(location) || (location.starts_with(literal) && literal.size() < route.path_text.size())) return {};
+    return fail(quoted(in.name()) + " has the path " + route.path_text + ", which never comes to the location " + std::string(location) + "; write the path as clients send it, beginning with " + std::string(location));
 }
 
 }  // namespace
@@ -150,6 +168,7 @@ Checked read_operation(const Reading& in) {
     RouteReader reader(route, gateway::Kind::rest);
     if (auto read = reader.read(in.cf); !read) return read;
     if (auto checked = check_placeholders(route); !checked) return checked;
+    if (auto checked = check_reachable(in, route); !checked) return checked;
     return add(in, **routes, std::move(route));
 }
 

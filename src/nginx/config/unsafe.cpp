@@ -13,7 +13,7 @@ namespace {
 bool is_unsafe(const DirectiveUse& use) {
     if (use.name == "mirror") return use.arguments.empty() || use.arguments[0] != "off";
     for (const std::string_view ending : {std::string_view("_cache"), std::string_view("_store")})
-        if (use.name.ends_with(ending) && use.name != "open_file_cache") return use.arguments.empty() || use.arguments[0] != "off";
+        if (use.name.ends_with(ending) && use.name != "open_file_cache" && !use.name.ends_with("_no_cache")) return use.arguments.empty() || use.arguments[0] != "off";
     if (use.name.ends_with("_pass_request_body")) return !use.arguments.empty() && use.arguments[0] == "off";
     return use.name == "proxy_set_body" || use.name == "proxy_method";
 }
@@ -61,6 +61,9 @@ std::string text_of(const MainConf& main, const DirectiveUse& use) {
     return text;
 }
 
+/// Directives that don't replace those of the block around: both are carried out.
+bool adds_up(std::string_view name) { return name == "set" || name == "if" || name == "rewrite" || name == "return"; }
+
 /// A directive that clears a field is the opposite of a leak.
 bool sets_authorization(const DirectiveUse& use) {
     if (!use.name.ends_with("_set_header") || use.arguments.size() != 2) return false;
@@ -83,7 +86,7 @@ void check_unsafe(const MainConf& main, const LocSettings& location, Problems& p
     for (const LocSettings* block = &location; block != nullptr; block = block->parent != nullptr ? block->parent->settings.get() : nullptr) {
         for (const DirectiveUse& use : block->uses.list) {
             const bool inherited = block != &location;
-            if (inherited && (overridden.contains(use.name) || !use.in_locations)) continue;
+            if (inherited && (!use.in_locations || (overridden.contains(use.name) && !adds_up(use.name)))) continue;
             if (is_unsafe(use)) refuse(use, quoted(use.name) + " would answer or forward something else than was judged", use.name);
             if (location.forwarding && location.forwarding->exchange && sets_authorization(use))
                 refuse(use, quoted(use.name) + " would replace the backend's own token", "authorization");
