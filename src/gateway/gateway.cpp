@@ -267,7 +267,7 @@ void Gateway::finish(Call& call, audit::Completion completion) noexcept {
   if (completion.outcome == audit::Outcome::unknown) {
     const bool passed = call.decision.allowed() || !call.enforced;
     completion.outcome = !passed ? audit::Outcome::refused
-                         : call.failure || completion.status >= 500 ? audit::Outcome::error
+                         : call.failure || completion.status >= 400 ? audit::Outcome::error
                                                                     : audit::Outcome::ok;
   }
   call.record.finish(completion);

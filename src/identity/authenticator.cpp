@@ -106,8 +106,9 @@ Task<Authenticator::State::Answer> Authenticator::State::verify(std::string_view
   for (const IssuerConfig* config : trust.issuers) largest = std::max(largest, config->max_token_bytes);
   const auto unverified = jose::parse_jwt(token, largest);
   if (!unverified) co_return fail(refusal(reason_of(unverified.error())));
-  const std::string issuer_url = unverified_issuer(unverified->payload);
-  const auto found = std::find_if(trust.issuers.begin(), trust.issuers.end(), [&](const auto* config) { return config->issuer == issuer_url; });
+  const auto issuer_url = unverified_issuer(unverified->payload);
+  if (!issuer_url) co_return fail(refusal(Reason::token_malformed, "the payload is not an object"));
+  const auto found = std::find_if(trust.issuers.begin(), trust.issuers.end(), [&](const auto* config) { return config->issuer == *issuer_url; });
   if (found == trust.issuers.end()) co_return fail(refusal(Reason::token_issuer_unknown));
   const std::size_t index = index_of(*found);
   IssuerKeys& issuer = *issuers[index];

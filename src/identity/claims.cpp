@@ -134,7 +134,7 @@ Result<std::string, TokenRefusal> tenant_of(const json_t* claims, const IssuerCo
   const auto claim = optional(claims, issuer.claims.tenant);
   if (!claim) return fail(claim.error());
   if (claim->empty() && issuer.tenants.size() == 1) return issuer.tenants.front();
-  if (claim->empty()) return fail(invalid(issuer.claims.tenant, "is missing"));
+  if (claim->empty()) return fail(TokenRefusal{Reason::tenant_refused, "the token names no tenant"});
   std::string tenant = encode_part(*claim);
   if (std::find(issuer.tenants.begin(), issuer.tenants.end(), tenant) == issuer.tenants.end())
     return fail(TokenRefusal{Reason::tenant_refused, "the tenant is not among those of issuer " + issuer.alias});
@@ -230,8 +230,9 @@ class PrincipalReader {
 
 }  // namespace
 
-std::string unverified_issuer(std::string_view payload) {
+std::optional<std::string> unverified_issuer(std::string_view payload) {
   const Json claims = parse(payload);
+  if (!json_is_object(claims.get())) return std::nullopt;
   const json_t* issuer = json_object_get(claims.get(), "iss");
   return json_is_string(issuer) ? text_of(issuer) : std::string();
 }

@@ -13,8 +13,8 @@
 namespace agw::identity {
 
 /// The `iss` of a payload whose signature has not been checked: only to choose among trusted
-/// issuers. Empty if it isn't there.
-[[nodiscard]] std::string unverified_issuer(std::string_view payload);
+/// issuers. Empty if it isn't there; nothing if the payload is no strict JSON object.
+[[nodiscard]] std::optional<std::string> unverified_issuer(std::string_view payload);
 
 struct ClaimRules {
   const IssuerConfig& issuer;

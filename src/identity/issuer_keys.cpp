@@ -198,7 +198,7 @@ Task<bool> IssuerKeys::await_keys() {
   if (!config_.jwks_file.empty()) co_return current() != nullptr;
   const bool joined = fetches_.under_way() > 0;
   co_await fetch_together();
-  // A fetch that was begun before this call may have failed of something that is over.
+  // A fetch that began before this question may have failed of something that is over.
   if (current() == nullptr && joined) co_await fetch_together();
   co_return current() != nullptr;
 }
@@ -211,7 +211,11 @@ Task<bool> IssuerKeys::refresh_for_unknown_key() {
   // The floor is one lease of all workers that nobody gives back: a flood of unknown keys costs
   // the issuer one fetch in that time.
   if (!host_.zone.try_lease(unknown_name_, config_.keys_floor) && !fetch_is_under_way()) co_return false;
+  const bool joined = fetches_.under_way() > 0;
   co_await fetch_together();
+  static_cast<void>(current());
+  // A fetch that began before this question may not have seen the key yet.
+  if (generation_ == before && joined) co_await fetch_together();
   static_cast<void>(current());
   co_return generation_ != before;
 }

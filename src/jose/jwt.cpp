@@ -66,7 +66,7 @@ Result<UnverifiedJwt, JwtError> parse_jwt(std::string_view token, std::size_t ma
   const auto header = base64url_decode(token.substr(0, first));
   auto payload = base64url_decode(token.substr(first + 1, second - first - 1));
   auto signature = base64url_decode(token.substr(second + 1));
-  if (!header || !payload || !signature || signature->empty() || !is_utf8(*header) || !is_utf8(*payload)) return fail(JwtError::malformed);
+  if (!header || !payload || !signature || !is_utf8(*header) || !is_utf8(*payload)) return fail(JwtError::malformed);
   const Json object(json_loadb(header->data(), header->size(), JSON_REJECT_DUPLICATES, nullptr));
   if (!json_is_object(object.get())) return fail(JwtError::malformed);
   UnverifiedJwt out;

@@ -34,10 +34,10 @@ def test_either_kind_of_metadata_will_do(make_site, serve, form, path):
     ok(site, site.token())
 
 
-def _with(make_site, issuer, **pieces):
+def _with(make_site, authority, **pieces):
     """A site whose tokens come from this issuer."""
-    site = make_site(start=False, keys=f"issuer {issuer.url};", **pieces)
-    issuer.audience, site.issuer = site.issuer.audience, issuer
+    site = make_site(start=False, keys=f"issuer {authority.url};", **pieces)
+    authority.audience, site.issuer = site.issuer.audience, authority
     return site.start()
 
 

@@ -3,7 +3,7 @@ import base64
 import json
 import secrets
 import time
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs, unquote_plus
 
 from . import jose
 from .server import HANG, Answer, Server
@@ -24,7 +24,8 @@ class Issuer(Server):
         self.audience = audience
         self.secret = secret
         self.client_keys: dict[str, jose.Key] = {}
-        self.keys: dict[str, jose.Key] = {}
+        # An authorization server that is up has a key.
+        self.keys: dict[str, jose.Key] = {"ES256": jose.Key("ES256")}
         self.extra_jwks: list[dict] = []
         self.jwk_changes: dict = {}
         self.fault: dict[str, str] = {}
@@ -156,7 +157,7 @@ class Issuer(Server):
         header = received.header("Authorization")
         if header and header.startswith("Basic "):
             name, _, secret = base64.b64decode(header[6:]).decode().partition(":")
-            name, secret = unquote(name), unquote(secret)
+            name, secret = unquote_plus(name), unquote_plus(secret)  # RFC 6749 2.3.1: form-encoded
         elif form.get("client_assertion_type") == ASSERTION:
             return self._assertion(form.get("client_assertion", ""))
         else:

@@ -107,14 +107,14 @@ NO_TOKEN = "agent_forward none;"
 class Site:
     """`pieces` replace parts of the configuration; each is text."""
 
-    def __init__(self, prefix: Path, issuer: Issuer | None = None, backend: Backend | None = None, **pieces):
+    def __init__(self, prefix: Path, authority: Issuer | None = None, backend: Backend | None = None, **pieces):
         self.prefix = prefix
         self.nginx = Nginx(prefix)
         self.port = free_port()
         self.resource = f"http://127.0.0.1:{self.port}/mcp"
         self._own = []
         self.backend = backend or self._start(Backend())
-        self.issuer = issuer or self._start(Issuer())
+        self.issuer = authority or self._start(Issuer())
         self.issuer.audience = [self.resource, f"http://127.0.0.1:{self.port}/api"]
         self.policy = policy.base()
         self.write_policy(self.policy)
