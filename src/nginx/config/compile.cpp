@@ -8,196 +8,225 @@ namespace {
 constexpr std::size_t most_body = 16U << 20;
 
 std::string label_of(const LocSettings& settings) {
-    std::string out(settings.server != nullptr ? view(settings.server->server_name) : std::string_view());
-    out += settings.core != nullptr ? view(settings.core->name) : std::string_view();
-    return out.empty() ? "/" : out;
+  std::string out(settings.server != nullptr ? view(settings.server->server_name) : std::string_view());
+  out += settings.core != nullptr ? view(settings.core->name) : std::string_view();
+  return out.empty() ? "/" : out;
 }
 
 void add_new(std::vector<std::string>& list, const std::vector<std::string>& more) {
-    for (const auto& item : more)
-        if (std::ranges::find(list, item) == list.end()) list.push_back(item);
+  for (const auto& item : more)
+    if (std::ranges::find(list, item) == list.end()) list.push_back(item);
 }
 
 class LocationCompiler {
-  public:
-    LocationCompiler(const MainConf& main, LocSettings& settings, Problems& problems)
-        : main_(main), settings_(settings), problems_(problems), place_(settings.governance.place) {}
+ public:
+  LocationCompiler(const MainConf& main, LocSettings& settings, Problems& problems)
+      : main_(main), settings_(settings), problems_(problems), place_(settings.governance.place) {}
 
-    std::shared_ptr<const gateway::Location> compile() {
-        location_ = std::make_shared<gateway::Location>();
-        gateway::Location& out = *location_;
-        out.label = label_of(settings_);
-        out.kind = settings_.governance->kind;
-        out.name_space = settings_.governance->name_space;
-        out.mode = settings_.mode ? *settings_.mode : gateway::Mode::enforce;
-        out.disclosure = settings_.disclosure ? *settings_.disclosure : gateway::Disclosure::hide;
-        out.delegation = settings_.delegation ? *settings_.delegation : policy::DelegationMode::implicit;
-        out.identity_headers = settings_.identity_headers && *settings_.identity_headers;
-        if (settings_.origins) out.origins = *settings_.origins;
-        if (settings_.forwarding) out.exchange = settings_.forwarding->exchange;
-        const auto limit = static_cast<std::size_t>(settings_.core->client_max_body_size);
-        out.max_body = limit == 0 ? most_body : std::min(limit, most_body);
-        take_trust();
-        take_routes();
-        take_resource();
-        check_forwarding();
-        return location_;
-    }
+  std::shared_ptr<const gateway::Location> compile() {
+    location_ = std::make_shared<gateway::Location>();
+    gateway::Location& out = *location_;
+    out.label = label_of(settings_);
+    out.kind = settings_.governance->kind;
+    out.name_space = settings_.governance->name_space;
+    out.mode = settings_.mode ? *settings_.mode : gateway::Mode::enforce;
+    out.disclosure = settings_.disclosure ? *settings_.disclosure : gateway::Disclosure::hide;
+    out.delegation = settings_.delegation ? *settings_.delegation : policy::DelegationMode::implicit;
+    out.identity_headers = settings_.identity_headers && *settings_.identity_headers;
+    if (settings_.origins) out.origins = *settings_.origins;
+    if (settings_.forwarding) out.exchange = settings_.forwarding->exchange;
+    const auto limit = static_cast<std::size_t>(settings_.core->client_max_body_size);
+    out.max_body = limit == 0 ? most_body : std::min(limit, most_body);
+    take_trust();
+    take_routes();
+    take_resource();
+    check_forwarding();
+    return location_;
+  }
 
-  private:
-    void take_trust() {
-        if (!settings_.trust) {
-            problems_.error(place_, "a governed location needs \"agent_trust\"; write agent_trust and the alias of an agent_issuer");
-            return;
-        }
-        for (const auto& alias : *settings_.trust) {
-            const auto issuer = std::ranges::find(main_.issuers, alias, &identity::IssuerConfig::alias);
-            if (issuer == main_.issuers.end()) {
-                problems_.error(settings_.trust.place, "\"agent_trust\" names the issuer " + quoted(alias) + ", which is not defined; write agent_issuer " + alias + " { … } in http");
-                continue;
-            }
-            location_->trust.issuers.push_back(&*issuer);
-            location_->resource.issuers.push_back(issuer->issuer);
-        }
+ private:
+  void take_trust() {
+    if (!settings_.trust) {
+      problems_.error(place_,
+                      "a governed location needs \"agent_trust\"; write agent_trust and the alias of an agent_issuer");
+      return;
     }
+    for (const auto& alias : *settings_.trust) {
+      const auto issuer = std::ranges::find(main_.issuers, alias, &identity::IssuerConfig::alias);
+      if (issuer == main_.issuers.end()) {
+        problems_.error(settings_.trust.place, "\"agent_trust\" names the issuer " + quoted(alias) +
+                                                   ", which is not defined; write agent_issuer " + alias +
+                                                   " { … } in http");
+        continue;
+      }
+      location_->trust.issuers.push_back(&*issuer);
+      location_->resource.issuers.push_back(issuer->issuer);
+    }
+  }
 
-    void take_routes() {
-        if (!settings_.routes) return;
-        if (settings_.routes->kind != location_->kind) {
-            const Place& where = settings_.routes->list.empty() ? place_ : settings_.routes->list.front().place;
-            problems_.error(where, location_->kind == gateway::Kind::mcp ? "\"agent_operation\" belongs to a location with agent_gateway rest; write agent_tool here"
-                                                                         : "\"agent_tool\" belongs to a location with agent_gateway mcp; write agent_operation here");
-            return;
-        }
-        location_->routes.reserve(settings_.routes->list.size());
-        for (const RouteSetting& setting : settings_.routes->list) take_route(setting);
+  void take_routes() {
+    if (!settings_.routes) return;
+    if (settings_.routes->kind != location_->kind) {
+      const Place& where = settings_.routes->list.empty() ? place_ : settings_.routes->list.front().place;
+      problems_.error(where,
+                      location_->kind == gateway::Kind::mcp
+                          ? "\"agent_operation\" belongs to a location with agent_gateway rest; write agent_tool here"
+                          : "\"agent_tool\" belongs to a location with agent_gateway mcp; write agent_operation here");
+      return;
     }
+    location_->routes.reserve(settings_.routes->list.size());
+    for (const RouteSetting& setting : settings_.routes->list) take_route(setting);
+  }
 
-    void take_route(const RouteSetting& setting) {
-        gateway::OperationRoute route;
-        route.policy.operation = location_->name_space + "/" + setting.operation;
-        route.policy.scopes = setting.scopes;
-        route.policy.resource = setting.resource;
-        route.policy.classification = setting.classification;
-        route.policy.risk = setting.risk;
-        route.mode = setting.mode.value_or(location_->mode);
-        route.exchange = setting.exchange;
-        const auto& exchange = setting.exchange ? setting.exchange : location_->exchange;
-        if (exchange && !exchange->scope_independent) route.policy.exchange_scopes = exchange->scopes;
-        add_new(scopes_, route.policy.scopes);
-        add_new(scopes_, route.policy.exchange_scopes);
-        const auto index = static_cast<std::uint32_t>(location_->routes.size());
-        if (location_->kind == gateway::Kind::mcp) {
-            route.tool = setting.name;
-            location_->tools.emplace(setting.name, index);
-        } else {
-            route.method = setting.path.method;
-            route.path = setting.path_text;
-            if (const auto added = location_->router.add(setting.path); !added)
-                problems_.error(setting.place, "\"agent_operation\": " + added.error().message);
-            if (setting.resource)
-                for (const auto& path : setting.resource->placeholders())
-                    location_->body_is_judged = location_->body_is_judged || (path.size() > 1 && path[0] == "body");
-        }
-        location_->routes.push_back(std::move(route));
+  void take_route(const RouteSetting& setting) {
+    gateway::OperationRoute route;
+    route.policy.operation = location_->name_space + "/" + setting.operation;
+    route.policy.scopes = setting.scopes;
+    route.policy.resource = setting.resource;
+    route.policy.classification = setting.classification;
+    route.policy.risk = setting.risk;
+    route.mode = setting.mode.value_or(location_->mode);
+    route.exchange = setting.exchange;
+    const auto& exchange = setting.exchange ? setting.exchange : location_->exchange;
+    if (exchange && !exchange->scope_independent) route.policy.exchange_scopes = exchange->scopes;
+    add_new(scopes_, route.policy.scopes);
+    add_new(scopes_, route.policy.exchange_scopes);
+    const auto index = static_cast<std::uint32_t>(location_->routes.size());
+    if (location_->kind == gateway::Kind::mcp) {
+      route.tool = setting.name;
+      location_->tools.emplace(setting.name, index);
+    } else {
+      route.method = setting.path.method;
+      route.path = setting.path_text;
+      if (const auto added = location_->router.add(setting.path); !added)
+        problems_.error(setting.place, "\"agent_operation\": " + added.error().message);
+      if (setting.resource)
+        for (const auto& path : setting.resource->placeholders())
+          location_->body_is_judged = location_->body_is_judged || (path.size() > 1 && path[0] == "body");
     }
+    location_->routes.push_back(std::move(route));
+  }
 
-    void take_resource() {
-        if (!settings_.resource) {
-            problems_.error(place_, "a governed location needs \"agent_protected_resource\"; write its exact URL, as agent_protected_resource https://tools.example.com/mcp");
-            return;
-        }
-        auto issuers = std::move(location_->resource.issuers);
-        location_->resource = *settings_.resource;
-        location_->resource.issuers = std::move(issuers);
-        location_->trust.resource = location_->resource.identifier;
-        warn_of_path();
-        if (location_->exchange && !location_->exchange->scope_independent) add_new(scopes_, location_->exchange->scopes);
-        location_->challenge_scopes = settings_.challenge_scopes ? *settings_.challenge_scopes : scopes_;
-        location_->resource.scopes_supported = location_->challenge_scopes;
-        add_new(location_->resource.scopes_supported, scopes_);
+  void take_resource() {
+    if (!settings_.resource) {
+      problems_.error(place_,
+                      "a governed location needs \"agent_protected_resource\"; write its exact URL, as "
+                      "agent_protected_resource https://tools.example.com/mcp");
+      return;
     }
+    auto issuers = std::move(location_->resource.issuers);
+    location_->resource = *settings_.resource;
+    location_->resource.issuers = std::move(issuers);
+    location_->trust.resource = location_->resource.identifier;
+    warn_of_path();
+    if (location_->exchange && !location_->exchange->scope_independent) add_new(scopes_, location_->exchange->scopes);
+    location_->challenge_scopes = settings_.challenge_scopes ? *settings_.challenge_scopes : scopes_;
+    location_->resource.scopes_supported = location_->challenge_scopes;
+    add_new(location_->resource.scopes_supported, scopes_);
+  }
 
     /// Clients take a resource for their own only if the URL they call begins with it.
-    void warn_of_path() {
-        const ngx_http_core_loc_conf_t* core = settings_.core;
-        const std::string_view name = view(core->name);
-        if (core->named || core->noname || !name.starts_with('/') || name.starts_with(location_->resource.path) || location_->resource.path.starts_with(name)) return;
-        problems_.warning(settings_.resource.place, "the resource's path " + location_->resource.path + " isn't that of the location " + std::string(name) + ": clients compare it with the URL that they call");
-    }
+  void warn_of_path() {
+    const ngx_http_core_loc_conf_t* core = settings_.core;
+    const std::string_view name = view(core->name);
+    if (core->named || core->noname || !name.starts_with('/') || name.starts_with(location_->resource.path) ||
+        location_->resource.path.starts_with(name))
+      return;
+    problems_.warning(settings_.resource.place, "the resource's path " + location_->resource.path +
+                                                    " isn't that of the location " + std::string(name) +
+                                                    ": clients compare it with the URL that they call");
+  }
 
-    void check_forwarding() {
-        const bool exchanges = location_->exchange || std::ranges::any_of(location_->routes, [](const auto& route) { return route.exchange.has_value(); });
-        if (!settings_.forwarding && settings_.enforced())
-            problems_.error(place_, "an enforced location needs to say what its backend gets: write agent_exchange audience=NAME scope=SCOPE, or agent_forward none");
-        if (!exchanges) return;
-        for (const auto* issuer : location_->trust.issuers)
-            if (!issuer->client)
-                problems_.error(settings_.forwarding ? settings_.forwarding.place : place_,
-                                "an exchange needs the gateway's own client at the issuer " + quoted(issuer->alias) + "; write in agent_issuer: client gateway secret_file=FILE");
-    }
+  void check_forwarding() {
+    const bool exchanges = location_->exchange || std::ranges::any_of(location_->routes, [](const auto& route) {
+                             return route.exchange.has_value();
+                           });
+    if (!settings_.forwarding && settings_.enforced())
+      problems_.error(place_,
+                      "an enforced location needs to say what its backend gets: write agent_exchange audience=NAME "
+                      "scope=SCOPE, or agent_forward none");
+    if (!exchanges) return;
+    for (const auto* issuer : location_->trust.issuers)
+      if (!issuer->client)
+        problems_.error(settings_.forwarding ? settings_.forwarding.place : place_,
+                        "an exchange needs the gateway's own client at the issuer " + quoted(issuer->alias) +
+                            "; write in agent_issuer: client gateway secret_file=FILE");
+  }
 
-    const MainConf& main_;
-    LocSettings& settings_;
-    Problems& problems_;
-    Place place_;
-    std::shared_ptr<gateway::Location> location_;
-    std::vector<std::string> scopes_;
+  const MainConf& main_;
+  LocSettings& settings_;
+  Problems& problems_;
+  Place place_;
+  std::shared_ptr<gateway::Location> location_;
+  std::vector<std::string> scopes_;
 };
 
 void check_block(const LocSettings& settings, Problems& problems) {
-    if (settings.governance || !settings.routes || settings.routes->list.empty()) return;
-    if (settings.parent != nullptr && settings.parent->settings->routes == settings.routes) return;
-    problems.error(settings.routes->list.front().place, "this location isn't governed; write agent_gateway mcp NAMESPACE or agent_gateway rest NAMESPACE in it");
+  if (settings.governance || !settings.routes || settings.routes->list.empty()) return;
+  if (settings.parent != nullptr && settings.parent->settings->routes == settings.routes) return;
+  problems.error(
+      settings.routes->list.front().place,
+      "this location isn't governed; write agent_gateway mcp NAMESPACE or agent_gateway rest NAMESPACE in it");
 }
 
 /// A setting of a location in which nothing is governed is a door that somebody believes to be shut.
 void check_effect(const LocSettings& settings, Problems& problems) {
-    const LocConf* outer = settings.parent;
-    const bool in_server = outer != nullptr && outer->settings->parent != nullptr;
-    if (!in_server || !settings.written || settings.governance || settings.governed_below || settings.answers || settings.routes) return;
-    problems.error(*settings.written, quoted(settings.written_name) + " has no effect: nothing in this location is governed; write agent_gateway mcp NAMESPACE or agent_gateway rest NAMESPACE, or remove it");
+  const LocConf* outer = settings.parent;
+  const bool in_server = outer != nullptr && outer->settings->parent != nullptr;
+  if (!in_server || !settings.written || settings.governance || settings.governed_below || settings.answers ||
+      settings.routes)
+    return;
+  problems.error(*settings.written, quoted(settings.written_name) +
+                                        " has no effect: nothing in this location is governed; write agent_gateway mcp "
+                                        "NAMESPACE or agent_gateway rest NAMESPACE, or remove it");
 }
 
 void check_enforced(const MainConf& main, const LocSettings& settings, Problems& problems) {
-    if (settings.core != nullptr && settings.core->satisfy == NGX_HTTP_SATISFY_ANY &&
-        !(settings.allow_unsafe && settings.allow_unsafe->contains("satisfy")))
-        problems.error(settings.governance.place, "\"satisfy any\" lets calls pass without the gateway; write satisfy all, or agent_allow_unsafe satisfy");
-    check_unsafe(main, settings, problems);
+  if (settings.core != nullptr && settings.core->satisfy == NGX_HTTP_SATISFY_ANY &&
+      !(settings.allow_unsafe && settings.allow_unsafe->contains("satisfy")))
+    problems.error(
+        settings.governance.place,
+        "\"satisfy any\" lets calls pass without the gateway; write satisfy all, or agent_allow_unsafe satisfy");
+  check_unsafe(main, settings, problems);
 }
 
 }  // namespace
 
 void compile(MainConf& main, Problems& problems) {
-    const Place* first = nullptr;
-    for (const LocConf* conf : main.settings->locations) {
-        if (!conf->settings->governance) continue;
-        for (LocConf* outer = conf->settings->parent; outer != nullptr; outer = outer->settings->parent) outer->settings->governed_below = true;
-    }
-    for (LocConf* conf : main.settings->locations) {
-        LocSettings& settings = *conf->settings;
-        check_block(settings, problems);
-        check_effect(settings, problems);
-        if (!settings.governed()) continue;
-        if (first == nullptr) first = &settings.governance.place;
+  const Place* first = nullptr;
+  for (const LocConf* conf : main.settings->locations) {
+    if (!conf->settings->governance) continue;
+    for (LocConf* outer = conf->settings->parent; outer != nullptr; outer = outer->settings->parent)
+      outer->settings->governed_below = true;
+  }
+  for (LocConf* conf : main.settings->locations) {
+    LocSettings& settings = *conf->settings;
+    check_block(settings, problems);
+    check_effect(settings, problems);
+    if (!settings.governed()) continue;
+    if (first == nullptr) first = &settings.governance.place;
         // A nested block that says nothing of its own is the location around it. (Limits on bodies
         // are part of a location too.)
-        const LocConf* outer = settings.parent;
-        const bool same = !settings.written && outer != nullptr && outer->owner && outer->settings->core != nullptr &&
-                          outer->settings->core->client_max_body_size == settings.core->client_max_body_size;
-        conf->owner = same ? outer->owner : LocationCompiler(main, settings, problems).compile();
-        conf->location = conf->owner.get();
-        conf->enforced = settings.enforced();
-        if (settings.enforced()) check_enforced(main, settings, problems);
-        if (!same) main.locations.push_back(conf->location);
-    }
-    if (first == nullptr) return;
-    if (!main.settings->store)
-        problems.error(*first, "a governed location needs \"agent_store\" in http; write agent_store file:/etc/nginx/agents/policy.json");
-    if (!main.settings->audit)
-        problems.error(*first, "a governed location needs \"agent_audit\" in http; write agent_audit /var/log/nginx/agent-audit.jsonl, or agent_audit off");
-    if (main.store_admin && main.store.kind != StoreConfig::Kind::redis)
-        problems.error(*main.settings->store_admin, "\"agent_store_admin\" needs agent_store in Redis");
+    const LocConf* outer = settings.parent;
+    const bool same = !settings.written && outer != nullptr && outer->owner && outer->settings->core != nullptr &&
+                      outer->settings->core->client_max_body_size == settings.core->client_max_body_size;
+    conf->owner = same ? outer->owner : LocationCompiler(main, settings, problems).compile();
+    conf->location = conf->owner.get();
+    conf->enforced = settings.enforced();
+    if (settings.enforced()) check_enforced(main, settings, problems);
+    if (!same) main.locations.push_back(conf->location);
+  }
+  if (first == nullptr) return;
+  if (!main.settings->store)
+    problems.error(
+        *first,
+        "a governed location needs \"agent_store\" in http; write agent_store file:/etc/nginx/agents/policy.json");
+  if (!main.settings->audit)
+    problems.error(*first,
+                   "a governed location needs \"agent_audit\" in http; write agent_audit "
+                   "/var/log/nginx/agent-audit.jsonl, or agent_audit off");
+  if (main.store_admin && main.store.kind != StoreConfig::Kind::redis)
+    problems.error(*main.settings->store_admin, "\"agent_store_admin\" needs agent_store in Redis");
 }
 
 }  // namespace agw::nginx

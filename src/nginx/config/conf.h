@@ -13,6 +13,7 @@
 #include "agw/grants/policy_file.h"
 #include "agw/grants/redis_url.h"
 #include "agw/identity/issuer_config.h"
+
 #include "../adapters/file_identity.h"
 #include "../adapters/names.h"
 #include "../nginx.h"
@@ -21,17 +22,17 @@ namespace agw::nginx {
 
 /// agent_store: where policy is true.
 struct StoreConfig {
-    enum class Kind : std::uint8_t { none, file, redis };
-    Kind kind = Kind::none;
-    std::string path;  ///< file: absolute
+  enum class Kind : std::uint8_t { none, file, redis };
+  Kind kind = Kind::none;
+  std::string path;  ///< file: absolute
     /// file: what it looked like before it was compiled: workers see edits made since.
-    FileIdentity identity{};
+  FileIdentity identity{};
     /// file: compiled at load, inherited by the workers.
-    std::shared_ptr<const grants::CompiledPolicy> policy;
-    grants::RedisAddress redis;
-    std::string password_file;  ///< redis: absolute, or empty
-    std::string ca_file;        ///< rediss: absolute, or empty for the system's
-    Milliseconds timeout{1000};
+  std::shared_ptr<const grants::CompiledPolicy> policy;
+  grants::RedisAddress redis;
+  std::string password_file;  ///< redis: absolute, or empty
+  std::string ca_file;        ///< rediss: absolute, or empty for the system's
+  Milliseconds timeout{1000};
 };
 
 /// What stands beside a location's own settings while a configuration is read; see settings.h.
@@ -40,57 +41,57 @@ struct LocSettings;
 
 /// One per http block. Nothing in it changes after load; pointers into it live as long as the cycle.
 struct MainConf {
-    std::deque<identity::IssuerConfig> issuers;  ///< in the order written; addresses are stable
-    StoreConfig store;
-    std::optional<StoreConfig> store_admin;
-    ngx_shm_zone_t* zone = nullptr;         ///< null: nothing here needs one
-    ngx_open_file_t* audit_file = nullptr;  ///< null: agent_audit off
-    std::string audit_key_file;
-    std::string state_dir;               ///< absolute, or empty
-    std::vector<std::string> key_files;  ///< agent_key, the sealing one first
-    HostPins pins;                       ///< addresses of the hosts that the configuration names
+  std::deque<identity::IssuerConfig> issuers;  ///< in the order written; addresses are stable
+  StoreConfig store;
+  std::optional<StoreConfig> store_admin;
+  ngx_shm_zone_t* zone = nullptr;         ///< null: nothing here needs one
+  ngx_open_file_t* audit_file = nullptr;  ///< null: agent_audit off
+  std::string audit_key_file;
+  std::string state_dir;               ///< absolute, or empty
+  std::vector<std::string> key_files;  ///< agent_key, the sealing one first
+  HostPins pins;                       ///< addresses of the hosts that the configuration names
     /// Every governed location (enforced or observed) once.
-    std::vector<const gateway::Location*> locations;
-    std::unique_ptr<MainSettings> settings;
+  std::vector<const gateway::Location*> locations;
+  std::unique_ptr<MainSettings> settings;
 
-    MainConf();
-    ~MainConf();
-    MainConf(const MainConf&) = delete;
-    MainConf& operator=(const MainConf&) = delete;
+  MainConf();
+  ~MainConf();
+  MainConf(const MainConf&) = delete;
+  MainConf& operator=(const MainConf&) = delete;
     /// Whether workers need the gateway's services at all.
-    [[nodiscard]] bool active() const noexcept { return zone != nullptr; }
+  [[nodiscard]] bool active() const noexcept { return zone != nullptr; }
 };
 
 /// What discovery serves: made at load, so that no request can have a word in it.
 struct Document {
-    std::string path;  ///< compared with the decoded URI, exactly
-    std::string content_type;
-    std::string body;
+  std::string path;  ///< compared with the decoded URI, exactly
+  std::string content_type;
+  std::string body;
 };
 
 struct SrvConf {
-    std::vector<Document> documents;  ///< empty: the server is left alone
+  std::vector<Document> documents;  ///< empty: the server is left alone
 };
 
 /// What every request looks at first: standard layout, so that C may hold it.
 struct LocConfBase {
     /// Null: the gateway has nothing to do with this location (not governed, or agent_mode off).
-    const gateway::Location* location;
+  const gateway::Location* location;
     /// Whether anything here is enforced: the location, or one of its tools and operations.
-    bool enforced;
+  bool enforced;
     /// What the guard calls in place of the location's own handler; null where there is none.
-    ngx_http_handler_pt content_handler;
+  ngx_http_handler_pt content_handler;
 };
 
 /// One per location, and per nested location, `if` and `limit_except`.
 struct LocConf : LocConfBase {
-    std::shared_ptr<const gateway::Location> owner;  ///< shared with nested blocks that change nothing
-    std::unique_ptr<LocSettings> settings;
+  std::shared_ptr<const gateway::Location> owner;  ///< shared with nested blocks that change nothing
+  std::unique_ptr<LocSettings> settings;
 
-    LocConf();
-    ~LocConf();
-    LocConf(const LocConf&) = delete;
-    LocConf& operator=(const LocConf&) = delete;
+  LocConf();
+  ~LocConf();
+  LocConf(const LocConf&) = delete;
+  LocConf& operator=(const LocConf&) = delete;
 };
 
 /// Null without an http block.

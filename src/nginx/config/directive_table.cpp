@@ -22,11 +22,11 @@ constexpr std::array rows{
         "broken edit keeps the last good one. Redis is asked on every call. `password_file`, `ca` (of a private "
         "authority, for rediss) and `timeout` are for Redis; the password never stands in the configuration itself.",
         "agent_store redis://127.0.0.1:6379/0 password_file=/run/secrets/redis;", first},
-    DirectiveRow{
-        Directive::store_admin, "agent_store_admin", in_http, 1, 4,
-        "redis://… | rediss://… | unix:… [password_file=FILE] [ca=FILE] [timeout=TIME]", "time (1s) for timeout",
-        "none", "A second credential to the same Redis, only for what writes policy. Needs `agent_store` in Redis.",
-        "agent_store_admin redis://writer@127.0.0.1:6379/0 password_file=/run/secrets/redis-writer;", first},
+    DirectiveRow{Directive::store_admin, "agent_store_admin", in_http, 1, 4,
+                 "redis://… | rediss://… | unix:… [password_file=FILE] [ca=FILE] [timeout=TIME]",
+                 "time (1s) for timeout", "none",
+                 "A second credential to the same Redis, only for what writes policy. Needs `agent_store` in Redis.",
+                 "agent_store_admin redis://writer@127.0.0.1:6379/0 password_file=/run/secrets/redis-writer;", first},
     DirectiveRow{
         Directive::audit, "agent_audit", in_http, 1, 2, "PATH [key=FILE] | off", "",
         "none: required as soon as a location is governed; `off` must be written",
@@ -64,10 +64,9 @@ constexpr std::array rows{
         "Its metadata is served at `/.well-known/oauth-protected-resource` + path, before any location can interfere; "
         "at the root form too for the one marked `default`. http is for loopback hosts only.",
         "agent_protected_resource https://tools.company.example/mcp default;", first},
-    DirectiveRow{
-        Directive::trust, "agent_trust", everywhere, 1, any_number, "ISSUER…", "",
-        "none: required where a location is governed", "The issuers whose tokens are accepted, by alias.",
-        "agent_trust company partner;", first},
+    DirectiveRow{Directive::trust, "agent_trust", everywhere, 1, any_number, "ISSUER…", "",
+                 "none: required where a location is governed", "The issuers whose tokens are accepted, by alias.",
+                 "agent_trust company partner;", first},
     DirectiveRow{
         Directive::challenge_scope, "agent_challenge_scope", everywhere, 1, any_number, "SCOPE…", "",
         "every scope that the location's tools or operations need",
@@ -132,21 +131,19 @@ constexpr std::array rows{
         "agent_operation ticket.read GET /api/tickets/<id> {\n    scope    tickets:read;\n    resource "
         "ticket:<id>;\n}",
         first, true, true},
-    DirectiveRow{
-        Directive::metrics, "agent_metrics", in_location, 0, 0, "", "", "",
-        "Answers with the metrics of all workers as Prometheus text. Let only your monitoring reach it.",
-        "location = /metrics { agent_metrics; allow 127.0.0.1; deny all; }", first},
-    DirectiveRow{
-        Directive::ready, "agent_ready", in_location, 0, 0, "", "", "",
-        "For load balancers: 200 when the key sets and the store are usable, 503 with the reasons otherwise.",
-        "location = /ready { agent_ready; }", first},
+    DirectiveRow{Directive::metrics, "agent_metrics", in_location, 0, 0, "", "", "",
+                 "Answers with the metrics of all workers as Prometheus text. Let only your monitoring reach it.",
+                 "location = /metrics { agent_metrics; allow 127.0.0.1; deny all; }", first},
+    DirectiveRow{Directive::ready, "agent_ready", in_location, 0, 0, "", "", "",
+                 "For load balancers: 200 when the key sets and the store are usable, 503 with the reasons otherwise.",
+                 "location = /ready { agent_ready; }", first},
 };
 
 consteval bool in_order() {
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-        if (rows[i].id != static_cast<Directive>(i)) return false;
-    }
-    return rows.size() == static_cast<std::size_t>(Directive::ready) + 1;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (rows[i].id != static_cast<Directive>(i)) return false;
+  }
+  return rows.size() == static_cast<std::size_t>(Directive::ready) + 1;
 }
 static_assert(in_order(), "a row for each directive, in the enum's order");
 

@@ -9,60 +9,60 @@
 namespace agw::nginx {
 
 enum class Directive : std::uint8_t {
-    zone,
-    store,
-    store_admin,
-    audit,
-    key,
-    state,
-    issuer,
-    gateway,
-    protected_resource,
-    trust,
-    challenge_scope,
-    origins,
-    exchange,
-    forward,
-    mode,
-    disclosure,
-    delegation,
-    identity_headers,
-    allow_unsafe,
-    tool,
-    operation,
-    metrics,
-    ready
+  zone,
+  store,
+  store_admin,
+  audit,
+  key,
+  state,
+  issuer,
+  gateway,
+  protected_resource,
+  trust,
+  challenge_scope,
+  origins,
+  exchange,
+  forward,
+  mode,
+  disclosure,
+  delegation,
+  identity_headers,
+  allow_unsafe,
+  tool,
+  operation,
+  metrics,
+  ready
 };
 
 /// Parameters inside a block.
 enum class Parameter : std::uint8_t {
     // agent_issuer
-    issuer,
-    jwks_file,
-    algorithms,
-    claims,
-    type,
-    tenants,
-    scope_implies,
-    client,
-    token_endpoint,
-    discovery,
-    clock_skew,
-    max_token,
-    ca,
-    proxy,
-    timeout,
-    keys_refresh,
-    keys_max_age,
-    keys_floor,
+  issuer,
+  jwks_file,
+  algorithms,
+  claims,
+  type,
+  tenants,
+  scope_implies,
+  client,
+  token_endpoint,
+  discovery,
+  clock_skew,
+  max_token,
+  ca,
+  proxy,
+  timeout,
+  keys_refresh,
+  keys_max_age,
+  keys_floor,
     // agent_tool, agent_operation
-    operation,
-    scope,
-    resource,
-    classification,
-    risk,
-    exchange,
-    mode
+  operation,
+  scope,
+  resource,
+  classification,
+  risk,
+  exchange,
+  mode
 };
 
 /// Where a directive may stand. No directive may stand in `if` or `limit_except`: they inherit.
@@ -71,31 +71,31 @@ enum Context : unsigned { in_http = 1, in_server = 2, in_location = 4 };
 inline constexpr std::size_t any_number = 1000;
 
 struct DirectiveRow {
-    Directive id;
-    std::string_view name;
-    unsigned contexts;
-    std::size_t least;  ///< arguments
-    std::size_t most;
-    std::string_view syntax;    ///< the arguments, as the docs and messages show them
-    std::string_view unit;      ///< of the value, or empty
-    std::string_view fallback;  ///< what holds where it isn't written
-    std::string_view summary;
-    std::string_view example;
-    std::string_view since;
-    bool block = false;
-    bool repeatable = false;
+  Directive id;
+  std::string_view name;
+  unsigned contexts;
+  std::size_t least;  ///< arguments
+  std::size_t most;
+  std::string_view syntax;    ///< the arguments, as the docs and messages show them
+  std::string_view unit;      ///< of the value, or empty
+  std::string_view fallback;  ///< what holds where it isn't written
+  std::string_view summary;
+  std::string_view example;
+  std::string_view since;
+  bool block = false;
+  bool repeatable = false;
 };
 
 struct ParameterRow {
-    Parameter id;
-    std::string_view name;
-    std::size_t least;
-    std::size_t most;
-    std::string_view syntax;
-    std::string_view unit;
-    std::string_view fallback;
-    std::string_view summary;
-    bool repeatable = false;
+  Parameter id;
+  std::string_view name;
+  std::size_t least;
+  std::size_t most;
+  std::string_view syntax;
+  std::string_view unit;
+  std::string_view fallback;
+  std::string_view summary;
+  bool repeatable = false;
 };
 
 /// In the order of the enum Directive.

@@ -1,4 +1,6 @@
 // agent_zone, agent_store, agent_audit, agent_key, agent_state: what holds for the whole of http.
+#include <filesystem>
+
 #include <sys/stat.h>
 
 #include "../adapters/open_file.h"
@@ -11,134 +13,152 @@ namespace {
 constexpr std::size_t least_key_bytes = 32;
 
 Checked read_options(const Reading& in, StoreConfig& store) {
-    for (const std::string_view word : in.arguments().subspan(1)) {
-        const auto found = option(word);
-        const std::string_view key = found ? found->first : std::string_view();
-        if (store.kind != StoreConfig::Kind::redis)
-            return fail(quoted(in.name()) + " has " + quoted(word) + "; a policy file takes no options");
-        if (key == "password_file" || key == "ca") {
-            std::string path = full_path(in.cf, found->second);
-            if (const auto facts = file_facts(in.name(), path); !facts) return fail(facts.error());
-            (key == "ca" ? store.ca_file : store.password_file) = std::move(path);
-        } else if (key == "timeout") {
-            const auto time = time_value("timeout", found->second, {Milliseconds(10), Milliseconds(60'000)});
-            if (!time) return fail(time.error());
-            store.timeout = *time;
-        } else {
-            return fail(quoted(in.name()) + " has the unknown word " + quoted(word) +
-                        "; write password_file=FILE, ca=FILE or timeout=TIME");
-        }
+  for (const std::string_view word : in.arguments().subspan(1)) {
+    const auto found = option(word);
+    const std::string_view key = found ? found->first : std::string_view();
+    if (store.kind != StoreConfig::Kind::redis)
+      return fail(quoted(in.name()) + " has " + quoted(word) + "; a policy file takes no options");
+    if (key == "password_file" || key == "ca") {
+      std::string path = full_path(in.cf, found->second);
+      if (const auto facts = file_facts(in.name(), path); !facts) return fail(facts.error());
+      (key == "ca" ? store.ca_file : store.password_file) = std::move(path);
+    } else if (key == "timeout") {
+      const auto time = time_value("timeout", found->second, {Milliseconds(10), Milliseconds(60'000)});
+      if (!time) return fail(time.error());
+      store.timeout = *time;
+    } else {
+      return fail(quoted(in.name()) + " has the unknown word " + quoted(word) +
+                  "; write password_file=FILE, ca=FILE or timeout=TIME");
     }
-    return {};
+  }
+  return {};
 }
 
 Checked read_redis(const Reading& in, StoreConfig& store) {
-    auto address = grants::parse_redis_url(in.words[1]);
-    if (!address) return fail(quoted(in.name()) + ": " + address.error());
-    store.kind = StoreConfig::Kind::redis;
-    store.redis = *std::move(address);
-    if (!store.redis.host.empty()) in.main.pins.add(store.redis.host);
-    return read_options(in, store);
+  auto address = grants::parse_redis_url(in.words[1]);
+  if (!address) return fail(quoted(in.name()) + ": " + address.error());
+  store.kind = StoreConfig::Kind::redis;
+  store.redis = *std::move(address);
+  if (!store.redis.host.empty()) in.main.pins.add(store.redis.host);
+  return read_options(in, store);
 }
 
 std::string shown(const std::string& path, const grants::PolicyError& error) {
-    std::string out = path;
-    if (error.line > 0) out += ":" + std::to_string(error.line);
-    out += ": ";
-    if (!error.path.empty() && error.path != path) out += error.path + " ";
-    return out + error.message;
+  std::string out = path;
+  if (error.line > 0) out += ":" + std::to_string(error.line);
+  out += ": ";
+  if (!error.path.empty() && error.path != path) out += error.path + " ";
+  return out + error.message;
+}
+
+bool stands_in_folder(const std::string& path) {
+  std::filesystem::path entry(path);
+  if (!entry.has_filename()) entry = entry.parent_path();
+  std::error_code ignored;
+  return std::filesystem::is_directory(entry.parent_path(), ignored);
 }
 
 }  // namespace
 
 Checked read_zone(const Reading& in) {
-    MainSettings& settings = *in.main.settings;
-    if (settings.zone) return fail(twice(in.name(), *settings.zone));
-    if (!is_name(in.words[1])) return fail(quoted(in.name()) + " needs a plain name; write agent_zone agents 16m");
-    const auto size = size_value(in.name(), in.words[2], 1U << 20, std::size_t{1} << 40);
-    if (!size) return fail(size.error());
-    ngx_str_t name = pool_copy(in.cf->pool, in.words[1]);
-    in.main.zone = name.data == nullptr ? nullptr : SharedZone::declare(in.cf, name, *size, &ngx_http_agent_gateway_module);
-    if (in.main.zone == nullptr) return fail(std::string());
-    settings.zone = in.place;
-    return {};
+  MainSettings& settings = *in.main.settings;
+  if (settings.zone) return fail(twice(in.name(), *settings.zone));
+  if (!is_name(in.words[1])) return fail(quoted(in.name()) + " needs a plain name; write agent_zone agents 16m");
+  const auto size = size_value(in.name(), in.words[2], 1U << 20, std::size_t{1} << 40);
+  if (!size) return fail(size.error());
+  ngx_str_t name = pool_copy(in.cf->pool, in.words[1]);
+  in.main.zone =
+      name.data == nullptr ? nullptr : SharedZone::declare(in.cf, name, *size, &ngx_http_agent_gateway_module);
+  if (in.main.zone == nullptr) return fail(std::string());
+  settings.zone = in.place;
+  return {};
 }
 
 Checked read_store(const Reading& in) {
-    MainSettings& settings = *in.main.settings;
-    if (settings.store) return fail(twice(in.name(), *settings.store) + "; policy is true in exactly one place");
-    settings.store = in.place;
-    StoreConfig& store = in.main.store;
-    constexpr std::string_view file = "file:";
-    if (!in.words[1].starts_with(file)) return read_redis(in, store);
-    if (in.words[1].size() == file.size()) return fail(quoted(in.name()) + " names no file; write agent_store file:/etc/nginx/agents/policy.json");
-    store.kind = StoreConfig::Kind::file;
-    store.path = full_path(in.cf, in.words[1].substr(file.size()));
-    if (auto options = read_options(in, store); !options) return options;
-    store.identity = file_identity(store.path);
-    auto policy = grants::load_policy_file(store.path);
-    if (!policy) return fail(quoted(in.name()) + ": " + shown(store.path, policy.error()));
-    store.policy = *std::move(policy);
-    return {};
+  MainSettings& settings = *in.main.settings;
+  if (settings.store) return fail(twice(in.name(), *settings.store) + "; policy is true in exactly one place");
+  settings.store = in.place;
+  StoreConfig& store = in.main.store;
+  constexpr std::string_view file = "file:";
+  if (!in.words[1].starts_with(file)) return read_redis(in, store);
+  if (in.words[1].size() == file.size())
+    return fail(quoted(in.name()) + " names no file; write agent_store file:/etc/nginx/agents/policy.json");
+  store.kind = StoreConfig::Kind::file;
+  store.path = full_path(in.cf, in.words[1].substr(file.size()));
+  if (auto options = read_options(in, store); !options) return options;
+  store.identity = file_identity(store.path);
+  auto policy = grants::load_policy_file(store.path);
+  if (!policy) return fail(quoted(in.name()) + ": " + shown(store.path, policy.error()));
+  store.policy = *std::move(policy);
+  return {};
 }
 
 Checked read_store_admin(const Reading& in) {
-    MainSettings& settings = *in.main.settings;
-    if (settings.store_admin) return fail(twice(in.name(), *settings.store_admin));
-    settings.store_admin = in.place;
-    return read_redis(in, in.main.store_admin.emplace());
+  MainSettings& settings = *in.main.settings;
+  if (settings.store_admin) return fail(twice(in.name(), *settings.store_admin));
+  settings.store_admin = in.place;
+  return read_redis(in, in.main.store_admin.emplace());
 }
 
 Checked read_audit(const Reading& in) {
-    MainSettings& settings = *in.main.settings;
-    if (settings.audit) return fail(twice(in.name(), *settings.audit));
-    settings.audit = in.place;
-    if (in.words[1] == "off") {
-        if (in.words.size() > 2) return fail(quoted(in.name()) + " is off; nothing may follow");
-        return {};
-    }
-    if (in.words.size() > 2) {
-        const auto key = option(in.words[2]);
-        if (!key || key->first != "key") return fail(quoted(in.name()) + " has the unknown word " + quoted(in.words[2]) + "; write key=FILE");
-        in.main.audit_key_file = full_path(in.cf, key->second);
-        const auto facts = file_facts("key", in.main.audit_key_file);
-        if (!facts) return fail(facts.error());
-        if (facts->size < least_key_bytes) return fail(quoted("key") + ": " + in.main.audit_key_file + " is shorter than 32 bytes; write for example the output of: openssl rand 32");
-    }
-    ngx_str_t path = pool_copy(in.cf->pool, in.words[1]);
-    in.main.audit_file = path.data == nullptr ? nullptr : OpenFile::declare(in.cf, path);
-    if (in.main.audit_file == nullptr) return fail(std::string());
-    // nginx opens logs after it has read everything, and then says no line.
-    const std::string file(view(in.main.audit_file->name));
-    struct stat info {};
-    const std::string folder = file.substr(0, file.rfind('/') + 1);
-    if (::stat(folder.c_str(), &info) != 0 || !S_ISDIR(info.st_mode))
-        return fail(quoted(in.name()) + ": the folder of " + file + " doesn't exist; make it, or name another");
+  MainSettings& settings = *in.main.settings;
+  if (settings.audit) return fail(twice(in.name(), *settings.audit));
+  settings.audit = in.place;
+  if (in.words[1] == "off") {
+    if (in.words.size() > 2) return fail(quoted(in.name()) + " is off; nothing may follow");
     return {};
+  }
+  if (in.words.size() > 2) {
+    const auto key = option(in.words[2]);
+    if (!key || key->first != "key")
+      return fail(quoted(in.name()) + " has the unknown word " + quoted(in.words[2]) + "; write key=FILE");
+    in.main.audit_key_file = full_path(in.cf, key->second);
+    const auto facts = file_facts("key", in.main.audit_key_file);
+    if (!facts) return fail(facts.error());
+    if (facts->size < least_key_bytes)
+      return fail(quoted("key") + ": " + in.main.audit_key_file +
+                  " is shorter than 32 bytes; write for example the output of: openssl rand 32");
+  }
+  ngx_str_t path = pool_copy(in.cf->pool, in.words[1]);
+  in.main.audit_file = path.data == nullptr ? nullptr : OpenFile::declare(in.cf, path);
+  if (in.main.audit_file == nullptr) return fail(std::string());
+  // nginx opens logs after it has read everything, and then says no line.
+  const std::string file(view(in.main.audit_file->name));
+  if (!stands_in_folder(file))
+    return fail(quoted(in.name()) + ": the folder of " + file + " doesn't exist; make it, or name another");
+  return {};
 }
 
 Checked read_key(const Reading& in) {
-    std::string path = full_path(in.cf, in.words[1]);
-    const auto facts = file_facts(in.name(), path);
-    if (!facts) return fail(facts.error());
-    if (facts->size < least_key_bytes)
-        return fail(quoted(in.name()) + ": " + path + " is shorter than 32 bytes; write for example the output of: openssl rand 32");
-    if (facts->world_readable) return fail(quoted(in.name()) + ": " + path + " can be read by everybody; run: chmod 600 " + path);
-    in.main.key_files.push_back(std::move(path));
-    return {};
+  std::string path = full_path(in.cf, in.words[1]);
+  const auto facts = file_facts(in.name(), path);
+  if (!facts) return fail(facts.error());
+  if (facts->size < least_key_bytes)
+    return fail(quoted(in.name()) + ": " + path +
+                " is shorter than 32 bytes; write for example the output of: openssl rand 32");
+  if (facts->world_readable)
+    return fail(quoted(in.name()) + ": " + path + " can be read by everybody; run: chmod 600 " + path);
+  in.main.key_files.push_back(std::move(path));
+  return {};
 }
 
 Checked read_state(const Reading& in) {
-    MainSettings& settings = *in.main.settings;
-    if (settings.state) return fail(twice(in.name(), *settings.state));
-    settings.state = in.place;
-    in.main.state_dir = full_path(in.cf, in.words[1]);
-    struct stat info {};
-    if (::stat(in.main.state_dir.c_str(), &info) != 0) return {};
-    if (!S_ISDIR(info.st_mode)) return fail(quoted(in.name()) + ": " + in.main.state_dir + " is not a directory");
-    if ((info.st_mode & 077U) != 0)
-        return fail(quoted(in.name()) + ": " + in.main.state_dir + " is open to others; run: chmod 700 " + in.main.state_dir);
-    return {};
+  MainSettings& settings = *in.main.settings;
+  if (settings.state) return fail(twice(in.name(), *settings.state));
+  settings.state = in.place;
+  in.main.state_dir = full_path(in.cf, in.words[1]);
+  struct stat info{};
+  if (::stat(in.main.state_dir.c_str(), &info) != 0) {
+    // It is made at start, what is around it isn't.
+    if (stands_in_folder(in.main.state_dir)) return {};
+    return fail(quoted(in.name()) + ": the folder of " + in.main.state_dir +
+                " doesn't exist; make it, or name another");
+  }
+  if (!S_ISDIR(info.st_mode)) return fail(quoted(in.name()) + ": " + in.main.state_dir + " is not a directory");
+  if ((info.st_mode & 077U) != 0)
+    return fail(quoted(in.name()) + ": " + in.main.state_dir + " is open to others; run: chmod 700 " +
+                in.main.state_dir);
+  return {};
 }
 
 }  // namespace agw::nginx

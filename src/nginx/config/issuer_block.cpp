@@ -7,6 +7,7 @@
 #include "agw/io/files.h"
 #include "agw/jose/key_set.h"
 #include "agw/jose/private_key.h"
+
 #include "directive_table.h"
 #include "reading.h"
 
@@ -16,286 +17,308 @@ namespace {
 using identity::IssuerConfig;
 
 struct Url {
-    std::string_view scheme;
-    std::string_view host;  ///< without port; brackets of an IPv6 literal kept
+  std::string_view scheme;
+  std::string_view host;  ///< without port; brackets of an IPv6 literal kept
 };
 
 std::optional<Url> split_url(std::string_view text) {
-    const std::size_t at = text.find("://");
-    if (at == std::string_view::npos) return std::nullopt;
-    Url out{text.substr(0, at), text.substr(at + 3)};
-    out.host = out.host.substr(0, out.host.find_first_of("/?#"));
-    if (out.host.find('@') != std::string_view::npos) return std::nullopt;
-    out.host = out.host.starts_with('[') ? out.host.substr(0, out.host.find(']') + 1) : out.host.substr(0, out.host.find(':'));
-    const bool printable = std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7F && c != '"' && c != '\\'; });
-    if (out.host.empty() || !printable) return std::nullopt;
-    return out;
+  const std::size_t at = text.find("://");
+  if (at == std::string_view::npos) return std::nullopt;
+  Url out{text.substr(0, at), text.substr(at + 3)};
+  out.host = out.host.substr(0, out.host.find_first_of("/?#"));
+  if (out.host.find('@') != std::string_view::npos) return std::nullopt;
+  out.host =
+      out.host.starts_with('[') ? out.host.substr(0, out.host.find(']') + 1) : out.host.substr(0, out.host.find(':'));
+  const bool printable =
+      std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7F && c != '"' && c != '\\'; });
+  if (out.host.empty() || !printable) return std::nullopt;
+  return out;
 }
 
 bool is_loopback(std::string_view host) {
-    const bool numeric = host.find_first_not_of("0123456789.") == std::string_view::npos;
-    return host == "localhost" || host.ends_with(".localhost") || host == "[::1]" || (numeric && host.starts_with("127."));
+  const bool numeric = host.find_first_not_of("0123456789.") == std::string_view::npos;
+  return host == "localhost" || host.ends_with(".localhost") || host == "[::1]" ||
+         (numeric && host.starts_with("127."));
 }
 
 std::string bare(std::string_view host) {
-    if (host.starts_with('[')) return std::string(host.substr(1, host.size() - 2));
-    return std::string(host);
+  if (host.starts_with('[')) return std::string(host.substr(1, host.size() - 2));
+  return std::string(host);
 }
 
 bool holds_certificate(const std::string& path) {
-    WatchedFile file(path, 4U << 20);
-    const auto content = file.read();
-    if (!content) return false;
-    const std::string_view pem = (*content)->reveal();
-    BIO* bio = BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size()));
-    X509* certificate = bio == nullptr ? nullptr : PEM_read_bio_X509(bio, nullptr, nullptr, nullptr);
-    BIO_free(bio);
-    const bool found = certificate != nullptr;
-    X509_free(certificate);
-    ERR_clear_error();
-    return found;
+  WatchedFile file(path, 4U << 20);
+  const auto content = file.read();
+  if (!content) return false;
+  const std::string_view pem = (*content)->reveal();
+  BIO* bio = BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size()));
+  X509* certificate = bio == nullptr ? nullptr : PEM_read_bio_X509(bio, nullptr, nullptr, nullptr);
+  BIO_free(bio);
+  const bool found = certificate != nullptr;
+  X509_free(certificate);
+  ERR_clear_error();
+  return found;
 }
 
 class IssuerReader final : public BlockReader {
-  public:
-    IssuerReader(IssuerConfig& config, MainConf& main) : config_(config), main_(main) {}
-    Checked line(ngx_conf_t* cf, Words words, const Place& place) override;
-    [[nodiscard]] Checked complete() const;
+ public:
+  IssuerReader(IssuerConfig& config, MainConf& main) : config_(config), main_(main) {}
+  Checked line(ngx_conf_t* cf, Words words, const Place& place) override;
+  [[nodiscard]] Checked complete() const;
 
-  private:
-    Checked take(ngx_conf_t* cf, const ParameterRow& row, Words words);
-    Checked read_url(std::string_view name, std::string_view text, std::string& out);
-    Checked read_proxy(std::string_view text);
-    Checked read_algorithms(Words words);
-    Checked read_claims(Words words);
-    Checked read_tenants(Words words);
-    Checked read_implied(Words words);
-    Checked read_client(ngx_conf_t* cf, Words words);
-    Checked read_jwks_file(ngx_conf_t* cf, std::string_view text);
-    Checked read_time(std::string_view name, std::string_view text, TimeLimits limits, Milliseconds& out);
-    Checked read_seconds(std::string_view name, std::string_view text, TimeLimits limits, Seconds& out);
+ private:
+  Checked take(ngx_conf_t* cf, const ParameterRow& row, Words words);
+  Checked read_url(std::string_view name, std::string_view text, std::string& out);
+  Checked read_proxy(std::string_view text);
+  Checked read_algorithms(Words words);
+  Checked read_claims(Words words);
+  Checked read_tenants(Words words);
+  Checked read_implied(Words words);
+  Checked read_client(ngx_conf_t* cf, Words words);
+  Checked read_jwks_file(ngx_conf_t* cf, std::string_view text);
+  Checked read_time(std::string_view name, std::string_view text, TimeLimits limits, Milliseconds& out);
+  Checked read_seconds(std::string_view name, std::string_view text, TimeLimits limits, Seconds& out);
 
-    IssuerConfig& config_;
-    MainConf& main_;
-    std::map<std::string_view, Place> seen_;
+  IssuerConfig& config_;
+  MainConf& main_;
+  std::map<std::string_view, Place> seen_;
 };
 
 Checked IssuerReader::line(ngx_conf_t* cf, Words words, const Place& place) {
-    const auto rows = issuer_parameters();
-    const auto row = std::ranges::find(rows, words[0], &ParameterRow::name);
-    if (row == rows.end()) {
-        std::vector<std::string_view> names;
-        for (const auto& known : rows) names.push_back(known.name);
-        return fail(quoted(words[0]) + " is unknown in agent_issuer; write one of " + listed(names));
-    }
-    if (words.size() - 1 < row->least || words.size() - 1 > row->most)
-        return fail(quoted(words[0]) + " has the wrong number of arguments; write: " + std::string(row->name) + " " + std::string(row->syntax));
-    if (const auto before = seen_.find(row->name); before != seen_.end() && !row->repeatable) return fail(twice(row->name, before->second));
-    seen_.emplace(row->name, place);
-    return take(cf, *row, words);
+  const auto rows = issuer_parameters();
+  const auto row = std::ranges::find(rows, words[0], &ParameterRow::name);
+  if (row == rows.end()) {
+    std::vector<std::string_view> names;
+    for (const auto& known : rows) names.push_back(known.name);
+    return fail(quoted(words[0]) + " is unknown in agent_issuer; write one of " + listed(names));
+  }
+  if (words.size() - 1 < row->least || words.size() - 1 > row->most)
+    return fail(quoted(words[0]) + " has the wrong number of arguments; write: " + std::string(row->name) + " " +
+                std::string(row->syntax));
+  if (const auto before = seen_.find(row->name); before != seen_.end() && !row->repeatable)
+    return fail(twice(row->name, before->second));
+  seen_.emplace(row->name, place);
+  return take(cf, *row, words);
 }
 
 Checked IssuerReader::take(ngx_conf_t* cf, const ParameterRow& row, Words words) {
-    const std::string_view first = words[1];
-    const TimeLimits life{Milliseconds(1000), Milliseconds(std::int64_t{7} * 86'400'000)};
-    switch (row.id) {
-        case Parameter::issuer: return read_url(row.name, first, config_.issuer);
-        case Parameter::token_endpoint: return read_url(row.name, first, config_.token_endpoint);
-        case Parameter::proxy: return read_proxy(first);
-        case Parameter::jwks_file: return read_jwks_file(cf, first);
-        case Parameter::algorithms: return read_algorithms(words.subspan(1));
-        case Parameter::claims: return read_claims(words.subspan(1));
-        case Parameter::tenants: return read_tenants(words.subspan(1));
-        case Parameter::scope_implies: return read_implied(words.subspan(1));
-        case Parameter::client: return read_client(cf, words);
-        case Parameter::clock_skew: return read_seconds(row.name, first, {Milliseconds(0), Milliseconds(600'000)}, config_.clock_skew);
-        case Parameter::timeout: return read_time(row.name, first, {Milliseconds(10), Milliseconds(60'000)}, config_.timeout);
-        case Parameter::keys_refresh: return read_seconds(row.name, first, life, config_.keys_refresh);
-        case Parameter::keys_max_age: return read_seconds(row.name, first, life, config_.keys_max_age);
-        case Parameter::keys_floor: return read_seconds(row.name, first, life, config_.keys_floor);
-        case Parameter::type: {
-            static constexpr std::array choices{Choice{"at_jwt", identity::TokenType::at_jwt}, Choice{"at+jwt", identity::TokenType::at_jwt},
-                                                Choice{"jwt", identity::TokenType::jwt}, Choice{"any", identity::TokenType::any}};
-            const auto type = choose<identity::TokenType>(row.name, first, choices);
-            if (!type) return fail(type.error());
-            config_.type = *type;
-            return {};
-        }
-        case Parameter::discovery: {
-            static constexpr std::array choices{Choice{"auto", identity::Discovery::automatic}, Choice{"oauth", identity::Discovery::oauth},
-                                                Choice{"openid", identity::Discovery::openid}};
-            const auto discovery = choose<identity::Discovery>(row.name, first, choices);
-            if (!discovery) return fail(discovery.error());
-            config_.discovery = *discovery;
-            return {};
-        }
-        case Parameter::max_token: {
-            const auto size = size_value(row.name, first, 1024, 65536);
-            if (!size) return fail(size.error());
-            config_.max_token_bytes = *size;
-            return {};
-        }
-        case Parameter::ca: {
-            config_.ca_file = full_path(cf, first);
-            const auto facts = file_facts(row.name, config_.ca_file);
-            if (!facts) return fail(facts.error());
-            if (!holds_certificate(config_.ca_file)) return fail(quoted(row.name) + ": " + config_.ca_file + " holds no certificate in PEM form");
-            return {};
-        }
-        default: return fail(quoted(words[0]) + " can't stand in agent_issuer");
+  const std::string_view first = words[1];
+  const TimeLimits life{Milliseconds(1000), Milliseconds(std::int64_t{7} * 86'400'000)};
+  switch (row.id) {
+    case Parameter::issuer: return read_url(row.name, first, config_.issuer);
+    case Parameter::token_endpoint: return read_url(row.name, first, config_.token_endpoint);
+    case Parameter::proxy: return read_proxy(first);
+    case Parameter::jwks_file: return read_jwks_file(cf, first);
+    case Parameter::algorithms: return read_algorithms(words.subspan(1));
+    case Parameter::claims: return read_claims(words.subspan(1));
+    case Parameter::tenants: return read_tenants(words.subspan(1));
+    case Parameter::scope_implies: return read_implied(words.subspan(1));
+    case Parameter::client: return read_client(cf, words);
+    case Parameter::clock_skew:
+      return read_seconds(row.name, first, {Milliseconds(0), Milliseconds(600'000)}, config_.clock_skew);
+    case Parameter::timeout:
+      return read_time(row.name, first, {Milliseconds(10), Milliseconds(60'000)}, config_.timeout);
+    case Parameter::keys_refresh: return read_seconds(row.name, first, life, config_.keys_refresh);
+    case Parameter::keys_max_age: return read_seconds(row.name, first, life, config_.keys_max_age);
+    case Parameter::keys_floor: return read_seconds(row.name, first, life, config_.keys_floor);
+    case Parameter::type: {
+      static constexpr std::array choices{
+          Choice{"at_jwt", identity::TokenType::at_jwt}, Choice{"at+jwt", identity::TokenType::at_jwt},
+          Choice{"jwt", identity::TokenType::jwt}, Choice{"any", identity::TokenType::any}};
+      const auto type = choose<identity::TokenType>(row.name, first, choices);
+      if (!type) return fail(type.error());
+      config_.type = *type;
+      return {};
     }
+    case Parameter::discovery: {
+      static constexpr std::array choices{Choice{"auto", identity::Discovery::automatic},
+                                          Choice{"oauth", identity::Discovery::oauth},
+                                          Choice{"openid", identity::Discovery::openid}};
+      const auto discovery = choose<identity::Discovery>(row.name, first, choices);
+      if (!discovery) return fail(discovery.error());
+      config_.discovery = *discovery;
+      return {};
+    }
+    case Parameter::max_token: {
+      const auto size = size_value(row.name, first, 1024, 65536);
+      if (!size) return fail(size.error());
+      config_.max_token_bytes = *size;
+      return {};
+    }
+    case Parameter::ca: {
+      config_.ca_file = full_path(cf, first);
+      const auto facts = file_facts(row.name, config_.ca_file);
+      if (!facts) return fail(facts.error());
+      if (!holds_certificate(config_.ca_file))
+        return fail(quoted(row.name) + ": " + config_.ca_file + " holds no certificate in PEM form");
+      return {};
+    }
+    default: return fail(quoted(words[0]) + " can't stand in agent_issuer");
+  }
 }
 
 Checked IssuerReader::read_url(std::string_view name, std::string_view text, std::string& out) {
-    const auto url = split_url(text);
-    if (!url || (url->scheme != "https" && url->scheme != "http") || text.find('#') != std::string_view::npos)
-        return fail(quoted(name) + " is " + quoted(text) + "; write an absolute URL, as https://auth.example.com/realms/agents");
-    if (url->scheme == "http" && !is_loopback(url->host))
-        return fail(quoted(name) + " is " + quoted(text) + "; write https: http is for loopback hosts only (RFC 8414 section 2)");
-    if (name == "issuer" && text.find('?') != std::string_view::npos)
-        return fail(quoted(name) + " is " + quoted(text) + "; an issuer has neither a query nor a fragment (RFC 8414 section 2)");
-    main_.pins.add(bare(url->host));
-    out = text;
-    return {};
+  const auto url = split_url(text);
+  if (!url || (url->scheme != "https" && url->scheme != "http") || text.find('#') != std::string_view::npos)
+    return fail(quoted(name) + " is " + quoted(text) +
+                "; write an absolute URL, as https://auth.example.com/realms/agents");
+  if (url->scheme == "http" && !is_loopback(url->host))
+    return fail(quoted(name) + " is " + quoted(text) +
+                "; write https: http is for loopback hosts only (RFC 8414 section 2)");
+  if (name == "issuer" && text.find('?') != std::string_view::npos)
+    return fail(quoted(name) + " is " + quoted(text) +
+                "; an issuer has neither a query nor a fragment (RFC 8414 section 2)");
+  main_.pins.add(bare(url->host));
+  out = text;
+  return {};
 }
 
 Checked IssuerReader::read_proxy(std::string_view text) {
-    const auto url = split_url(text);
-    if (!url || url->scheme != "http") return fail(quoted("proxy") + " is " + quoted(text) + "; write http://host:port");
-    main_.pins.add(bare(url->host));
-    config_.proxy = text;
-    return {};
+  const auto url = split_url(text);
+  if (!url || url->scheme != "http") return fail(quoted("proxy") + " is " + quoted(text) + "; write http://host:port");
+  main_.pins.add(bare(url->host));
+  config_.proxy = text;
+  return {};
 }
 
 Checked IssuerReader::read_algorithms(Words words) {
-    for (const std::string_view word : words) {
-        const auto algorithm = jose::algorithm_from(word);
-        if (!algorithm)
-            return fail(quoted("algorithms") + " has " + quoted(word) +
-                        "; write RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512 or Ed25519");
-        if (std::ranges::find(config_.algorithms, *algorithm) == config_.algorithms.end()) config_.algorithms.push_back(*algorithm);
-    }
-    return {};
+  for (const std::string_view word : words) {
+    const auto algorithm = jose::algorithm_from(word);
+    if (!algorithm)
+      return fail(quoted("algorithms") + " has " + quoted(word) +
+                  "; write RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512 or Ed25519");
+    if (std::ranges::find(config_.algorithms, *algorithm) == config_.algorithms.end())
+      config_.algorithms.push_back(*algorithm);
+  }
+  return {};
 }
 
 Checked IssuerReader::read_claims(Words words) {
-    identity::ClaimNames& claims = config_.claims;
-    const std::map<std::string_view, std::string*> known{
-        {"user", &claims.user},     {"name", &claims.user_name},    {"agent", &claims.agent}, {"groups", &claims.groups},
-        {"tenant", &claims.tenant}, {"provider", &claims.provider}, {"model", &claims.model}, {"scope", &claims.scope}};
-    for (const std::string_view word : words) {
-        const auto found = option(word);
-        const auto target = found ? known.find(found->first) : known.end();
-        if (target == known.end() || found->second.empty())
-            return fail(quoted("claims") + " has " + quoted(word) +
-                        "; write WHAT=CLAIM with user, name, agent, groups, tenant, provider, model or scope");
-        *target->second = found->second;
-    }
-    return {};
+  identity::ClaimNames& claims = config_.claims;
+  const std::map<std::string_view, std::string*> known{
+      {"user", &claims.user},     {"name", &claims.user_name},    {"agent", &claims.agent}, {"groups", &claims.groups},
+      {"tenant", &claims.tenant}, {"provider", &claims.provider}, {"model", &claims.model}, {"scope", &claims.scope}};
+  for (const std::string_view word : words) {
+    const auto found = option(word);
+    const auto target = found ? known.find(found->first) : known.end();
+    if (target == known.end() || found->second.empty())
+      return fail(quoted("claims") + " has " + quoted(word) +
+                  "; write WHAT=CLAIM with user, name, agent, groups, tenant, provider, model or scope");
+    *target->second = found->second;
+  }
+  return {};
 }
 
 Checked IssuerReader::read_tenants(Words words) {
-    for (const std::string_view word : words) {
-        if (!is_encoded_part(word)) return fail(quoted("tenants") + " has " + quoted(word) + "; write names of letters, digits and . _ @ -");
-        config_.tenants.emplace_back(word);
-    }
-    return {};
+  for (const std::string_view word : words) {
+    if (!is_encoded_part(word))
+      return fail(quoted("tenants") + " has " + quoted(word) + "; write names of letters, digits and . _ @ -");
+    config_.tenants.emplace_back(word);
+  }
+  return {};
 }
 
 Checked IssuerReader::read_implied(Words words) {
-    for (const std::string_view word : words)
-        if (!is_scope(word)) return fail(quoted("scope_implies") + " has " + quoted(word) + ", which is no scope");
-    config_.scope_implies.emplace_back(std::string(words[0]), std::vector<std::string>(words.begin() + 1, words.end()));
-    return {};
+  for (const std::string_view word : words)
+    if (!is_scope(word)) return fail(quoted("scope_implies") + " has " + quoted(word) + ", which is no scope");
+  config_.scope_implies.emplace_back(std::string(words[0]), std::vector<std::string>(words.begin() + 1, words.end()));
+  return {};
 }
 
 Checked IssuerReader::read_client(ngx_conf_t* cf, Words words) {
-    identity::ClientConfig client;
-    client.id = words[1];
-    for (const std::string_view word : words.subspan(2)) {
-        const auto found = option(word);
-        const std::string_view key = found ? found->first : std::string_view();
-        if (key == "secret_file") {
-            client.secret_file = full_path(cf, found->second);
-        } else if (key == "key_file") {
-            client.key_file = full_path(cf, found->second);
-        } else if (key == "kid") {
-            client.key_id = found->second;
-        } else if (key == "alg" && jose::algorithm_from(found->second)) {
-            client.algorithm = jose::algorithm_from(found->second);
-        } else {
-            return fail(quoted("client") + " has " + quoted(word) + "; write: client ID secret_file=FILE, or client ID key_file=FILE [alg=ES256] [kid=ID]");
-        }
+  identity::ClientConfig client;
+  client.id = words[1];
+  for (const std::string_view word : words.subspan(2)) {
+    const auto found = option(word);
+    const std::string_view key = found ? found->first : std::string_view();
+    if (key == "secret_file") {
+      client.secret_file = full_path(cf, found->second);
+    } else if (key == "key_file") {
+      client.key_file = full_path(cf, found->second);
+    } else if (key == "kid") {
+      client.key_id = found->second;
+    } else if (key == "alg" && jose::algorithm_from(found->second)) {
+      client.algorithm = jose::algorithm_from(found->second);
+    } else {
+      return fail(quoted("client") + " has " + quoted(word) +
+                  "; write: client ID secret_file=FILE, or client ID key_file=FILE [alg=ES256] [kid=ID]");
     }
-    if (client.secret_file.empty() == client.key_file.empty())
-        return fail(quoted("client") + " needs either secret_file=FILE or key_file=FILE");
-    const std::string& path = client.key_file.empty() ? client.secret_file : client.key_file;
-    const auto facts = file_facts("client", path);
-    if (!facts) return fail(facts.error());
-    if (facts->size == 0) return fail(quoted("client") + ": " + path + " is empty");
-    if (facts->world_readable) ngx_conf_log_error(NGX_LOG_WARN, cf, 0, "\"client\": %s can be read by everybody", path.c_str());
-    if (!client.key_file.empty()) {
-        WatchedFile file(path, 65536);
-        const auto pem = file.read();
-        if (!pem || !jose::algorithm_of_private_key((*pem)->reveal()))
-            return fail(quoted("client") + ": " + path + " holds no private key in PEM form");
-    }
-    config_.client = std::move(client);
-    return {};
+  }
+  if (client.secret_file.empty() == client.key_file.empty())
+    return fail(quoted("client") + " needs either secret_file=FILE or key_file=FILE");
+  const std::string& path = client.key_file.empty() ? client.secret_file : client.key_file;
+  const auto facts = file_facts("client", path);
+  if (!facts) return fail(facts.error());
+  if (facts->size == 0) return fail(quoted("client") + ": " + path + " is empty");
+  if (facts->world_readable)
+    ngx_conf_log_error(NGX_LOG_WARN, cf, 0, "\"client\": %s can be read by everybody", path.c_str());
+  if (!client.key_file.empty()) {
+    WatchedFile file(path, 65536);
+    const auto pem = file.read();
+    if (!pem || !jose::algorithm_of_private_key((*pem)->reveal()))
+      return fail(quoted("client") + ": " + path + " holds no private key in PEM form");
+  }
+  config_.client = std::move(client);
+  return {};
 }
 
 Checked IssuerReader::read_jwks_file(ngx_conf_t* cf, std::string_view text) {
-    config_.jwks_file = full_path(cf, text);
-    WatchedFile file(config_.jwks_file, 1U << 20);
-    const auto content = file.read();
-    if (!content) return fail(quoted("jwks_file") + ": " + config_.jwks_file + " can't be read");
-    if (!jose::KeySet::parse((*content)->reveal()))
-        return fail(quoted("jwks_file") + ": " + config_.jwks_file + " is no key set with a usable public key; write {\"keys\":[…]} (RFC 7517)");
-    return {};
+  config_.jwks_file = full_path(cf, text);
+  WatchedFile file(config_.jwks_file, 1U << 20);
+  const auto content = file.read();
+  if (!content) return fail(quoted("jwks_file") + ": " + config_.jwks_file + " can't be read");
+  if (!jose::KeySet::parse((*content)->reveal()))
+    return fail(quoted("jwks_file") + ": " + config_.jwks_file +
+                " is no key set with a usable public key; write {\"keys\":[…]} (RFC 7517)");
+  return {};
 }
 
 Checked IssuerReader::read_time(std::string_view name, std::string_view text, TimeLimits limits, Milliseconds& out) {
-    const auto time = time_value(name, text, limits);
-    if (!time) return fail(time.error());
-    out = *time;
-    return {};
+  const auto time = time_value(name, text, limits);
+  if (!time) return fail(time.error());
+  out = *time;
+  return {};
 }
 
 Checked IssuerReader::read_seconds(std::string_view name, std::string_view text, TimeLimits limits, Seconds& out) {
-    Milliseconds time{};
-    if (auto read = read_time(name, text, limits, time); !read) return read;
-    out = std::chrono::duration_cast<Seconds>(time);
-    return {};
+  Milliseconds time{};
+  if (auto read = read_time(name, text, limits, time); !read) return read;
+  out = std::chrono::duration_cast<Seconds>(time);
+  return {};
 }
 
 Checked IssuerReader::complete() const {
-    const std::string block = "agent_issuer " + config_.alias;
-    if (config_.issuer.empty()) return fail(block + " has no \"issuer\"; write: issuer https://auth.example.com;");
-    if (config_.algorithms.empty()) return fail(block + " has no \"algorithms\"; write for example: algorithms ES256 RS256;");
-    if (config_.keys_max_age < config_.keys_refresh) return fail(block + ": \"keys_max_age\" is shorter than \"keys_refresh\"");
-    if (config_.tenants.size() > 1 && config_.claims.tenant.empty())
-        return fail(block + " has several tenants and no claim that names one; write: claims tenant=CLAIM;");
-    return {};
+  const std::string block = "agent_issuer " + config_.alias;
+  if (config_.issuer.empty()) return fail(block + " has no \"issuer\"; write: issuer https://auth.example.com;");
+  if (config_.algorithms.empty())
+    return fail(block + " has no \"algorithms\"; write for example: algorithms ES256 RS256;");
+  if (config_.keys_max_age < config_.keys_refresh)
+    return fail(block + ": \"keys_max_age\" is shorter than \"keys_refresh\"");
+  if (config_.tenants.size() > 1 && config_.claims.tenant.empty())
+    return fail(block + " has several tenants and no claim that names one; write: claims tenant=CLAIM;");
+  return {};
 }
 
 }  // namespace
 
 Checked read_issuer(const Reading& in) {
-    const std::string_view alias = in.words[1];
-    MainSettings& settings = *in.main.settings;
-    if (!is_encoded_part(alias) || alias.find('%') != std::string_view::npos || alias == "store")
-        return fail(quoted(in.name()) + " is named " + quoted(alias) + "; write a name of letters, digits and . _ @ - (\"store\" is taken)");
-    if (const auto before = settings.issuers.find(alias); before != settings.issuers.end()) return fail(twice(in.name(), before->second.place));
-    IssuerConfig& config = in.main.issuers.emplace_back();
-    config.alias = alias;
-    IssuerReader reader(config, in.main);
-    if (auto read = reader.read(in.cf); !read) return read;
-    if (auto complete = reader.complete(); !complete) return complete;
-    for (const auto& other : in.main.issuers)
-        if (&other != &config && other.issuer == config.issuer)
-            return fail(quoted(in.name()) + " " + std::string(alias) + " has the same issuer URL as " + other.alias);
-    settings.issuers.emplace(std::string(alias), MainSettings::IssuerPlace{in.place, config.client.has_value()});
-    return {};
+  const std::string_view alias = in.words[1];
+  MainSettings& settings = *in.main.settings;
+  if (!is_encoded_part(alias) || alias.find('%') != std::string_view::npos || alias == "store")
+    return fail(quoted(in.name()) + " is named " + quoted(alias) +
+                "; write a name of letters, digits and . _ @ - (\"store\" is taken)");
+  if (const auto before = settings.issuers.find(alias); before != settings.issuers.end())
+    return fail(twice(in.name(), before->second.place));
+  IssuerConfig& config = in.main.issuers.emplace_back();
+  config.alias = alias;
+  IssuerReader reader(config, in.main);
+  if (auto read = reader.read(in.cf); !read) return read;
+  if (auto complete = reader.complete(); !complete) return complete;
+  for (const auto& other : in.main.issuers)
+    if (&other != &config && other.issuer == config.issuer)
+      return fail(quoted(in.name()) + " " + std::string(alias) + " has the same issuer URL as " + other.alias);
+  settings.issuers.emplace(std::string(alias), MainSettings::IssuerPlace{in.place, config.client.has_value()});
+  return {};
 }
 
 }  // namespace agw::nginx

@@ -10,6 +10,7 @@
 
 #include "agw/base/result.h"
 #include "agw/base/time.h"
+
 #include "../nginx.h"
 #include "../text.h"
 
@@ -22,8 +23,8 @@ using Words = std::span<const std::string_view>;
 
 /// A line of a configuration file. `file` lives as long as the configuration's pool.
 struct Place {
-    std::string_view file;
-    ngx_uint_t line = 0;
+  std::string_view file;
+  ngx_uint_t line = 0;
 };
 
 [[nodiscard]] std::vector<std::string_view> words_of(const ngx_conf_t* cf);
@@ -31,15 +32,15 @@ struct Place {
 
 /// Collects what is wrong with a configuration as a whole: each problem is one line of the log.
 class Problems {
-  public:
-    explicit Problems(ngx_log_t* log) noexcept : log_(log) {}
-    void error(const Place& place, const std::string& message) noexcept;
-    void warning(const Place& place, const std::string& message) noexcept;
-    [[nodiscard]] bool any() const noexcept { return any_; }
+ public:
+  explicit Problems(ngx_log_t* log) noexcept : log_(log) {}
+  void error(const Place& place, const std::string& message) noexcept;
+  void warning(const Place& place, const std::string& message) noexcept;
+  [[nodiscard]] bool any() const noexcept { return any_; }
 
-  private:
-    ngx_log_t* log_;
-    bool any_ = false;
+ private:
+  ngx_log_t* log_;
+  bool any_ = false;
 };
 
 /// `a, b or c`
@@ -52,22 +53,22 @@ class Problems {
 /// One of a closed set of words.
 template <class T>
 struct Choice {
-    std::string_view word;
-    T value;
+  std::string_view word;
+  T value;
 };
 template <class T>
 Result<T, std::string> choose(std::string_view name, std::string_view word, std::span<const Choice<T>> choices) {
-    std::vector<std::string_view> words;
-    for (const auto& choice : choices) {
-        if (choice.word == word) return choice.value;
-        words.push_back(choice.word);
-    }
-    return fail(quoted(name) + " is " + quoted(word) + "; write " + listed(words));
+  std::vector<std::string_view> words;
+  for (const auto& choice : choices) {
+    if (choice.word == word) return choice.value;
+    words.push_back(choice.word);
+  }
+  return fail(quoted(name) + " is " + quoted(word) + "; write " + listed(words));
 }
 
 struct TimeLimits {
-    Milliseconds least;
-    Milliseconds most;
+  Milliseconds least;
+  Milliseconds most;
 };
 /// nginx's syntax: 30s, 5m, 700ms; a bare number is seconds.
 [[nodiscard]] Result<Milliseconds, std::string> time_value(std::string_view name, std::string_view word,

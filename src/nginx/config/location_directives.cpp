@@ -4,6 +4,7 @@
 
 #include "agw/gateway/discovery.h"
 #include "agw/model/pattern.h"
+
 #include "directive_table.h"
 #include "reading.h"
 
@@ -13,107 +14,131 @@ namespace {
 /// Sets what has not been set in this very block.
 template <class T>
 Checked set_once(const Reading& in, Setting<T>& setting, T value) {
-    if (setting) return fail(twice(in.name(), setting.place));
-    setting.set(std::move(value), in.place);
-    return {};
+  if (setting) return fail(twice(in.name(), setting.place));
+  setting.set(std::move(value), in.place);
+  return {};
 }
 
 template <class T, std::size_t n>
 Checked choose_once(const Reading& in, Setting<T>& setting, const std::array<Choice<T>, n>& choices) {
-    const auto value = choose<T>(in.name(), in.words[1], choices);
-    if (!value) return fail(value.error());
-    return set_once(in, setting, *value);
+  const auto value = choose<T>(in.name(), in.words[1], choices);
+  if (!value) return fail(value.error());
+  return set_once(in, setting, *value);
 }
 
 Checked read_strings(const Reading& in, Setting<std::vector<std::string>>& setting) {
-    return set_once(in, setting, std::vector<std::string>(in.words.begin() + 1, in.words.end()));
+  return set_once(in, setting, std::vector<std::string>(in.words.begin() + 1, in.words.end()));
 }
 
 Checked read_scopes(const Reading& in, Setting<std::vector<std::string>>& setting) {
-    std::vector<std::string> scopes;
-    for (const std::string_view word : in.arguments())
-        if (auto added = add_scopes(in.name(), word, scopes); !added) return added;
-    return set_once(in, setting, std::move(scopes));
+  std::vector<std::string> scopes;
+  for (const std::string_view word : in.arguments())
+    if (auto added = add_scopes(in.name(), word, scopes); !added) return added;
+  return set_once(in, setting, std::move(scopes));
 }
 
 Checked read_origins(const Reading& in, Setting<std::vector<std::string>>& setting) {
-    for (const std::string_view word : in.arguments()) {
-        const std::size_t scheme = word.find("://");
-        const bool good = scheme != std::string_view::npos && scheme > 0 && word.size() > scheme + 3 &&
-                          word.find_first_of("/?#*\" ", scheme + 3) == std::string_view::npos;
-        if (!good) return fail(quoted(in.name()) + " has " + quoted(word) + "; write an origin without a path, as https://ide.example");
-    }
-    return read_strings(in, setting);
+  for (const std::string_view word : in.arguments()) {
+    const std::size_t scheme = word.find("://");
+    const bool good = scheme != std::string_view::npos && scheme > 0 && word.size() > scheme + 3 &&
+                      word.find_first_of("/?#*\" ", scheme + 3) == std::string_view::npos;
+    if (!good)
+      return fail(quoted(in.name()) + " has " + quoted(word) +
+                  "; write an origin without a path, as https://ide.example");
+  }
+  return read_strings(in, setting);
 }
 
 Checked read_forwarding(const Reading& in, Setting<Forwarding>& setting) {
-    if (in.words[0] == "agent_forward") {
-        if (in.words[1] != "none") return fail(quoted(in.name()) + " is " + quoted(in.words[1]) + "; write none, or use agent_exchange");
-        return set_once(in, setting, Forwarding{});
-    }
-    auto spec = read_exchange(in.name(), in.arguments());
-    if (!spec) return fail(spec.error());
-    return set_once(in, setting, Forwarding{*std::move(spec)});
+  if (in.words[0] == "agent_forward") {
+    if (in.words[1] != "none")
+      return fail(quoted(in.name()) + " is " + quoted(in.words[1]) + "; write none, or use agent_exchange");
+    return set_once(in, setting, Forwarding{});
+  }
+  auto spec = read_exchange(in.name(), in.arguments());
+  if (!spec) return fail(spec.error());
+  return set_once(in, setting, Forwarding{*std::move(spec)});
 }
 
 Checked read_unsafe(const Reading& in, Setting<std::set<std::string>>& setting) {
-    static constexpr std::array<std::string_view, 20> names{
-        "proxy_cache",  "proxy_store",  "proxy_method", "proxy_set_body", "proxy_pass_request_body", "mirror",       "satisfy",
-        "http_authorization", "http_cookie", "http_dpop", "authorization", "fastcgi_cache", "fastcgi_store", "fastcgi_pass_request_body",
-        "uwsgi_cache", "uwsgi_store", "uwsgi_pass_request_body", "scgi_cache", "scgi_store", "scgi_pass_request_body"};
-    if (!setting) setting.set({}, in.place);
-    for (const std::string_view word : in.arguments()) {
-        if (std::ranges::find(names, word) == names.end())
-            return fail(quoted(in.name()) + " names " + quoted(word) + ", which isn't refused anyway; write " + listed(names));
-        setting.value->emplace(word);
-    }
-    return {};
+  static constexpr std::array<std::string_view, 20> names{"proxy_cache",
+                                                          "proxy_store",
+                                                          "proxy_method",
+                                                          "proxy_set_body",
+                                                          "proxy_pass_request_body",
+                                                          "mirror",
+                                                          "satisfy",
+                                                          "http_authorization",
+                                                          "http_cookie",
+                                                          "http_dpop",
+                                                          "authorization",
+                                                          "fastcgi_cache",
+                                                          "fastcgi_store",
+                                                          "fastcgi_pass_request_body",
+                                                          "uwsgi_cache",
+                                                          "uwsgi_store",
+                                                          "uwsgi_pass_request_body",
+                                                          "scgi_cache",
+                                                          "scgi_store",
+                                                          "scgi_pass_request_body"};
+  if (!setting) setting.set({}, in.place);
+  for (const std::string_view word : in.arguments()) {
+    if (std::ranges::find(names, word) == names.end())
+      return fail(quoted(in.name()) + " names " + quoted(word) + ", which isn't refused anyway; write " +
+                  listed(names));
+    setting.value->emplace(word);
+  }
+  return {};
 }
 
 }  // namespace
 
 Checked read_gateway(const Reading& in) {
-    LocSettings& settings = *in.location.settings;
-    static constexpr std::array choices{Choice{"mcp", gateway::Kind::mcp}, Choice{"rest", gateway::Kind::rest}};
-    const auto kind = choose<gateway::Kind>(in.name(), in.words[1], choices);
-    if (!kind) return fail(kind.error());
-    if (!is_name(in.words[2])) return fail(quoted(in.name()) + " has the namespace " + quoted(in.words[2]) + "; write letters, digits and . _ - only");
-    return set_once(in, settings.governance, Governance{*kind, std::string(in.words[2])});
+  LocSettings& settings = *in.location.settings;
+  static constexpr std::array choices{Choice{"mcp", gateway::Kind::mcp}, Choice{"rest", gateway::Kind::rest}};
+  const auto kind = choose<gateway::Kind>(in.name(), in.words[1], choices);
+  if (!kind) return fail(kind.error());
+  if (!is_name(in.words[2]))
+    return fail(quoted(in.name()) + " has the namespace " + quoted(in.words[2]) +
+                "; write letters, digits and . _ - only");
+  return set_once(in, settings.governance, Governance{*kind, std::string(in.words[2])});
 }
 
 Checked read_protected_resource(const Reading& in) {
-    LocSettings& settings = *in.location.settings;
-    auto resource = gateway::parse_resource_identifier(in.words[1]);
-    if (!resource) return fail(quoted(in.name()) + " " + resource.error());
-    if (in.words.size() > 2) {
-        if (in.words[2] != "default") return fail(quoted(in.name()) + " has the unknown word " + quoted(in.words[2]) + "; write default, or nothing");
-        resource->is_default = true;
-    }
-    return set_once(in, settings.resource, *std::move(resource));
+  LocSettings& settings = *in.location.settings;
+  auto resource = gateway::parse_resource_identifier(in.words[1]);
+  if (!resource) return fail(quoted(in.name()) + " " + resource.error());
+  if (in.words.size() > 2) {
+    if (in.words[2] != "default")
+      return fail(quoted(in.name()) + " has the unknown word " + quoted(in.words[2]) + "; write default, or nothing");
+    resource->is_default = true;
+  }
+  return set_once(in, settings.resource, *std::move(resource));
 }
 
 Checked read_location_setting(const Reading& in) {
-    LocSettings& settings = *in.location.settings;
-    static constexpr std::array modes{Choice{"enforce", gateway::Mode::enforce}, Choice{"observe", gateway::Mode::observe},
-                                      Choice{"off", gateway::Mode::off}};
-    static constexpr std::array disclosures{Choice{"hide", gateway::Disclosure::hide}, Choice{"explain", gateway::Disclosure::explain}};
-    static constexpr std::array delegations{Choice{"implicit", policy::DelegationMode::implicit},
-                                            Choice{"required", policy::DelegationMode::required}};
-    static constexpr std::array switches{Choice{"on", true}, Choice{"off", false}};
-    const auto row = std::ranges::find(directives(), in.name(), &DirectiveRow::name);
-    switch (row->id) {
-        case Directive::trust: return read_strings(in, settings.trust);
-        case Directive::challenge_scope: return read_scopes(in, settings.challenge_scopes);
-        case Directive::origins: return read_origins(in, settings.origins);
-        case Directive::exchange:
-        case Directive::forward: return read_forwarding(in, settings.forwarding);
-        case Directive::mode: return choose_once(in, settings.mode, modes);
-        case Directive::disclosure: return choose_once(in, settings.disclosure, disclosures);
-        case Directive::delegation: return choose_once(in, settings.delegation, delegations);
-        case Directive::identity_headers: return choose_once(in, settings.identity_headers, switches);
-        case Directive::allow_unsafe: return read_unsafe(in, settings.allow_unsafe);
-        default: return fail(quoted(in.name()) + " can't stand here");
-    }
+  LocSettings& settings = *in.location.settings;
+  static constexpr std::array modes{Choice{"enforce", gateway::Mode::enforce},
+                                    Choice{"observe", gateway::Mode::observe}, Choice{"off", gateway::Mode::off}};
+  static constexpr std::array disclosures{Choice{"hide", gateway::Disclosure::hide},
+                                          Choice{"explain", gateway::Disclosure::explain}};
+  static constexpr std::array delegations{Choice{"implicit", policy::DelegationMode::implicit},
+                                          Choice{"required", policy::DelegationMode::required}};
+  static constexpr std::array switches{Choice{"on", true}, Choice{"off", false}};
+  const auto row = std::ranges::find(directives(), in.name(), &DirectiveRow::name);
+  switch (row->id) {
+    case Directive::trust: return read_strings(in, settings.trust);
+    case Directive::challenge_scope: return read_scopes(in, settings.challenge_scopes);
+    case Directive::origins: return read_origins(in, settings.origins);
+    case Directive::exchange:
+    case Directive::forward: return read_forwarding(in, settings.forwarding);
+    case Directive::mode: return choose_once(in, settings.mode, modes);
+    case Directive::disclosure: return choose_once(in, settings.disclosure, disclosures);
+    case Directive::delegation: return choose_once(in, settings.delegation, delegations);
+    case Directive::identity_headers: return choose_once(in, settings.identity_headers, switches);
+    case Directive::allow_unsafe: return read_unsafe(in, settings.allow_unsafe);
+    default: return fail(quoted(in.name()) + " can't stand here");
+  }
 }
 
 }  // namespace agw::nginx

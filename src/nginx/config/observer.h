@@ -12,22 +12,22 @@ namespace agw::nginx {
 
 /// A line of another module that matters here: by its name, or because it has a variable in it.
 struct DirectiveUse {
-    std::string_view name;
-    std::vector<std::string_view> arguments;
-    Place place;
-    bool in_locations = false;  ///< a directive that may stand in a location: nested blocks inherit it
+  std::string_view name;
+  std::vector<std::string_view> arguments;
+  Place place;
+  bool in_locations = false;  ///< a directive that may stand in a location: nested blocks inherit it
 };
 
 struct DirectiveUses {
-    std::vector<DirectiveUse> list;
-    std::unordered_set<std::string_view> names;  ///< of every directive in this block
+  std::vector<DirectiveUse> list;
+  std::unordered_set<std::string_view> names;  ///< of every directive in this block
 };
 
 /// `set`, `map` …: a variable (or a log format) and the text that it is made of.
 struct VariableSource {
-    std::string variable;  ///< lower case; a log format as `format NAME`
-    std::string text;      ///< as written, with the variables in it
-    Place place;
+  std::string variable;  ///< lower case; a log format as `format NAME`
+  std::string text;      ///< as written, with the variables in it
+  Place place;
 };
 
 /// Puts itself before every directive of nginx's HTTP modules but this one's, until stop_observing() or until the

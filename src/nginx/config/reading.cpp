@@ -1,70 +1,70 @@
 #include "reading.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 namespace agw::nginx {
 
 std::string twice(std::string_view name, const Place& before) {
-    return quoted(name) + " is written twice; it stands already in " + std::string(before.file) + ":" +
-           std::to_string(before.line);
+  return quoted(name) + " is written twice; it stands already in " + std::string(before.file) + ":" +
+         std::to_string(before.line);
 }
 
 Result<outbound::ExchangeSpec, std::string> read_exchange(std::string_view name, Words words) {
-    outbound::ExchangeSpec spec;
-    for (const std::string_view word : words) {
-        const auto found = option(word);
-        if (word == "scope_independent") {
-            spec.scope_independent = true;
-        } else if (found && found->first == "audience") {
-            if (!spec.audience.empty()) return fail(quoted(name) + " has two audiences; a backend's token is for one");
-            spec.audience = found->second;
-        } else if (found && found->first == "scope") {
-            if (auto added = add_scopes(name, found->second, spec.scopes); !added) return fail(added.error());
-        } else {
-            return fail(quoted(name) + " has the unknown word " + quoted(word) +
-                        "; write audience=NAME scope=SCOPE [scope_independent]");
-        }
+  outbound::ExchangeSpec spec;
+  for (const std::string_view word : words) {
+    const auto found = option(word);
+    if (word == "scope_independent") {
+      spec.scope_independent = true;
+    } else if (found && found->first == "audience") {
+      if (!spec.audience.empty()) return fail(quoted(name) + " has two audiences; a backend's token is for one");
+      spec.audience = found->second;
+    } else if (found && found->first == "scope") {
+      if (auto added = add_scopes(name, found->second, spec.scopes); !added) return fail(added.error());
+    } else {
+      return fail(quoted(name) + " has the unknown word " + quoted(word) +
+                  "; write audience=NAME scope=SCOPE [scope_independent]");
     }
-    if (spec.audience.empty()) return fail(quoted(name) + " needs an audience; write audience=NAME of the backend");
-    if (spec.scopes.empty()) return fail(quoted(name) + " needs scopes; write scope=SCOPE of the backend's token");
-    std::sort(spec.scopes.begin(), spec.scopes.end());
-    spec.key = spec.audience;
-    for (const auto& scope : spec.scopes) spec.key += "\n" + scope;
-    return spec;
+  }
+  if (spec.audience.empty()) return fail(quoted(name) + " needs an audience; write audience=NAME of the backend");
+  if (spec.scopes.empty()) return fail(quoted(name) + " needs scopes; write scope=SCOPE of the backend's token");
+  std::sort(spec.scopes.begin(), spec.scopes.end());
+  spec.key = spec.audience;
+  for (const auto& scope : spec.scopes) spec.key += "\n" + scope;
+  return spec;
 }
 
 Result<FileFacts, std::string> file_facts(std::string_view name, const std::string& path) {
-    struct stat info {};
-    if (::stat(path.c_str(), &info) != 0 || ::access(path.c_str(), R_OK) != 0)
-        return fail(quoted(name) + ": " + path + " can't be read: " + std::strerror(errno));
-    if (!S_ISREG(info.st_mode)) return fail(quoted(name) + ": " + path + " is not a regular file");
-    return FileFacts{static_cast<std::size_t>(info.st_size), (info.st_mode & 07U) != 0};
+  struct stat info{};
+  if (::stat(path.c_str(), &info) != 0 || ::access(path.c_str(), R_OK) != 0)
+    return fail(quoted(name) + ": " + path + " can't be read: " + std::strerror(errno));
+  if (!S_ISREG(info.st_mode)) return fail(quoted(name) + ": " + path + " is not a regular file");
+  return FileFacts{static_cast<std::size_t>(info.st_size), (info.st_mode & 07U) != 0};
 }
 
 Checked BlockReader::read(ngx_conf_t* cf) {
-    const ngx_conf_t saved = *cf;
-    cf->handler = on_line;
-    cf->handler_conf = this;
-    const char* result = ngx_conf_parse(cf, nullptr);
-    *cf = saved;
-    if (result != NGX_CONF_OK) return fail(std::string());
-    return {};
+  const ngx_conf_t saved = *cf;
+  cf->handler = on_line;
+  cf->handler_conf = this;
+  const char* result = ngx_conf_parse(cf, nullptr);
+  *cf = saved;
+  if (result != NGX_CONF_OK) return fail(std::string());
+  return {};
 }
 
 char* BlockReader::on_line(ngx_conf_t* cf, ngx_command_t* cmd, void* self) noexcept try {
-    const std::vector<std::string_view> words = words_of(cf);
-    if (words[0] == "include" && words.size() == 2) return ngx_conf_include(cf, cmd, self);
-    const Checked checked = static_cast<BlockReader*>(self)->line(cf, words, place_of(cf));
-    if (checked) return NGX_CONF_OK;
-    if (!checked.error().empty()) ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s", checked.error().c_str());
-    return static_cast<char*>(NGX_CONF_ERROR);
+  const std::vector<std::string_view> words = words_of(cf);
+  if (words[0] == "include" && words.size() == 2) return ngx_conf_include(cf, cmd, self);
+  const Checked checked = static_cast<BlockReader*>(self)->line(cf, words, place_of(cf));
+  if (checked) return NGX_CONF_OK;
+  if (!checked.error().empty()) ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s", checked.error().c_str());
+  return static_cast<char*>(NGX_CONF_ERROR);
 } catch (...) {
-    return const_cast<char*>("could not be read: out of memory");
+  return const_cast<char*>("could not be read: out of memory");
 }
 
 }  // namespace agw::nginx

@@ -4,20 +4,21 @@
 #include <string>
 
 #include "agw/outbound/exchanger.h"
+
 #include "line.h"
 #include "settings.h"
 
 namespace agw::nginx {
 
 struct Reading {
-    ngx_conf_t* cf;
-    MainConf& main;
-    LocConf& location;
-    Words words;  ///< the directive's name first
-    Place place;
+  ngx_conf_t* cf;
+  MainConf& main;
+  LocConf& location;
+  Words words;  ///< the directive's name first
+  Place place;
 
-    [[nodiscard]] std::string_view name() const noexcept { return words[0]; }
-    [[nodiscard]] Words arguments() const noexcept { return words.subspan(1); }
+  [[nodiscard]] std::string_view name() const noexcept { return words[0]; }
+  [[nodiscard]] Words arguments() const noexcept { return words.subspan(1); }
 };
 
 /// `x is written twice; it stands already in FILE:LINE`.
@@ -28,8 +29,8 @@ struct Reading {
 
 /// Whether the file can be read and how large it is; the message says why not.
 struct FileFacts {
-    std::size_t size = 0;
-    bool world_readable = false;
+  std::size_t size = 0;
+  bool world_readable = false;
 };
 [[nodiscard]] Result<FileFacts, std::string> file_facts(std::string_view name, const std::string& path);
 
@@ -50,13 +51,13 @@ struct FileFacts {
 /// Reads a block's lines, `include` among them: `line(words, place)` says what is wrong with one.
 /// The result's message is empty if nginx or the reader has logged the error already.
 class BlockReader {
-  public:
-    virtual ~BlockReader() = default;
-    virtual Checked line(ngx_conf_t* cf, Words words, const Place& place) = 0;
-    [[nodiscard]] Checked read(ngx_conf_t* cf);
+ public:
+  virtual ~BlockReader() = default;
+  virtual Checked line(ngx_conf_t* cf, Words words, const Place& place) = 0;
+  [[nodiscard]] Checked read(ngx_conf_t* cf);
 
-  private:
-    static char* on_line(ngx_conf_t* cf, ngx_command_t* cmd, void* self) noexcept;
+ private:
+  static char* on_line(ngx_conf_t* cf, ngx_command_t* cmd, void* self) noexcept;
 };
 
 }  // namespace agw::nginx

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "agw/model/pattern.h"
+
 #include "directive_table.h"
 #include "reading.h"
 
@@ -13,163 +14,181 @@ namespace {
 /// MCP 2025-11-25: names of 1 to 128 of [A-Za-z0-9_.-]; older servers have others, so anything
 /// printable is taken, quoted.
 bool is_tool_name(std::string_view name) {
-    return !name.empty() && name.size() <= 1024 && std::all_of(name.begin(), name.end(), [](char c) { return c >= 0x20 && c != 0x7F; });
+  return !name.empty() && name.size() <= 1024 &&
+         std::all_of(name.begin(), name.end(), [](char c) { return c >= 0x20 && c != 0x7F; });
 }
 
 class RouteReader final : public BlockReader {
-  public:
-    RouteReader(RouteSetting& route, gateway::Kind kind) : route_(route), kind_(kind) {}
-    Checked line(ngx_conf_t* cf, Words words, const Place& place) override;
+ public:
+  RouteReader(RouteSetting& route, gateway::Kind kind) : route_(route), kind_(kind) {}
+  Checked line(ngx_conf_t* cf, Words words, const Place& place) override;
 
-  private:
-    Checked take(const ParameterRow& row, Words words);
+ private:
+  Checked take(const ParameterRow& row, Words words);
 
-    RouteSetting& route_;
-    gateway::Kind kind_;
-    std::map<std::string_view, Place> seen_;
+  RouteSetting& route_;
+  gateway::Kind kind_;
+  std::map<std::string_view, Place> seen_;
 };
 
 Checked RouteReader::line(ngx_conf_t*, Words words, const Place& place) {
-    auto rows = route_parameters();
-    if (kind_ == gateway::Kind::rest) rows = rows.subspan(1);
-    const auto row = std::ranges::find(rows, words[0], &ParameterRow::name);
-    if (row == rows.end()) {
-        std::vector<std::string_view> names;
-        for (const auto& known : rows) names.push_back(known.name);
-        return fail(quoted(words[0]) + " is unknown here; write one of " + listed(names));
-    }
-    if (words.size() - 1 < row->least || words.size() - 1 > row->most)
-        return fail(quoted(words[0]) + " has the wrong number of arguments; write: " + std::string(row->name) + " " + std::string(row->syntax));
-    if (const auto before = seen_.find(row->name); before != seen_.end()) return fail(twice(row->name, before->second));
-    seen_.emplace(row->name, place);
-    return take(*row, words);
+  auto rows = route_parameters();
+  if (kind_ == gateway::Kind::rest) rows = rows.subspan(1);
+  const auto row = std::ranges::find(rows, words[0], &ParameterRow::name);
+  if (row == rows.end()) {
+    std::vector<std::string_view> names;
+    for (const auto& known : rows) names.push_back(known.name);
+    return fail(quoted(words[0]) + " is unknown here; write one of " + listed(names));
+  }
+  if (words.size() - 1 < row->least || words.size() - 1 > row->most)
+    return fail(quoted(words[0]) + " has the wrong number of arguments; write: " + std::string(row->name) + " " +
+                std::string(row->syntax));
+  if (const auto before = seen_.find(row->name); before != seen_.end()) return fail(twice(row->name, before->second));
+  seen_.emplace(row->name, place);
+  return take(*row, words);
 }
 
 Checked RouteReader::take(const ParameterRow& row, Words words) {
-    switch (row.id) {
-        case Parameter::operation:
-            if (!is_name(words[1])) return fail(quoted("operation") + " is " + quoted(words[1]) + "; write letters, digits and . _ - only");
-            route_.operation = words[1];
-            return {};
-        case Parameter::scope:
-            for (const std::string_view word : words.subspan(1))
-                if (auto added = add_scopes(row.name, word, route_.scopes); !added) return added;
-            return {};
-        case Parameter::resource: {
-            auto resource = policy::ResourceTemplate::parse(words[1]);
-            if (!resource) return fail(quoted("resource") + " is " + quoted(words[1]) + ": it " + resource.error());
+  switch (row.id) {
+    case Parameter::operation:
+      if (!is_name(words[1]))
+        return fail(quoted("operation") + " is " + quoted(words[1]) + "; write letters, digits and . _ - only");
+      route_.operation = words[1];
+      return {};
+    case Parameter::scope:
+      for (const std::string_view word : words.subspan(1))
+        if (auto added = add_scopes(row.name, word, route_.scopes); !added) return added;
+      return {};
+    case Parameter::resource: {
+      auto resource = policy::ResourceTemplate::parse(words[1]);
+      if (!resource) return fail(quoted("resource") + " is " + quoted(words[1]) + ": it " + resource.error());
             // Patterns end after one of these: no grant but an exact one could ever name it.
-            if (resource->placeholders().empty() && words[1].find_first_of(":/.") == std::string_view::npos)
-                return fail(quoted("resource") + " is " + quoted(words[1]) + "; write a kind and what it is of, as " + std::string(words[1]) + ":<id>");
-            route_.resource = *std::move(resource);
-            return {};
-        }
-        case Parameter::classification: route_.classification = words[1]; return {};
-        case Parameter::risk: route_.risk = words[1]; return {};
-        case Parameter::exchange: {
-            auto spec = read_exchange(row.name, words.subspan(1));
-            if (!spec) return fail(spec.error());
-            route_.exchange = *std::move(spec);
-            return {};
-        }
-        case Parameter::mode: {
-            static constexpr std::array modes{Choice{"enforce", gateway::Mode::enforce}, Choice{"observe", gateway::Mode::observe},
-                                              Choice{"off", gateway::Mode::off}};
-            const auto mode = choose<gateway::Mode>(row.name, words[1], modes);
-            if (!mode) return fail(mode.error());
-            route_.mode = *mode;
-            return {};
-        }
-        default: return fail(quoted(words[0]) + " can't stand here");
+      if (resource->placeholders().empty() && words[1].find_first_of(":/.") == std::string_view::npos)
+        return fail(quoted("resource") + " is " + quoted(words[1]) + "; write a kind and what it is of, as " +
+                    std::string(words[1]) + ":<id>");
+      route_.resource = *std::move(resource);
+      return {};
     }
+    case Parameter::classification: route_.classification = words[1]; return {};
+    case Parameter::risk: route_.risk = words[1]; return {};
+    case Parameter::exchange: {
+      auto spec = read_exchange(row.name, words.subspan(1));
+      if (!spec) return fail(spec.error());
+      route_.exchange = *std::move(spec);
+      return {};
+    }
+    case Parameter::mode: {
+      static constexpr std::array modes{Choice{"enforce", gateway::Mode::enforce},
+                                        Choice{"observe", gateway::Mode::observe}, Choice{"off", gateway::Mode::off}};
+      const auto mode = choose<gateway::Mode>(row.name, words[1], modes);
+      if (!mode) return fail(mode.error());
+      route_.mode = *mode;
+      return {};
+    }
+    default: return fail(quoted(words[0]) + " can't stand here");
+  }
 }
 
 /// The location's own list, begun with its first route.
 Result<RouteSettings*, std::string> routes_of(const Reading& in, gateway::Kind kind) {
-    auto& routes = in.location.settings->routes;
-    if (!routes) {
-        routes = std::make_shared<RouteSettings>();
-        routes->kind = kind;
-    }
-    if (routes->kind != kind) return fail(quoted(in.name()) + " stands beside routes of the other kind; a location has agent_tool (mcp) or agent_operation (rest)");
-    return routes.get();
+  auto& routes = in.location.settings->routes;
+  if (!routes) {
+    routes = std::make_shared<RouteSettings>();
+    routes->kind = kind;
+  }
+  if (routes->kind != kind)
+    return fail(quoted(in.name()) +
+                " stands beside routes of the other kind; a location has agent_tool (mcp) or agent_operation (rest)");
+  return routes.get();
 }
 
 Checked add(const Reading& in, RouteSettings& routes, RouteSetting route) {
-    const auto [before, added] = routes.operations.emplace(route.operation, in.place);
-    if (!added) return fail(quoted(in.name()) + ": the operation " + route.operation + " is written twice; it stands already in " + std::string(before->second.file) + ":" + std::to_string(before->second.line));
-    routes.list.push_back(std::move(route));
-    return {};
+  const auto [before, added] = routes.operations.emplace(route.operation, in.place);
+  if (!added)
+    return fail(quoted(in.name()) + ": the operation " + route.operation + " is written twice; it stands already in " +
+                std::string(before->second.file) + ":" + std::to_string(before->second.line));
+  routes.list.push_back(std::move(route));
+  return {};
 }
 
 /// `<id>` must be in the path; `query` and `body` have names of their own.
 Checked check_placeholders(const RouteSetting& route) {
-    if (!route.resource) return {};
-    for (const auto& path : route.resource->placeholders()) {
-        const bool from_path = path.size() == 1;
-        const bool from_query = path.size() == 2 && path[0] == "query";
-        const bool from_body = path.size() >= 2 && path[0] == "body";
-        if (!from_path && !from_query && !from_body)
-            return fail(quoted("resource") + " names <" + path[0] + "/…>; write <name> of the path, <query/x> or <body/x>");
-        if (from_body && (route.path.method == "GET" || route.path.method == "HEAD"))
-            return fail(quoted("resource") + " names <body/…>, and " + route.path.method + " has no body; write <name> of the path or <query/x>");
-        if (!from_path) continue;
-        const std::string wanted = "<" + path[0] + ">";
-        if (std::ranges::find(route.path.segments, wanted) == route.path.segments.end())
-            return fail(quoted("resource") + " names " + wanted + ", which is no segment of " + route.path_text + "; write <query/" + path[0] + "> or <body/" + path[0] + "> for other places");
-    }
-    return {};
+  if (!route.resource) return {};
+  for (const auto& path : route.resource->placeholders()) {
+    const bool from_path = path.size() == 1;
+    const bool from_query = path.size() == 2 && path[0] == "query";
+    const bool from_body = path.size() >= 2 && path[0] == "body";
+    if (!from_path && !from_query && !from_body)
+      return fail(quoted("resource") + " names <" + path[0] + "/…>; write <name> of the path, <query/x> or <body/x>");
+    if (from_body && (route.path.method == "GET" || route.path.method == "HEAD"))
+      return fail(quoted("resource") + " names <body/…>, and " + route.path.method +
+                  " has no body; write <name> of the path or <query/x>");
+    if (!from_path) continue;
+    const std::string wanted = "<" + path[0] + ">";
+    if (std::ranges::find(route.path.segments, wanted) == route.path.segments.end())
+      return fail(quoted("resource") + " names " + wanted + ", which is no segment of " + route.path_text +
+                  "; write <query/" + path[0] + "> or <body/" + path[0] + "> for other places");
+  }
+  return {};
 }
 
 /// A template that no request of this location can have is a mistake.
 Checked check_reachable(const Reading& in, const RouteSetting& route) {
-    const auto* core = static_cast<const ngx_http_core_loc_conf_t*>(ngx_http_conf_get_module_loc_conf(in.cf, ngx_http_core_module));
+  const auto* core =
+      static_cast<const ngx_http_core_loc_conf_t*>(ngx_http_conf_get_module_loc_conf(in.cf, ngx_http_core_module));
 #if (NGX_PCRE)
-    if (core->regex != nullptr) return {};
+  if (core->regex != nullptr) return {};
 #endif
-    if (core->named || core->noname) return {};
-    const std::string_view location = view(core->name);
-    const std::string_view literal = std::string_view(route.path_text).substr(0, route.path_text.find('<'));
-    if (literal.starts_with(location) || (location.starts_with(literal) && literal.size() < route.path_text.size())) return {};
-    return fail(quoted(in.name()) + " has the path " + route.path_text + ", which never comes to the location " + std::string(location) + "; write the path as clients send it, beginning with " + std::string(location));
+  if (core->named || core->noname) return {};
+  const std::string_view location = view(core->name);
+  const std::string_view literal = std::string_view(route.path_text).substr(0, route.path_text.find('<'));
+  if (literal.starts_with(location) || (location.starts_with(literal) && literal.size() < route.path_text.size()))
+    return {};
+  return fail(quoted(in.name()) + " has the path " + route.path_text + ", which never comes to the location " +
+              std::string(location) + "; write the path as clients send it, beginning with " + std::string(location));
 }
 
 }  // namespace
 
 Checked read_tool(const Reading& in) {
-    const auto routes = routes_of(in, gateway::Kind::mcp);
-    if (!routes) return fail(routes.error());
-    if (!is_tool_name(in.words[1])) return fail(quoted(in.name()) + " needs the tool's name, printable and up to 1024 bytes");
-    const auto [before, added] = (*routes)->tools.emplace(std::string(in.words[1]), in.place);
-    if (!added) return fail(twice(std::string(in.name()) + " " + std::string(in.words[1]), before->second));
-    RouteSetting route;
-    route.place = in.place;
-    route.name = in.words[1];
-    if (is_name(in.words[1])) route.operation = in.words[1];
-    RouteReader reader(route, gateway::Kind::mcp);
-    if (auto read = reader.read(in.cf); !read) return read;
-    if (route.operation.empty())
-        return fail(quoted(in.name()) + " " + quoted(in.words[1]) + " can't name an operation; write: operation NAME; of letters, digits and . _ -");
-    return add(in, **routes, std::move(route));
+  const auto routes = routes_of(in, gateway::Kind::mcp);
+  if (!routes) return fail(routes.error());
+  if (!is_tool_name(in.words[1]))
+    return fail(quoted(in.name()) + " needs the tool's name, printable and up to 1024 bytes");
+  const auto [before, added] = (*routes)->tools.emplace(std::string(in.words[1]), in.place);
+  if (!added) return fail(twice(std::string(in.name()) + " " + std::string(in.words[1]), before->second));
+  RouteSetting route;
+  route.place = in.place;
+  route.name = in.words[1];
+  if (is_name(in.words[1])) route.operation = in.words[1];
+  RouteReader reader(route, gateway::Kind::mcp);
+  if (auto read = reader.read(in.cf); !read) return read;
+  if (route.operation.empty())
+    return fail(quoted(in.name()) + " " + quoted(in.words[1]) +
+                " can't name an operation; write: operation NAME; of letters, digits and . _ -");
+  return add(in, **routes, std::move(route));
 }
 
 Checked read_operation(const Reading& in) {
-    const auto routes = routes_of(in, gateway::Kind::rest);
-    if (!routes) return fail(routes.error());
-    if (!is_name(in.words[1])) return fail(quoted(in.name()) + " is named " + quoted(in.words[1]) + "; write letters, digits and . _ - only");
-    auto path = rest::parse_template(in.words[2], in.words[3]);
-    if (!path) return fail(quoted(in.name()) + ": " + path.error().message + "; write for example: agent_operation ticket.read GET /api/tickets/<id> { … }");
-    RouteSetting route;
-    route.place = in.place;
-    route.name = in.words[1];
-    route.operation = in.words[1];
-    route.path = *std::move(path);
-    route.path_text = in.words[3];
-    RouteReader reader(route, gateway::Kind::rest);
-    if (auto read = reader.read(in.cf); !read) return read;
-    if (auto checked = check_placeholders(route); !checked) return checked;
-    if (auto checked = check_reachable(in, route); !checked) return checked;
-    return add(in, **routes, std::move(route));
+  const auto routes = routes_of(in, gateway::Kind::rest);
+  if (!routes) return fail(routes.error());
+  if (!is_name(in.words[1]))
+    return fail(quoted(in.name()) + " is named " + quoted(in.words[1]) + "; write letters, digits and . _ - only");
+  auto path = rest::parse_template(in.words[2], in.words[3]);
+  if (!path)
+    return fail(quoted(in.name()) + ": " + path.error().message +
+                "; write for example: agent_operation ticket.read GET /api/tickets/<id> { … }");
+  RouteSetting route;
+  route.place = in.place;
+  route.name = in.words[1];
+  route.operation = in.words[1];
+  route.path = *std::move(path);
+  route.path_text = in.words[3];
+  RouteReader reader(route, gateway::Kind::rest);
+  if (auto read = reader.read(in.cf); !read) return read;
+  if (auto checked = check_placeholders(route); !checked) return checked;
+  if (auto checked = check_reachable(in, route); !checked) return checked;
+  return add(in, **routes, std::move(route));
 }
 
 }  // namespace agw::nginx

@@ -6,32 +6,32 @@
 namespace agw::nginx {
 
 ngx_int_t discovery_handler(ngx_http_request_t* r) noexcept try {
-    const SrvConf& server = srv_conf(r);
-    if (server.documents.empty() || r != r->main) return NGX_DECLINED;
-    const Document* found = nullptr;
-    for (const Document& document : server.documents)
-        if (document.path == view(r->uri)) found = &document;
-    if (found == nullptr) return NGX_DECLINED;
-    gateway::Answer answer;
+  const SrvConf& server = srv_conf(r);
+  if (server.documents.empty() || r != r->main) return NGX_DECLINED;
+  const Document* found = nullptr;
+  for (const Document& document : server.documents)
+    if (document.path == view(r->uri)) found = &document;
+  if (found == nullptr) return NGX_DECLINED;
+  gateway::Answer answer;
     // Public by design; a page may read it to begin a login.
-    answer.headers = {{"Access-Control-Allow-Origin", "*"}};
-    if (r->method == NGX_HTTP_OPTIONS) {
-        answer.status = 204;
-        answer.headers.emplace_back("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS");
-        answer.headers.emplace_back("Access-Control-Allow-Headers", "*, Authorization, MCP-Protocol-Version");
-        answer.headers.emplace_back("Access-Control-Max-Age", "600");
-    } else if (r->method == NGX_HTTP_GET || r->method == NGX_HTTP_HEAD) {
-        answer.status = 200;
-        answer.content_type = found->content_type;
-        answer.body = found->body;
-        answer.headers.emplace_back("Cache-Control", "public, max-age=300");
-    } else {
-        answer.status = 405;
-        answer.headers.emplace_back("Allow", "GET, HEAD, OPTIONS");
-    }
-    return send_answer(r, answer);
+  answer.headers = {{"Access-Control-Allow-Origin", "*"}};
+  if (r->method == NGX_HTTP_OPTIONS) {
+    answer.status = 204;
+    answer.headers.emplace_back("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS");
+    answer.headers.emplace_back("Access-Control-Allow-Headers", "*, Authorization, MCP-Protocol-Version");
+    answer.headers.emplace_back("Access-Control-Max-Age", "600");
+  } else if (r->method == NGX_HTTP_GET || r->method == NGX_HTTP_HEAD) {
+    answer.status = 200;
+    answer.content_type = found->content_type;
+    answer.body = found->body;
+    answer.headers.emplace_back("Cache-Control", "public, max-age=300");
+  } else {
+    answer.status = 405;
+    answer.headers.emplace_back("Allow", "GET, HEAD, OPTIONS");
+  }
+  return send_answer(r, answer);
 } catch (...) {
-    return NGX_HTTP_SERVICE_UNAVAILABLE;
+  return NGX_HTTP_SERVICE_UNAVAILABLE;
 }
 
 }  // namespace agw::nginx
