@@ -60,7 +60,7 @@ async def talk(url, token, era, calls):
 
 @pytest.mark.parametrize("era,version", [("legacy", "2025-11-25"), ("auto", "2026-07-28"), ("2026-07-28", "2026-07-28")])
 def test_a_session(make_site, tickets, era, version):
-    site = make_site(backend=tickets)
+    site = make_site(backend=tickets, mcp=f"proxy_set_header Host 127.0.0.1:{tickets.port};")
     token = site.token(scope="tickets:read")
     calls = [("ticket.read", {"id": "T-1"}), ("ticket.list", {}), ("no.such.tool", {})]
     spoken, tools, results, progress = asyncio.run(talk(site.resource, token, era, calls))
@@ -76,7 +76,7 @@ def test_a_session(make_site, tickets, era, version):
 
 @pytest.mark.parametrize("era", ["legacy", "2026-07-28"])
 def test_a_denied_call_is_readable(make_site, tickets, era):
-    site = make_site(backend=tickets)
+    site = make_site(backend=tickets, mcp=f"proxy_set_header Host 127.0.0.1:{tickets.port};")
     token = site.token(agent="narrow-agent")
     _, _, results, _ = asyncio.run(talk(site.resource, token, era, [("ticket.read", {"id": "T-1"}),
                                                                    ("ticket.read", {"id": "T-2"})]))
@@ -85,7 +85,7 @@ def test_a_denied_call_is_readable(make_site, tickets, era):
 
 
 def test_the_servers_own_stream_ends_with_the_client(make_site, tickets):
-    site = make_site(backend=tickets)
+    site = make_site(backend=tickets, mcp=f"proxy_set_header Host 127.0.0.1:{tickets.port};")
     asyncio.run(talk(site.resource, site.token(), "legacy", [("ticket.read", {"id": "T-1"})]))
     events = eventually(lambda: [e for e in site.nginx.audit() if e["type"] in ("mcp.stream", "mcp.delete")])
     assert all(e["decision"] == "allow" for e in events)

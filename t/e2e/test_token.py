@@ -301,7 +301,7 @@ def test_the_token_never_reaches_a_log(site):
     lines = [line for line in site.nginx.error_log.splitlines() if "[debug]" not in line]
     logs = "\n".join(lines) + site.nginx.audit_path.read_text()
     for token in tokens:
-        assert not any(part in logs for part in token.split(".") if len(part) > 60)
+        assert not any(part in logs for part in token.split(".")[1:] if len(part) > 60)
 
 
 def test_a_token_in_http2(make_site):

@@ -26,9 +26,8 @@ class Backend(Server):
         self.clear()
 
     def _choose(self, received):
-        if callable(self.answer):
-            return self.answer(received)
-        return self.answer if self.answer is not None else plain(received)
+        answer = self.answer(received) if callable(self.answer) else self.answer
+        return answer if answer is not None else plain(received)
 
 
 def plain(received):
