@@ -26,6 +26,19 @@ bool take(std::string_view& text, std::string_view any) {
   return true;
 }
 
+/// What 64 bits don't hold is rounded by one reader, wraps round or is refused in another.
+Result<void, Error> check_integer(std::string_view text) noexcept {
+  constexpr std::size_t always_fits = 18;
+  if (text.size() <= always_fits) return {};
+  const char* const end = text.data() + text.size();
+  std::int64_t negative = 0;
+  std::uint64_t positive = 0;
+  const auto read =
+      text.starts_with('-') ? std::from_chars(text.data(), end, negative) : std::from_chars(text.data(), end, positive);
+  if (read.ec != std::errc() || read.ptr != end) return fail(Error::number);
+  return {};
+}
+
 std::optional<std::uint32_t> hex4(std::string_view text) {
   if (text.size() < 4) return std::nullopt;
   std::uint32_t value = 0;
@@ -110,6 +123,7 @@ Result<void, Error> check_number(std::string_view text) noexcept {
   }
   if (!rest.empty()) return fail(Error::invalid);
   if (text.size() > longest_number) return fail(Error::number);
+  if (text.find('.') == std::string_view::npos && !exponent) return check_integer(text);
   if (!exponent) return {};  // so few digits are always within a double's range
   double value = 0;
   const auto read = std::from_chars(text.data(), text.data() + text.size(), value);

@@ -9,8 +9,8 @@
 
 namespace agw::json {
 
-/// A number's whole text: `number` if no reader could hold it (not finite, too small, too long),
-/// `invalid` if it isn't one.
+/// A number's whole text: `number` if not every reader could hold it (not finite, too small, an
+/// integer beyond 64 bits, too long), `invalid` if it isn't one.
 [[nodiscard]] Result<void, Error> check_number(std::string_view text) noexcept;
 
 /// Resolves the escapes of a string's inside, which is valid UTF-8 without raw quotes or control

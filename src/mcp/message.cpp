@@ -84,7 +84,9 @@ class Reader {
     return reason;
   }
   Fault unsupported(std::string_view version) {
+    // It goes into the answer: what no version can hold stays out.
     requested_ = version.substr(0, longest_version);
+    std::replace_if(requested_.begin(), requested_.end(), [](char c) { return c <= 0x20 || c >= 0x7F; }, '?');
     return Reason::version_unsupported;
   }
   [[nodiscard]] Refusal refusal(Reason reason) const {

@@ -394,6 +394,7 @@ TEST(Mcp, versions_are_told) {
   const auto refused = read(document, call, {speaks("2031-01-01")});
   EXPECT_EQ(refused.error().requested_version, "2031-01-01");
   EXPECT_LE(read(document, call, {speaks(std::string(4000, '9'))}).error().requested_version.size(), 32U);
+  EXPECT_EQ(read(document, call, {speaks("x\x01\xFF\"y")}).error().requested_version, "x??\"y");
   // Every version in the list is one that passes.
   const std::string list = "{\"v\":" + std::string(supported_versions_json()) + "}";
   std::vector<std::string> versions;
