@@ -30,11 +30,11 @@ bool take(std::string_view& text, std::string_view any) {
 Result<void, Error> check_integer(std::string_view text) noexcept {
   constexpr std::size_t always_fits = 18;
   if (text.size() <= always_fits) return {};
-  const char* const end = text.data() + text.size();
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
   std::int64_t negative = 0;
   std::uint64_t positive = 0;
-  const auto read =
-      text.starts_with('-') ? std::from_chars(text.data(), end, negative) : std::from_chars(text.data(), end, positive);
+  const auto read = *begin == '-' ? std::from_chars(begin, end, negative) : std::from_chars(begin, end, positive);
   if (read.ec != std::errc() || read.ptr != end) return fail(Error::number);
   return {};
 }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <utility>
 
 #include "agw/json/scalar.h"
 
@@ -307,7 +306,7 @@ Result<Message, Refusal> Reader::read(json::Document& document, std::string_view
   if (auto wrong = read_era()) return fail(refusal(*wrong));
   if (auto wrong = read_category()) return fail(refusal(*wrong));
   if (auto wrong = check_mirrors()) return fail(refusal(*wrong));
-  return std::move(message_);
+  return message_;
 }
 
 }  // namespace
