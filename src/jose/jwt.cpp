@@ -67,6 +67,8 @@ Result<UnverifiedJwt, JwtError> parse_jwt(std::string_view token, std::size_t ma
   auto payload = base64url_decode(token.substr(first + 1, second - first - 1));
   auto signature = base64url_decode(token.substr(second + 1));
   if (!header || !payload || !signature || !is_utf8(*header) || !is_utf8(*payload)) return fail(JwtError::malformed);
+  // jansson reads past a raw NUL in places; another reader would stop there.
+  if (header->find('\0') != std::string::npos || payload->find('\0') != std::string::npos) return fail(JwtError::malformed);
   const Json object(json_loadb(header->data(), header->size(), JSON_REJECT_DUPLICATES, nullptr));
   if (!json_is_object(object.get())) return fail(JwtError::malformed);
   UnverifiedJwt out;

@@ -136,6 +136,7 @@ KeySet::~KeySet() = default;
 
 Result<std::shared_ptr<const KeySet>, KeySetError> KeySet::parse(std::string_view json) {
   if (json.size() > max_key_set_bytes) return fail(KeySetError::too_large);
+  if (json.find('\0') != std::string_view::npos) return fail(KeySetError::malformed);
   const Json root(json_loadb(json.data(), json.size(), JSON_REJECT_DUPLICATES, nullptr));
   const json_t* list = json_object_get(root.get(), "keys");
   if (!json_is_array(list)) return fail(KeySetError::malformed);

@@ -36,6 +36,7 @@ bool is_endpoint(std::string_view url, std::string_view issuer) {
 }  // namespace
 
 Result<ServerMetadata, MetadataError> parse_server_metadata(std::string_view json, std::string_view issuer) {
+  if (json.find('\0') != std::string_view::npos) return fail(MetadataError::malformed);
   const Json root(json_loadb(json.data(), json.size(), JSON_REJECT_DUPLICATES, nullptr));
   if (!json_is_object(root.get())) return fail(MetadataError::malformed);
   ServerMetadata out;

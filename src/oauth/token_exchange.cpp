@@ -23,7 +23,10 @@ struct JsonDeleter {
 };
 using Json = std::unique_ptr<json_t, JsonDeleter>;
 
-Json parse(std::string_view json) { return Json(json_loadb(json.data(), json.size(), JSON_REJECT_DUPLICATES, nullptr)); }
+Json parse(std::string_view json) {
+  if (json.find('\0') != std::string_view::npos) return nullptr;
+  return Json(json_loadb(json.data(), json.size(), JSON_REJECT_DUPLICATES, nullptr));
+}
 
 std::string_view text_of(const json_t* value) {
   return json_is_string(value) ? std::string_view(json_string_value(value), json_string_length(value)) : std::string_view{};

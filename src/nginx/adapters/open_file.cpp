@@ -1,5 +1,7 @@
 #include "open_file.h"
 
+#include <sys/stat.h>
+
 #include <cerrno>
 #include <utility>
 
@@ -49,6 +51,12 @@ bool OpenFile::write_all(std::string_view bytes, std::size_t& written) noexcept 
 
 bool OpenFile::append(std::string_view lines) noexcept {
   if (lines.empty()) return true;
+  if (private_fd_ != file_.fd) {
+    // nginx makes logs readable by everybody; who did what is not for everybody. It fails where the
+    // master's user owns the file, which init_module has then seen to.
+    static_cast<void>(::fchmod(file_.fd, S_IRUSR | S_IWUSR));
+    private_fd_ = file_.fd;
+  }
   std::size_t written = 0;
   // What is left of a torn line must not run into this one.
   if (torn_ && !write_all("\n", written)) return false;

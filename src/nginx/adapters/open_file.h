@@ -33,6 +33,7 @@ class OpenFile final : public AppendFile {
   ngx_open_file_t& file_;
   ngx_log_t* log_;
   std::function<void()> before_reopen_;
+  ngx_fd_t private_fd_ = NGX_INVALID_FILE;  // the descriptor whose file is known to be its owner's alone
   bool torn_ = false;     // the file ends inside a line
   bool failing_ = false;  // said once until it works again
 };
