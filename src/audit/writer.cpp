@@ -14,7 +14,9 @@ constexpr std::size_t queue_bytes = 1024U * 1024;
 }  // namespace
 
 struct Writer::State : std::enable_shared_from_this<Writer::State> {
-  explicit State(Host given) : host(given), written(given.metrics.cell("agent_audit_lines_total")),
+  explicit State(Host given)
+      : host(given),
+        written(given.metrics.cell("agent_audit_lines_total")),
         failed(given.metrics.cell("agent_audit_write_failures_total")) {}
 
   void queue(const Event& event, const Completion& completion) {
@@ -33,11 +35,13 @@ struct Writer::State : std::enable_shared_from_this<Writer::State> {
     if (!host.file->append(lines)) {
       failed.fetch_add(1, std::memory_order_relaxed);
       if (std::exchange(healthy, false))
-        host.log.write(LogLevel::alert, "agent_audit: the audit log can't be written; calls are denied when the queue is full");
+        host.log.write(LogLevel::alert,
+                       "agent_audit: the audit log can't be written; calls are denied when the queue is full");
       return;
     }
     written.fetch_add(count, std::memory_order_relaxed);
-    if (!std::exchange(healthy, true)) host.log.write(LogLevel::notice, "agent_audit: the audit log can be written again");
+    if (!std::exchange(healthy, true))
+      host.log.write(LogLevel::notice, "agent_audit: the audit log can be written again");
     lines.clear();
     count = 0;
   }

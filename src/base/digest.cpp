@@ -1,10 +1,10 @@
 #include "agw/base/digest.h"
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-
 #include <bit>
 #include <cstring>
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 
 #include "agw/base/encoding.h"
 
@@ -45,8 +45,8 @@ std::string sha256_hex(std::string_view bytes) {
 Sha256 hmac_sha256(std::string_view key, std::string_view bytes) noexcept {
   Sha256 out{};
   unsigned size = 0;
-  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
-       reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), out.data(), &size);
+  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), reinterpret_cast<const unsigned char*>(bytes.data()),
+       bytes.size(), out.data(), &size);
   return out;
 }
 

@@ -5,10 +5,8 @@
 namespace agw {
 namespace {
 
-constexpr std::string_view url_alphabet =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-constexpr std::string_view plain_alphabet =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+constexpr std::string_view url_alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+constexpr std::string_view plain_alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 constexpr std::string_view upper_hex = "0123456789ABCDEF";
 constexpr std::string_view lower_hex = "0123456789abcdef";
 
@@ -66,8 +64,8 @@ std::optional<std::string> decode64(std::string_view text, const Reverse& table)
 }
 
 bool is_part_byte(unsigned char c) {
-  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' ||
-         c == '_' || c == '@' || c == '-';
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+         c == '@' || c == '-';
 }
 
 int upper_hex_value(char c) {
@@ -112,9 +110,7 @@ void append_unicode_escape(std::string& out, unsigned code) {
 
 std::string base64url_encode(std::string_view bytes) { return encode64(bytes, url_alphabet); }
 
-std::optional<std::string> base64url_decode(std::string_view text) {
-  return decode64(text, url_reverse);
-}
+std::optional<std::string> base64url_decode(std::string_view text) { return decode64(text, url_reverse); }
 
 std::string base64_encode(std::string_view bytes) {
   std::string out = encode64(bytes, plain_alphabet);
@@ -215,8 +211,8 @@ void append_json_escaped(std::string& out, std::string_view text) {
   while (!text.empty()) {
     // The common case: a run that needs no escape is copied whole.
     std::size_t run = 0;
-    while (run < text.size() && byte_of(text[run]) >= 0x20 && byte_of(text[run]) < 0x7F &&
-           text[run] != '"' && text[run] != '\\')
+    while (run < text.size() && byte_of(text[run]) >= 0x20 && byte_of(text[run]) < 0x7F && text[run] != '"' &&
+           text[run] != '\\')
       ++run;
     out.append(text.substr(0, run));
     text.remove_prefix(run);

@@ -32,11 +32,11 @@ void append_rfc3339(std::string& out, WallTime time) {
   const std::chrono::year_month_day date(day);
   const std::chrono::hh_mm_ss clock(time - day);
   std::array<char, 40> text{};
-  const int size = std::snprintf(
-      text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
-      static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-      static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
-      static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
+  const int size =
+      std::snprintf(text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
+                    static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                    static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
+                    static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
   out.append(text.data(), static_cast<std::size_t>(size));
 }
 
@@ -53,10 +53,9 @@ std::optional<WallTime> parse_rfc3339(std::string_view text) {
   int hour = 0;
   int minute = 0;
   int second = 0;
-  if (!take_number(text, 4, year) || !take_char(text, "-") || !take_number(text, 2, month) ||
-      !take_char(text, "-") || !take_number(text, 2, day) || !take_char(text, "Tt") ||
-      !take_number(text, 2, hour) || !take_char(text, ":") || !take_number(text, 2, minute) ||
-      !take_char(text, ":") || !take_number(text, 2, second))
+  if (!take_number(text, 4, year) || !take_char(text, "-") || !take_number(text, 2, month) || !take_char(text, "-") ||
+      !take_number(text, 2, day) || !take_char(text, "Tt") || !take_number(text, 2, hour) || !take_char(text, ":") ||
+      !take_number(text, 2, minute) || !take_char(text, ":") || !take_number(text, 2, second))
     return std::nullopt;
   int milliseconds = 0;
   if (take_char(text, ".")) {
@@ -86,9 +85,8 @@ std::optional<WallTime> parse_rfc3339(std::string_view text) {
                                          std::chrono::day(static_cast<unsigned>(day)));
   // A leap second (60) is read as the first instant of the next minute.
   if (!date.ok() || hour > 23 || minute > 59 || second > 60) return std::nullopt;
-  const auto instant = std::chrono::sys_days(date) + std::chrono::hours(hour) +
-                       std::chrono::minutes(minute - offset) + std::chrono::seconds(second) +
-                       Milliseconds(milliseconds);
+  const auto instant = std::chrono::sys_days(date) + std::chrono::hours(hour) + std::chrono::minutes(minute - offset) +
+                       std::chrono::seconds(second) + Milliseconds(milliseconds);
   return WallTime(instant);
 }
 

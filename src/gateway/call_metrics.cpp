@@ -55,7 +55,8 @@ void CallMetrics::count(const Call& call, Reason reason, std::int64_t overhead_u
   for (std::size_t i = 0; i < bounds_us.size(); ++i)
     if (overhead_us <= bounds_us[i]) buckets_[i]->fetch_add(1, std::memory_order_relaxed);
   buckets_.back()->fetch_add(1, std::memory_order_relaxed);
-  overhead_sum_.fetch_add(static_cast<std::uint64_t>(std::max<std::int64_t>(overhead_us, 0)), std::memory_order_relaxed);
+  overhead_sum_.fetch_add(static_cast<std::uint64_t>(std::max<std::int64_t>(overhead_us, 0)),
+                          std::memory_order_relaxed);
   overhead_count_.fetch_add(1, std::memory_order_relaxed);
 }
 

@@ -21,7 +21,8 @@ class CallMetrics {
 
  private:
   using Key = std::pair<const void*, Reason>;
-  static constexpr std::array<std::int64_t, 10> bounds_us{25, 50, 100, 250, 500, 1'000, 5'000, 25'000, 100'000, 1'000'000};
+  static constexpr std::array<std::int64_t, 10> bounds_us{25,    50,    100,    250,     500,
+                                                          1'000, 5'000, 25'000, 100'000, 1'000'000};
 
   Metrics& metrics_;
   std::map<Key, Metrics::Cell*> decisions_;

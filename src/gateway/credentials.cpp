@@ -7,8 +7,9 @@ namespace {
 
 bool is_scheme(std::string_view value, std::string_view lower) {
   if (value.size() <= lower.size() || value[lower.size()] != ' ') return false;
-  return std::equal(lower.begin(), lower.end(), value.begin(),
-                    [](char want, char got) { return want == (got >= 'A' && got <= 'Z' ? static_cast<char>(got + 32) : got); });
+  return std::equal(lower.begin(), lower.end(), value.begin(), [](char want, char got) {
+    return want == (got >= 'A' && got <= 'Z' ? static_cast<char>(got + 32) : got);
+  });
 }
 
 /// RFC 9110 section 11.2: token68.

@@ -28,7 +28,8 @@ std::string_view host_of(std::string_view authority) {
 
 bool is_loopback(std::string_view host) {
   const bool numeric = host.find_first_not_of("0123456789.") == std::string_view::npos;
-  return host == "localhost" || host.ends_with(".localhost") || host == "[::1]" || (numeric && host.starts_with("127."));
+  return host == "localhost" || host.ends_with(".localhost") || host == "[::1]" ||
+         (numeric && host.starts_with("127."));
 }
 
 std::string joined(const std::vector<std::string>& words) {
@@ -46,9 +47,7 @@ std::string code(std::string_view text) { return "`" + std::string(text) + "`"; 
 void append_resource(std::string& page, const Location& location) {
   const ProtectedResource& resource = location.resource;
   page += "## " + resource.identifier + "\n\n";
-  page += location.kind == Kind::mcp
-              ? "An MCP server (streamable HTTP). "
-              : "A REST API. ";
+  page += location.kind == Kind::mcp ? "An MCP server (streamable HTTP). " : "A REST API. ";
   page += "Its metadata (RFC 9728): <" + resource.metadata_url + ">\n\n";
   page += "- Authorization server";
   page += resource.issuers.size() == 1 ? ": " : "s: ";
@@ -56,8 +55,7 @@ void append_resource(std::string& page, const Location& location) {
   page += "\n- Ask for tokens with `resource=" + resource.identifier + "` (RFC 8707)\n";
   if (!location.challenge_scopes.empty())
     page += "- Scopes to begin with: " + code(joined(location.challenge_scopes)) + "\n";
-  if (!resource.scopes_supported.empty())
-    page += "- All scopes: " + code(joined(resource.scopes_supported)) + "\n";
+  if (!resource.scopes_supported.empty()) page += "- All scopes: " + code(joined(resource.scopes_supported)) + "\n";
   page += '\n';
 }
 
@@ -125,8 +123,7 @@ Result<ProtectedResource, std::string> parse_resource_identifier(std::string_vie
   const std::string_view host = host_of(authority);
   if (host.empty() || authority.find('@') != std::string_view::npos)
     return fail(std::string("must name a host and no user"));
-  if (http && !is_loopback(host))
-    return fail(std::string("must be https; http is for loopback hosts only"));
+  if (http && !is_loopback(host)) return fail(std::string("must be https; http is for loopback hosts only"));
   ProtectedResource resource;
   resource.identifier = identifier;
   resource.origin = identifier.substr(0, path_at);

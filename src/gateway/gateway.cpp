@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "agw/gateway/origin.h"
+
 #include "call_metrics.h"
 #include "credentials.h"
 #include "operation.h"
@@ -76,8 +77,7 @@ Answer preflight_answer(const Location& location, const Headers& headers) {
 
 }  // namespace
 
-Gateway::Gateway(Services services)
-    : services_(services), metrics_(std::make_unique<CallMetrics>(services.metrics)) {}
+Gateway::Gateway(Services services) : services_(services), metrics_(std::make_unique<CallMetrics>(services.metrics)) {}
 
 Gateway::~Gateway() = default;
 
@@ -167,8 +167,8 @@ Decision Gateway::judge(const Location& location, const policy::Facts& facts, st
 
 ValueTask<Result<void, Reason>> Gateway::provide_credential(const Request& request, Call& call) {
   // A denial that is only observed must not make the gateway ask for more than the caller has.
-  const bool beyond = call.exchange != nullptr && !call.exchange->scope_independent &&
-                      !covers(*call.principal, call.exchange->scopes);
+  const bool beyond =
+      call.exchange != nullptr && !call.exchange->scope_independent && !covers(*call.principal, call.exchange->scopes);
   if (beyond) call.exchange = nullptr;
   if (call.exchange == nullptr) return Result<void, Reason>();
   const auto subject_token = bearer_token(request.headers());
@@ -187,7 +187,8 @@ Result<Forward, Answer> Gateway::conclude(const Location& location, const Reques
 Result<Forward, Answer> Gateway::conclude(const Location& location, const Request& request, Call& call) {
   if (call.decision.reason == Reason::internal_error || !call.detail.empty()) log_detail(call);
   if (!begin_record(request, call) && call.enforced) call.decision = deny(Reason::audit_unavailable, Verdict::pass);
-  if (!call.decision.allowed() && call.enforced) return fail(answer_for(location, request.headers(), call, call.decision));
+  if (!call.decision.allowed() && call.enforced)
+    return fail(answer_for(location, request.headers(), call, call.decision));
 
   Forward forward;
   forward.strip_credentials = location.mode == Mode::enforce || call.backend_token != nullptr;
@@ -243,8 +244,7 @@ bool Gateway::begin_record(const Request& request, Call& call) {
   return true;
 }
 
-std::optional<Answer> Gateway::judge_response(Call& call, const Headers& headers,
-                                              const BackendHead& head) {
+std::optional<Answer> Gateway::judge_response(Call& call, const Headers& headers, const BackendHead& head) {
   if (call.location == nullptr || call.location->mode != Mode::enforce) return std::nullopt;
   const bool refused = head.status == 401 || head.status == 403;
   if (!refused && !head.accel_redirect) return std::nullopt;
@@ -266,7 +266,7 @@ void Gateway::finish(Call& call, audit::Completion completion) noexcept {
   completion.failure = call.failure;
   if (completion.outcome == audit::Outcome::unknown) {
     const bool passed = call.decision.allowed() || !call.enforced;
-    completion.outcome = !passed ? audit::Outcome::refused
+    completion.outcome = !passed                                    ? audit::Outcome::refused
                          : call.failure || completion.status >= 400 ? audit::Outcome::error
                                                                     : audit::Outcome::ok;
   }

@@ -71,11 +71,13 @@ Task<Result<outbound::IssuerAccess::Endpoint, Reason>> IssuerAccess::endpoint(co
   co_return out;
 }
 
-Result<oauth::ClientCredentials, Reason> IssuerAccess::credentials(Issuer& issuer, const oauth::ServerMetadata& metadata) {
+Result<oauth::ClientCredentials, Reason> IssuerAccess::credentials(Issuer& issuer,
+                                                                   const oauth::ServerMetadata& metadata) {
   const identity::ClientConfig& config = *issuer.config->client;
   const auto file = issuer.secret->read();
   if (!file || without_newline((*file)->reveal()).empty()) {
-    log_.write(LogLevel::error, "agent_issuer " + issuer.config->alias + ": " + issuer.secret->path() + " can't be read or is empty");
+    log_.write(LogLevel::error,
+               "agent_issuer " + issuer.config->alias + ": " + issuer.secret->path() + " can't be read or is empty");
     return fail(Reason::exchange_unavailable);
   }
   using Method = oauth::ClientCredentials::Method;
@@ -91,7 +93,8 @@ Result<oauth::ClientCredentials, Reason> IssuerAccess::credentials(Issuer& issue
   }
   const auto algorithm = config.algorithm ? config.algorithm : jose::algorithm_of_private_key((*file)->reveal());
   if (!algorithm) {
-    log_.write(LogLevel::error, "agent_issuer " + issuer.config->alias + ": " + issuer.secret->path() + " holds no private key that can sign");
+    log_.write(LogLevel::error, "agent_issuer " + issuer.config->alias + ": " + issuer.secret->path() +
+                                    " holds no private key that can sign");
     return fail(Reason::exchange_unavailable);
   }
   out.method = Method::private_key_jwt;

@@ -14,8 +14,9 @@ namespace {
 
 /// Fields by which frameworks take another method or path than the request line's (threats:
 /// what was judged is not what runs).
-constexpr std::array<std::string_view, 6> rewriting_headers{
-    "x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url", "x-original-uri"};
+constexpr std::array<std::string_view, 6> rewriting_headers{"x-http-method-override", "x-http-method",
+                                                            "x-method-override",      "x-original-url",
+                                                            "x-rewrite-url",          "x-original-uri"};
 
 class McpArguments final : public policy::Arguments {
  public:
@@ -31,7 +32,8 @@ class McpArguments final : public policy::Arguments {
 
 class RestArguments final : public policy::Arguments {
  public:
-  RestArguments(const rest::Match& match, const std::vector<rest::QueryParameter>& query, std::optional<json::Value> body)
+  RestArguments(const rest::Match& match, const std::vector<rest::QueryParameter>& query,
+                std::optional<json::Value> body)
       : match_(match), query_(query), body_(body) {}
 
   [[nodiscard]] Result<std::string_view, Reason> find(const std::vector<std::string>& path) const override {

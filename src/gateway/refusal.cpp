@@ -151,14 +151,14 @@ std::string_view title_of(int status) {
 }
 
 /// RFC 9457.
-void write_problem(const Location& location, const Call& call, const Decision& decision, Reason reason, Answer& answer) {
+void write_problem(const Location& location, const Call& call, const Decision& decision, Reason reason,
+                   Answer& answer) {
   const ReasonRow& why = row(reason);
   answer.content_type = "application/problem+json";
   std::string detail(why.sentence);
   detail += '.';
   if (!detail.empty() && detail[0] >= 'a' && detail[0] <= 'z') detail[0] = static_cast<char>(detail[0] - 32);
-  if (why.disposition == Disposition::challenge)
-    detail += " How to get one: " + location.resource.origin + "/auth.md";
+  if (why.disposition == Disposition::challenge) detail += " How to get one: " + location.resource.origin + "/auth.md";
   std::string& body = answer.body;
   body = R"({"type":"about:blank","title":)" + json_quoted(title_of(answer.status));
   body += R"(,"status":)" + std::to_string(answer.status);

@@ -10,6 +10,7 @@ namespace agw::gateway {
 
 /// The answer for a denial of this call. Every one carries the request id,
 /// and nothing of the configuration or the store beyond the reason's code and sentence.
-[[nodiscard]] Answer answer_for(const Location& location, const Headers& headers, const Call& call, const Decision& decision);
+[[nodiscard]] Answer answer_for(const Location& location, const Headers& headers, const Call& call,
+                                const Decision& decision);
 
 }  // namespace agw::gateway

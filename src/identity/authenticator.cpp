@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "agw/base/encoding.h"
+
 #include "claims.h"
 #include "issuer_keys.h"
 #include "token_memory.h"
@@ -47,7 +48,8 @@ bool accepts_type(TokenType wanted, std::string_view type) {
 
 struct Authenticator::State {
   State(Host given, const std::vector<const IssuerConfig*>& configs, std::size_t max)
-      : host(given), memory(KeyedHash(given.random.next(), given.random.next()), max),
+      : host(given),
+        memory(KeyedHash(given.random.next(), given.random.next()), max),
         remembered(given.metrics.cell(R"(agent_tokens_total{result="remembered"})")),
         verified(given.metrics.cell(R"(agent_tokens_total{result="verified"})")),
         refused(given.metrics.cell(R"(agent_tokens_total{result="refused"})")) {
@@ -57,7 +59,8 @@ struct Authenticator::State {
   using Answer = Result<PrincipalPtr, TokenRefusal>;
 
   [[nodiscard]] std::size_t index_of(const IssuerConfig* config) const {
-    const auto it = std::find_if(issuers.begin(), issuers.end(), [&](const auto& issuer) { return &issuer->config() == config; });
+    const auto it =
+        std::find_if(issuers.begin(), issuers.end(), [&](const auto& issuer) { return &issuer->config() == config; });
     return static_cast<std::size_t>(it - issuers.begin());
   }
 
@@ -74,7 +77,8 @@ struct Authenticator::State {
   }
 
   [[nodiscard]] Task<Answer> verify(std::string_view token, const TrustProfile& trust);
-  [[nodiscard]] Task<Result<jose::UnverifiedJwt, TokenRefusal>> check_signature(std::string_view token, IssuerKeys& issuer, bool any_type);
+  [[nodiscard]] Task<Result<jose::UnverifiedJwt, TokenRefusal>> check_signature(std::string_view token,
+                                                                                IssuerKeys& issuer, bool any_type);
 
   Host host;
   std::vector<std::unique_ptr<IssuerKeys>> issuers;
@@ -84,17 +88,21 @@ struct Authenticator::State {
   Metrics::Cell& refused;
 };
 
-Task<Result<jose::UnverifiedJwt, TokenRefusal>> Authenticator::State::check_signature(std::string_view token, IssuerKeys& issuer, bool any_type) {
+Task<Result<jose::UnverifiedJwt, TokenRefusal>> Authenticator::State::check_signature(std::string_view token,
+                                                                                      IssuerKeys& issuer,
+                                                                                      bool any_type) {
   const IssuerConfig& config = issuer.config();
   auto jwt = jose::parse_jwt(token, config.max_token_bytes);
   if (!jwt) co_return fail(refusal(reason_of(jwt.error())));
   if (!any_type && !accepts_type(config.type, jwt->type)) co_return fail(refusal(Reason::token_type_refused));
   if (std::find(config.algorithms.begin(), config.algorithms.end(), jwt->algorithm) == config.algorithms.end())
-    co_return fail(refusal(Reason::token_algorithm_refused, std::string(jose::to_string(jwt->algorithm)) + " of issuer " + config.alias));
+    co_return fail(refusal(Reason::token_algorithm_refused,
+                           std::string(jose::to_string(jwt->algorithm)) + " of issuer " + config.alias));
   if (issuer.current() == nullptr && !co_await issuer.await_keys())
     co_return fail(refusal(Reason::issuer_unavailable, "no keys of issuer " + config.alias));
   auto key = issuer.current()->verify(*jwt, config.algorithms);
-  if (!key && key.error() == jose::VerifyError::key_unknown && co_await issuer.refresh_for_unknown_key() && issuer.current() != nullptr)
+  if (!key && key.error() == jose::VerifyError::key_unknown && co_await issuer.refresh_for_unknown_key() &&
+      issuer.current() != nullptr)
     key = issuer.current()->verify(*jwt, config.algorithms);
   if (!key) co_return fail(refusal(reason_of(key.error()), "key " + shown(jwt->key_id) + " of issuer " + config.alias));
   co_return *std::move(jwt);
@@ -108,7 +116,8 @@ Task<Authenticator::State::Answer> Authenticator::State::verify(std::string_view
   if (!unverified) co_return fail(refusal(reason_of(unverified.error())));
   const auto issuer_url = unverified_issuer(unverified->payload);
   if (!issuer_url) co_return fail(refusal(Reason::token_malformed, "the payload is not an object"));
-  const auto found = std::find_if(trust.issuers.begin(), trust.issuers.end(), [&](const auto* config) { return config->issuer == *issuer_url; });
+  const auto found = std::find_if(trust.issuers.begin(), trust.issuers.end(),
+                                  [&](const auto* config) { return config->issuer == *issuer_url; });
   if (found == trust.issuers.end()) co_return fail(refusal(Reason::token_issuer_unknown));
   const std::size_t index = index_of(*found);
   IssuerKeys& issuer = *issuers[index];
@@ -134,7 +143,8 @@ void Authenticator::start() {
 
 namespace {
 
-Task<Result<PrincipalPtr, TokenRefusal>> counted(Task<Result<PrincipalPtr, TokenRefusal>> verification, Metrics::Cell& verified, Metrics::Cell& refused) {
+Task<Result<PrincipalPtr, TokenRefusal>> counted(Task<Result<PrincipalPtr, TokenRefusal>> verification,
+                                                 Metrics::Cell& verified, Metrics::Cell& refused) {
   auto answer = co_await std::move(verification);
   (answer ? verified : refused).fetch_add(1, std::memory_order_relaxed);
   co_return answer;
@@ -142,7 +152,8 @@ Task<Result<PrincipalPtr, TokenRefusal>> counted(Task<Result<PrincipalPtr, Token
 
 }  // namespace
 
-ValueTask<Result<PrincipalPtr, TokenRefusal>> Authenticator::authenticate(std::string_view token, const TrustProfile& trust) {
+ValueTask<Result<PrincipalPtr, TokenRefusal>> Authenticator::authenticate(std::string_view token,
+                                                                          const TrustProfile& trust) {
   if (auto known = state_->recall(token, trust)) {
     state_->remembered.fetch_add(1, std::memory_order_relaxed);
     return Result<PrincipalPtr, TokenRefusal>(std::move(known));

@@ -1,11 +1,11 @@
 #include "claims.h"
 
-#include <jansson.h>
-
 #include <algorithm>
 #include <memory>
 #include <set>
 #include <sstream>
+
+#include <jansson.h>
 
 #include "agw/base/encoding.h"
 
@@ -20,7 +20,9 @@ struct JsonDeleter {
 };
 using Json = std::unique_ptr<json_t, JsonDeleter>;
 
-Json parse(std::string_view json) { return Json(json_loadb(json.data(), json.size(), JSON_REJECT_DUPLICATES, nullptr)); }
+Json parse(std::string_view json) {
+  return Json(json_loadb(json.data(), json.size(), JSON_REJECT_DUPLICATES, nullptr));
+}
 
 std::string text_of(const json_t* value) { return {json_string_value(value), json_string_length(value)}; }
 
@@ -48,7 +50,8 @@ Result<std::vector<std::string>, TokenRefusal> strings(const json_t* value, std:
     for (std::string word; words >> word;) out.push_back(word);
     return out;
   }
-  if (!json_is_array(value) || json_array_size(value) > max_list) return fail(invalid(claim, "is neither a string nor a list of strings"));
+  if (!json_is_array(value) || json_array_size(value) > max_list)
+    return fail(invalid(claim, "is neither a string nor a list of strings"));
   for (std::size_t i = 0; i < json_array_size(value); ++i) {
     const json_t* item = json_array_get(value, i);
     if (!json_is_string(item)) return fail(invalid(claim, "is not a list of strings"));
@@ -83,7 +86,8 @@ Result<Times, TokenRefusal> read_times(const json_t* claims, const IssuerConfig&
   if (*not_before && now + issuer.clock_skew < **not_before) return fail(TokenRefusal{Reason::token_not_yet_valid, ""});
   const auto issued = time(claims, "iat");
   if (!issued) return fail(issued.error());
-  if (*issued && now + issuer.clock_skew < **issued) return fail(TokenRefusal{Reason::token_not_yet_valid, "claim iat lies in the future"});
+  if (*issued && now + issuer.clock_skew < **issued)
+    return fail(TokenRefusal{Reason::token_not_yet_valid, "claim iat lies in the future"});
   return Times{**expires, issued->value_or(WallTime{})};
 }
 
@@ -145,10 +149,12 @@ Result<std::string, TokenRefusal> tenant_of(const json_t* claims, const IssuerCo
 Result<std::vector<Actor>, TokenRefusal> actors_of(const json_t* claims) {
   std::vector<Actor> out;
   for (const json_t* act = json_object_get(claims, "act"); act != nullptr; act = json_object_get(act, "act")) {
-    if (!json_is_object(act) || out.size() == max_actors) return fail(invalid("act", "is not a chain of at most 8 actors"));
+    if (!json_is_object(act) || out.size() == max_actors)
+      return fail(invalid("act", "is not a chain of at most 8 actors"));
     const json_t* subject = json_object_get(act, "sub");
     const json_t* issuer = json_object_get(act, "iss");
-    if (!json_is_string(subject) || (issuer != nullptr && !json_is_string(issuer))) return fail(invalid("act", "names no actor"));
+    if (!json_is_string(subject) || (issuer != nullptr && !json_is_string(issuer)))
+      return fail(invalid("act", "names no actor"));
     out.push_back({issuer == nullptr ? std::string() : text_of(issuer), text_of(subject)});
   }
   return out;
@@ -156,7 +162,8 @@ Result<std::vector<Actor>, TokenRefusal> actors_of(const json_t* claims) {
 
 class PrincipalReader {
  public:
-  PrincipalReader(const json_t* claims, const IssuerConfig& issuer) : claims_(claims), issuer_(issuer), out_(std::make_shared<Principal>()) {}
+  PrincipalReader(const json_t* claims, const IssuerConfig& issuer)
+      : claims_(claims), issuer_(issuer), out_(std::make_shared<Principal>()) {}
 
   Result<std::shared_ptr<Principal>, TokenRefusal> read() {
     out_->issuer = issuer_.alias;
@@ -245,9 +252,11 @@ Result<std::shared_ptr<Principal>, TokenRefusal> read_claims(std::string_view pa
   auto principal = PrincipalReader(claims.get(), rules.issuer).read();
   if (!principal) return principal;
   const auto& audience = (*principal)->audience;
-  if (std::find(audience.begin(), audience.end(), rules.resource) == audience.end()) return fail(TokenRefusal{Reason::token_audience_mismatch, ""});
+  if (std::find(audience.begin(), audience.end(), rules.resource) == audience.end())
+    return fail(TokenRefusal{Reason::token_audience_mismatch, ""});
   // RFC 7800: a token that is bound to a key is no bearer token, and its proof can't be checked yet.
-  if (json_object_get(claims.get(), "cnf") != nullptr) return fail(TokenRefusal{Reason::token_binding_unsupported, "claim cnf"});
+  if (json_object_get(claims.get(), "cnf") != nullptr)
+    return fail(TokenRefusal{Reason::token_binding_unsupported, "claim cnf"});
   (*principal)->expires_at = times->expires_at;
   (*principal)->issued_at = times->issued_at;
   return principal;

@@ -24,9 +24,11 @@ struct ClaimRules {
 
 /// Checks time and audience (RFC 7519 section 4.1, RFC 8725) and compiles what the issuer's
 /// configuration names. A missing or mistyped claim that is needed is token_claim_invalid.
-[[nodiscard]] Result<std::shared_ptr<Principal>, TokenRefusal> read_claims(std::string_view payload, const ClaimRules& rules);
+[[nodiscard]] Result<std::shared_ptr<Principal>, TokenRefusal> read_claims(std::string_view payload,
+                                                                           const ClaimRules& rules);
 
 /// Only `iss` and the times: for the result of an exchange.
-[[nodiscard]] std::optional<TokenRefusal> check_times(std::string_view payload, const IssuerConfig& issuer, WallTime now);
+[[nodiscard]] std::optional<TokenRefusal> check_times(std::string_view payload, const IssuerConfig& issuer,
+                                                      WallTime now);
 
 }  // namespace agw::identity

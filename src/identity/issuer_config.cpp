@@ -15,7 +15,8 @@ std::string IssuerConfig::digest() const {
   add(issuer);
   for (const auto algorithm : algorithms) add(jose::to_string(algorithm));
   add(std::to_string(static_cast<int>(type)));
-  for (const std::string* claim : {&claims.user, &claims.user_name, &claims.agent, &claims.groups, &claims.tenant, &claims.provider, &claims.model, &claims.scope})
+  for (const std::string* claim : {&claims.user, &claims.user_name, &claims.agent, &claims.groups, &claims.tenant,
+                                   &claims.provider, &claims.model, &claims.scope})
     add(*claim);
   for (const auto& tenant : tenants) add("tenant " + tenant);
   for (const auto& [scope, implied] : scope_implies) {

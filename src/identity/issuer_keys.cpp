@@ -22,7 +22,8 @@ std::string_view host_of(std::string_view url) {
 std::vector<std::string> urls_of(const IssuerConfig& config) {
   auto all = oauth::well_known_urls(config.issuer);
   if (config.discovery == Discovery::automatic) return all;
-  const std::string_view wanted = config.discovery == Discovery::oauth ? "oauth-authorization-server" : "openid-configuration";
+  const std::string_view wanted =
+      config.discovery == Discovery::oauth ? "oauth-authorization-server" : "openid-configuration";
   std::erase_if(all, [&](const std::string& url) { return url.find(wanted) == std::string::npos; });
   return all;
 }
@@ -33,12 +34,20 @@ Milliseconds lease_time(const IssuerConfig& config) { return config.timeout * 4;
 }  // namespace
 
 IssuerKeys::IssuerKeys(Authenticator::Host host, const IssuerConfig& config)
-    : host_(host), config_(config), keys_name_("keys:" + config.digest()), lease_name_("fetch:" + config.digest()), unknown_name_("unknown:" + config.digest()),
-      file_(config.jwks_file, max_document_bytes), fetches_(host.loop, [this] { return crashed(); }), discoveries_(host.loop, [this] { return crashed(); }),
+    : host_(host),
+      config_(config),
+      keys_name_("keys:" + config.digest()),
+      lease_name_("fetch:" + config.digest()),
+      unknown_name_("unknown:" + config.digest()),
+      file_(config.jwks_file, max_document_bytes),
+      fetches_(host.loop, [this] { return crashed(); }),
+      discoveries_(host.loop, [this] { return crashed(); }),
       refreshed_(host.metrics.cell("agent_keys_refresh_total{issuer=\"" + config.alias + "\",result=\"ok\"}")),
       failed_(host.metrics.cell("agent_keys_refresh_total{issuer=\"" + config.alias + "\",result=\"failed\"}")) {}
 
-void IssuerKeys::say(LogLevel level, const std::string& what) { host_.log.write(level, "agent_issuer " + config_.alias + ": " + what); }
+void IssuerKeys::say(LogLevel level, const std::string& what) {
+  host_.log.write(level, "agent_issuer " + config_.alias + ": " + what);
+}
 
 bool IssuerKeys::crashed() {
   say(LogLevel::alert, "fetching keys or metadata ended in an exception");
@@ -126,9 +135,10 @@ Task<std::optional<oauth::ServerMetadata>> IssuerKeys::discover() {
       metadata_ = *parsed;
       co_return metadata_;
     }
-    last_fault_ = parsed.error() == oauth::MetadataError::issuer_mismatch    ? "its metadata names another issuer"
-                  : parsed.error() == oauth::MetadataError::endpoint_refused ? "its metadata names an endpoint that isn't https"
-                                                                             : "its metadata is malformed";
+    last_fault_ = parsed.error() == oauth::MetadataError::issuer_mismatch ? "its metadata names another issuer"
+                  : parsed.error() == oauth::MetadataError::endpoint_refused
+                      ? "its metadata names an endpoint that isn't https"
+                      : "its metadata is malformed";
   }
   co_return std::nullopt;
 }
@@ -210,19 +220,22 @@ Task<bool> IssuerKeys::refresh_for_unknown_key() {
   if (generation_ != before) co_return true;
   // The floor is one lease of all workers that nobody gives back: a flood of unknown keys costs
   // the issuer one fetch in that time.
-  if (!host_.zone.try_lease(unknown_name_, config_.keys_floor) && !fetch_is_under_way()) co_return false;
+  const bool may_ask = host_.zone.try_lease(unknown_name_, config_.keys_floor);
+  if (!may_ask && !fetch_is_under_way()) co_return false;
   const bool joined = fetches_.under_way() > 0;
   co_await fetch_together();
   static_cast<void>(current());
   // A fetch that began before this question may not have seen the key yet.
-  if (generation_ == before && joined) co_await fetch_together();
+  if (generation_ == before && joined && may_ask) co_await fetch_together();
   static_cast<void>(current());
   co_return generation_ != before;
 }
 
 Task<std::optional<oauth::ServerMetadata>> IssuerKeys::metadata() {
   if (!metadata_) {
-    auto work = [this]() -> Task<bool> { return [](IssuerKeys& self) -> Task<bool> { co_return (co_await self.discover()).has_value(); }(*this); };
+    auto work = [this]() -> Task<bool> {
+      return [](IssuerKeys& self) -> Task<bool> { co_return (co_await self.discover()).has_value(); }(*this);
+    };
     static_cast<void>(co_await discoveries_.run("metadata", std::move(work)));
   }
   co_return metadata_;

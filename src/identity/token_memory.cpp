@@ -14,7 +14,8 @@ TokenMemory::Hit TokenMemory::find(std::string_view token, const void* trust) {
   return {&entry.principal, entry.keys, entry.issuer};
 }
 
-void TokenMemory::remember(std::string_view token, const void* trust, std::size_t issuer, std::uint64_t keys, PrincipalPtr principal) {
+void TokenMemory::remember(std::string_view token, const void* trust, std::size_t issuer, std::uint64_t keys,
+                           PrincipalPtr principal) {
   const std::uint64_t slot = slot_of(token, trust);
   if (const auto it = index_.find(slot); it != index_.end()) {
     entries_.erase(it->second);

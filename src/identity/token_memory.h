@@ -33,7 +33,8 @@ class TokenMemory {
   };
   /// The caller compares `keys` with the issuer's present generation. Null principal: not known.
   [[nodiscard]] Hit find(std::string_view token, const void* trust);
-  void remember(std::string_view token, const void* trust, std::size_t issuer, std::uint64_t keys, PrincipalPtr principal);
+  void remember(std::string_view token, const void* trust, std::size_t issuer, std::uint64_t keys,
+                PrincipalPtr principal);
   void forget(std::string_view token, const void* trust);
   [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
 

@@ -1,12 +1,12 @@
 #include "agw/io/files.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace agw {
 namespace {
@@ -28,7 +28,7 @@ class Descriptor {
 }  // namespace
 
 Result<const Secret*, FileError> WatchedFile::read() {
-  struct stat info {};
+  struct stat info{};
   if (::stat(path_.c_str(), &info) != 0) return fail(errno == ENOENT ? FileError::absent : FileError::unreadable);
   const std::array<std::int64_t, 4> now{info.st_mtim.tv_sec, info.st_mtim.tv_nsec, info.st_size,
                                         static_cast<std::int64_t>(info.st_ino)};

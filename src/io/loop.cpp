@@ -65,9 +65,7 @@ void Loop::close_ring(Posted& anchor) noexcept {
   anchor.next_ = &anchor;
 }
 
-Posted* Loop::first(Posted& anchor) noexcept {
-  return anchor.next_ == &anchor ? nullptr : anchor.next_;
-}
+Posted* Loop::first(Posted& anchor) noexcept { return anchor.next_ == &anchor ? nullptr : anchor.next_; }
 
 void Loop::post(Posted& item) noexcept {
   if (item.pending()) return;

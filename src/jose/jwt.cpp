@@ -1,11 +1,11 @@
 #include "agw/jose/jwt.h"
 
-#include <jansson.h>
-
 #include <algorithm>
 #include <array>
 #include <memory>
 #include <utility>
+
+#include <jansson.h>
 
 #include "agw/base/encoding.h"
 
@@ -31,7 +31,8 @@ constexpr std::array<std::pair<std::string_view, Algorithm>, 11> names{{{"RS256"
 
 std::string lower(std::string_view text) {
   std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   return out;
 }
 
@@ -62,22 +63,26 @@ Result<UnverifiedJwt, JwtError> parse_jwt(std::string_view token, std::size_t ma
   if (token.size() > max_bytes) return fail(JwtError::too_large);
   const std::size_t first = token.find('.');
   const std::size_t second = first == std::string_view::npos ? first : token.find('.', first + 1);
-  if (second == std::string_view::npos || token.find('.', second + 1) != std::string_view::npos) return fail(JwtError::malformed);
+  if (second == std::string_view::npos || token.find('.', second + 1) != std::string_view::npos)
+    return fail(JwtError::malformed);
   const auto header = base64url_decode(token.substr(0, first));
   auto payload = base64url_decode(token.substr(first + 1, second - first - 1));
   auto signature = base64url_decode(token.substr(second + 1));
   if (!header || !payload || !signature || !is_utf8(*header) || !is_utf8(*payload)) return fail(JwtError::malformed);
   // jansson reads past a raw NUL in places; another reader would stop there.
-  if (header->find('\0') != std::string::npos || payload->find('\0') != std::string::npos) return fail(JwtError::malformed);
+  if (header->find('\0') != std::string::npos || payload->find('\0') != std::string::npos)
+    return fail(JwtError::malformed);
   const Json object(json_loadb(header->data(), header->size(), JSON_REJECT_DUPLICATES, nullptr));
   if (!json_is_object(object.get())) return fail(JwtError::malformed);
   UnverifiedJwt out;
   std::string algorithm;
   std::string type;
-  if (!read_text(object.get(), "alg", algorithm) || !read_text(object.get(), "kid", out.key_id) || !read_text(object.get(), "typ", type))
+  if (!read_text(object.get(), "alg", algorithm) || !read_text(object.get(), "kid", out.key_id) ||
+      !read_text(object.get(), "typ", type))
     return fail(JwtError::malformed);
   // RFC 7515 section 4.1.11: what must be understood isn't. RFC 7797: an unencoded payload.
-  if (json_object_get(object.get(), "crit") != nullptr || json_object_get(object.get(), "b64") != nullptr) return fail(JwtError::header_refused);
+  if (json_object_get(object.get(), "crit") != nullptr || json_object_get(object.get(), "b64") != nullptr)
+    return fail(JwtError::header_refused);
   const auto known = algorithm_from(algorithm);
   if (!known) return fail(JwtError::algorithm_unknown);
   out.algorithm = *known;

@@ -1,12 +1,12 @@
 #include "agw/jose/key_set.h"
 
+#include <algorithm>
+#include <array>
+
 #include <cjose/cjose.h>
 #include <jansson.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-
-#include <algorithm>
-#include <array>
 
 #include "agw/base/digest.h"
 #include "agw/base/encoding.h"
@@ -36,7 +36,8 @@ struct EvpContextDeleter {
 };
 std::string_view text_of(const json_t* object, const char* key) {
   const json_t* value = json_object_get(object, key);
-  return json_is_string(value) ? std::string_view(json_string_value(value), json_string_length(value)) : std::string_view{};
+  return json_is_string(value) ? std::string_view(json_string_value(value), json_string_length(value))
+                               : std::string_view{};
 }
 
 enum class Family : std::uint8_t { rsa, p256, p384, p521, ed25519 };
@@ -69,7 +70,8 @@ std::string thumbprint(const json_t* jwk, Family family) {
   if (family == Family::rsa) {
     text = R"({"e":)" + json_quoted(text_of(jwk, "e")) + R"(,"kty":"RSA","n":)" + json_quoted(text_of(jwk, "n")) + "}";
   } else {
-    text = R"({"crv":)" + json_quoted(text_of(jwk, "crv")) + R"(,"kty":)" + json_quoted(text_of(jwk, "kty")) + R"(,"x":)" + json_quoted(text_of(jwk, "x"));
+    text = R"({"crv":)" + json_quoted(text_of(jwk, "crv")) + R"(,"kty":)" + json_quoted(text_of(jwk, "kty")) +
+           R"(,"x":)" + json_quoted(text_of(jwk, "x"));
     if (family != Family::ed25519) text += R"(,"y":)" + json_quoted(text_of(jwk, "y"));
     text += "}";
   }
@@ -90,13 +92,16 @@ bool is_for_signatures(const json_t* jwk) {
 }
 
 /// A set that holds a secret was published by mistake: such a key is nobody's proof.
-bool is_private(const json_t* jwk) { return json_object_get(jwk, "d") != nullptr || json_object_get(jwk, "k") != nullptr; }
+bool is_private(const json_t* jwk) {
+  return json_object_get(jwk, "d") != nullptr || json_object_get(jwk, "k") != nullptr;
+}
 
 /// Only what a public key is made of reaches cjose.
 std::string public_part(const json_t* jwk, Family family) {
-  if (family == Family::rsa) return R"({"kty":"RSA","e":)" + json_quoted(text_of(jwk, "e")) + R"(,"n":)" + json_quoted(text_of(jwk, "n")) + "}";
-  return R"({"kty":"EC","crv":)" + json_quoted(text_of(jwk, "crv")) + R"(,"x":)" + json_quoted(text_of(jwk, "x")) + R"(,"y":)" +
-         json_quoted(text_of(jwk, "y")) + "}";
+  if (family == Family::rsa)
+    return R"({"kty":"RSA","e":)" + json_quoted(text_of(jwk, "e")) + R"(,"n":)" + json_quoted(text_of(jwk, "n")) + "}";
+  return R"({"kty":"EC","crv":)" + json_quoted(text_of(jwk, "crv")) + R"(,"x":)" + json_quoted(text_of(jwk, "x")) +
+         R"(,"y":)" + json_quoted(text_of(jwk, "y")) + "}";
 }
 
 }  // namespace
@@ -109,7 +114,9 @@ struct KeySet::Key {
   std::unique_ptr<cjose_jwk_t, CjoseKeyDeleter> cjose;     // RSA and EC
   std::unique_ptr<EVP_PKEY, EvpKeyDeleter> ed25519;
 
-  [[nodiscard]] bool accepts(Algorithm wanted) const { return fits(family, wanted) && (!algorithm || *algorithm == wanted); }
+  [[nodiscard]] bool accepts(Algorithm wanted) const {
+    return fits(family, wanted) && (!algorithm || *algorithm == wanted);
+  }
 
   [[nodiscard]] bool verify(const UnverifiedJwt& jwt) const {
     const bool good = ed25519 ? verify_ed25519(jwt) : verify_cjose(jwt);
@@ -121,12 +128,14 @@ struct KeySet::Key {
   [[nodiscard]] bool verify_ed25519(const UnverifiedJwt& jwt) const {
     const std::unique_ptr<EVP_MD_CTX, EvpContextDeleter> context(EVP_MD_CTX_new());
     if (!context || EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, ed25519.get()) != 1) return false;
-    return EVP_DigestVerify(context.get(), reinterpret_cast<const unsigned char*>(jwt.signature.data()), jwt.signature.size(),
-                            reinterpret_cast<const unsigned char*>(jwt.signing_input.data()), jwt.signing_input.size()) == 1;
+    return EVP_DigestVerify(context.get(), reinterpret_cast<const unsigned char*>(jwt.signature.data()),
+                            jwt.signature.size(), reinterpret_cast<const unsigned char*>(jwt.signing_input.data()),
+                            jwt.signing_input.size()) == 1;
   }
   [[nodiscard]] bool verify_cjose(const UnverifiedJwt& jwt) const {
     cjose_err error{};
-    const std::unique_ptr<cjose_jws_t, CjoseJwsDeleter> jws(cjose_jws_import(jwt.token.data(), jwt.token.size(), &error));
+    const std::unique_ptr<cjose_jws_t, CjoseJwsDeleter> jws(
+        cjose_jws_import(jwt.token.data(), jwt.token.size(), &error));
     return jws && cjose_jws_verify(jws.get(), cjose.get(), &error);
   }
 };
@@ -158,7 +167,8 @@ Result<std::shared_ptr<const KeySet>, KeySetError> KeySet::parse(std::string_vie
     if (*family == Family::ed25519) {
       const auto bytes = base64url_decode(text_of(jwk, "x"));
       if (!bytes || bytes->size() != 32) continue;
-      key->ed25519.reset(EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, reinterpret_cast<const unsigned char*>(bytes->data()), bytes->size()));
+      key->ed25519.reset(EVP_PKEY_new_raw_public_key(
+          EVP_PKEY_ED25519, nullptr, reinterpret_cast<const unsigned char*>(bytes->data()), bytes->size()));
     } else {
       if (*family == Family::rsa) {
         const auto modulus = base64url_decode(text_of(jwk, "n"));
@@ -178,7 +188,8 @@ Result<std::shared_ptr<const KeySet>, KeySetError> KeySet::parse(std::string_vie
 }
 
 Result<std::string, VerifyError> KeySet::verify(const UnverifiedJwt& jwt, std::span<const Algorithm> allowed) const {
-  if (std::find(allowed.begin(), allowed.end(), jwt.algorithm) == allowed.end()) return fail(VerifyError::algorithm_refused);
+  if (std::find(allowed.begin(), allowed.end(), jwt.algorithm) == allowed.end())
+    return fail(VerifyError::algorithm_refused);
   const Key* chosen = nullptr;
   bool kid_known = false;
   for (const auto& key : keys_) {

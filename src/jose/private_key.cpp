@@ -1,11 +1,11 @@
 #include "agw/jose/private_key.h"
 
+#include <memory>
+
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
-
-#include <memory>
 
 namespace agw::jose {
 namespace {
@@ -24,7 +24,8 @@ int no_password(char*, int, int, void*) { return -1; }
 
 std::optional<Algorithm> algorithm_of_private_key(std::string_view pem) {
   const std::unique_ptr<BIO, BioDeleter> bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-  const std::unique_ptr<EVP_PKEY, KeyDeleter> key(bio ? PEM_read_bio_PrivateKey(bio.get(), nullptr, no_password, nullptr) : nullptr);
+  const std::unique_ptr<EVP_PKEY, KeyDeleter> key(
+      bio ? PEM_read_bio_PrivateKey(bio.get(), nullptr, no_password, nullptr) : nullptr);
   ERR_clear_error();
   if (!key) return std::nullopt;
   switch (EVP_PKEY_get_base_id(key.get())) {

@@ -1,13 +1,13 @@
 #include "agw/jose/sign.h"
 
+#include <memory>
+
 #include <openssl/bio.h>
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
-
-#include <memory>
 
 #include "agw/base/encoding.h"
 #include "agw/jose/private_key.h"
@@ -63,7 +63,8 @@ int half_size(Algorithm algorithm) {
 /// OpenSSL's DER form as the two halves that JWS wants.
 std::optional<std::string> raw_signature(const std::string& der, int half) {
   const auto* data = reinterpret_cast<const unsigned char*>(der.data());
-  const std::unique_ptr<ECDSA_SIG, SignatureDeleter> signature(d2i_ECDSA_SIG(nullptr, &data, static_cast<long>(der.size())));
+  const std::unique_ptr<ECDSA_SIG, SignatureDeleter> signature(
+      d2i_ECDSA_SIG(nullptr, &data, static_cast<long>(der.size())));
   if (!signature) return std::nullopt;
   std::string out(static_cast<std::size_t>(half) * 2, '\0');
   auto* bytes = reinterpret_cast<unsigned char*>(out.data());
@@ -83,7 +84,8 @@ bool fits(EVP_PKEY* key, Algorithm algorithm) {
 std::optional<std::string> signature_of(EVP_PKEY* key, Algorithm algorithm, std::string_view input) {
   const std::unique_ptr<EVP_MD_CTX, ContextDeleter> context(EVP_MD_CTX_new());
   EVP_PKEY_CTX* parameters = nullptr;
-  if (!context || EVP_DigestSignInit(context.get(), &parameters, digest_of(algorithm), nullptr, key) != 1) return std::nullopt;
+  if (!context || EVP_DigestSignInit(context.get(), &parameters, digest_of(algorithm), nullptr, key) != 1)
+    return std::nullopt;
   if (is_pss(algorithm) && (EVP_PKEY_CTX_set_rsa_padding(parameters, RSA_PKCS1_PSS_PADDING) != 1 ||
                             EVP_PKEY_CTX_set_rsa_pss_saltlen(parameters, RSA_PSS_SALTLEN_DIGEST) != 1))
     return std::nullopt;
@@ -91,7 +93,8 @@ std::optional<std::string> signature_of(EVP_PKEY* key, Algorithm algorithm, std:
   std::size_t size = 0;
   if (EVP_DigestSign(context.get(), nullptr, &size, data, input.size()) != 1) return std::nullopt;
   std::string out(size, '\0');
-  if (EVP_DigestSign(context.get(), reinterpret_cast<unsigned char*>(out.data()), &size, data, input.size()) != 1) return std::nullopt;
+  if (EVP_DigestSign(context.get(), reinterpret_cast<unsigned char*>(out.data()), &size, data, input.size()) != 1)
+    return std::nullopt;
   out.resize(size);
   const int half = half_size(algorithm);
   return half == 0 ? out : raw_signature(out, half);
@@ -101,12 +104,14 @@ std::optional<std::string> signature_of(EVP_PKEY* key, Algorithm algorithm, std:
 
 std::optional<std::string> sign_jwt(const SigningKey& key, std::string_view payload) {
   const std::unique_ptr<BIO, BioDeleter> bio(BIO_new_mem_buf(key.pem.data(), static_cast<int>(key.pem.size())));
-  const std::unique_ptr<EVP_PKEY, KeyDeleter> private_key(bio ? PEM_read_bio_PrivateKey(bio.get(), nullptr, no_password, nullptr) : nullptr);
+  const std::unique_ptr<EVP_PKEY, KeyDeleter> private_key(
+      bio ? PEM_read_bio_PrivateKey(bio.get(), nullptr, no_password, nullptr) : nullptr);
   std::optional<std::string> signature;
   std::string header = R"({"alg":")" + std::string(to_string(key.algorithm)) + R"(","typ":"JWT")";
   if (!key.key_id.empty()) header += R"(,"kid":)" + json_quoted(key.key_id);
   std::string token = base64url_encode(header + "}") + "." + base64url_encode(payload);
-  if (private_key && fits(private_key.get(), key.algorithm)) signature = signature_of(private_key.get(), key.algorithm, token);
+  if (private_key && fits(private_key.get(), key.algorithm))
+    signature = signature_of(private_key.get(), key.algorithm, token);
   ERR_clear_error();
   if (!signature) return std::nullopt;
   return token + "." + base64url_encode(*signature);

@@ -1,8 +1,8 @@
 // The two modules of this library, and where nginx calls them.
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <array>
+
+#include <sys/stat.h>
 
 #include "adapters/shared_zone.h"
 #include "config/compile.h"
@@ -149,7 +149,7 @@ ngx_int_t init_module(ngx_cycle_t* cycle) noexcept {
   const MainConf* main = main_conf(cycle);
   if (main == nullptr || !main->active()) return NGX_OK;
     // Who did what is not for everybody; nginx makes logs readable by all.
-    if (main->audit_file != nullptr) static_cast<void>(::fchmod(main->audit_file->fd, S_IRUSR | S_IWUSR));
+  if (main->audit_file != nullptr) static_cast<void>(::fchmod(main->audit_file->fd, S_IRUSR | S_IWUSR));
   if (write_state(*main, cycle->log)) return NGX_OK;
   // nginx's master exits if this fails: a start may, a reload must not take the service down for a file of agwctl's.
   return ngx_is_init_cycle(cycle->old_cycle) ? NGX_ERROR : NGX_OK;

@@ -7,6 +7,7 @@
 #include "agw/gateway/issuer_access.h"
 #include "agw/grants/file_store.h"
 #include "agw/grants/redis_store.h"
+
 #include "config/conf.h"
 #include "request/context.h"
 
@@ -45,9 +46,11 @@ WorkerHost::Settings host_settings(const MainConf& conf) {
 /// Variables in whose cached values the caller's credentials may lie.
 std::vector<ngx_uint_t> find_credential_variables(ngx_cycle_t* cycle) {
   std::vector<ngx_uint_t> out;
-  auto* core = static_cast<ngx_http_core_main_conf_t*>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_core_module));
+  auto* core =
+      static_cast<ngx_http_core_main_conf_t*>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_core_module));
   if (core == nullptr) return out;
-  constexpr std::array<std::string_view, 4> names{"http_authorization", "http_cookie", "http_dpop", "http_proxy_authorization"};
+  constexpr std::array<std::string_view, 4> names{"http_authorization", "http_cookie", "http_dpop",
+                                                  "http_proxy_authorization"};
   const auto* variables = static_cast<const ngx_http_variable_t*>(core->variables.elts);
   for (ngx_uint_t i = 0; i < core->variables.nelts; ++i) {
     const std::string_view name = view(variables[i].name);
@@ -61,7 +64,9 @@ std::vector<ngx_uint_t> find_credential_variables(ngx_cycle_t* cycle) {
 class PolicyNews final : public grants::PolicyListener {
  public:
   PolicyNews(audit::Writer& audit, Clock& clock, Random& random, Metrics& metrics)
-      : audit_(audit), clock_(clock), random_(random),
+      : audit_(audit),
+        clock_(clock),
+        random_(random),
         loaded_(metrics.cell(R"(agent_policy_loads_total{result="ok"})")),
         broken_(metrics.cell(R"(agent_policy_loads_total{result="broken"})")) {}
 
@@ -75,7 +80,8 @@ class PolicyNews final : public grants::PolicyListener {
   }
 
  private:
-  void tell(DecisionKind kind, Reason reason, std::string_view type, const std::string& path, const std::string& what) noexcept try {
+  void tell(DecisionKind kind, Reason reason, std::string_view type, const std::string& path,
+            const std::string& what) noexcept try {
     auto event = std::make_unique<audit::Event>();
     event->id = random_.hex(16);
     event->time = clock_.now();
@@ -83,8 +89,9 @@ class PolicyNews final : public grants::PolicyListener {
     event->decision.kind = kind;
     event->decision.reason = reason;
     event->detail = path + ": " + what;
-    event->text = kind == DecisionKind::allow ? "The edited policy file " + path + " is in force."
-                                              : "The edited policy file " + path + " is broken; the last good policy stays in force.";
+    event->text = kind == DecisionKind::allow
+                      ? "The edited policy file " + path + " is in force."
+                      : "The edited policy file " + path + " is broken; the last good policy stays in force.";
     audit_.note(std::move(event));
   } catch (...) {
     ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0, "agent_audit: no memory for an audit line");
@@ -106,9 +113,11 @@ struct Worker::Services {
         audit_file(conf.audit_file != nullptr ? host.open(*conf.audit_file) : nullptr),
         audit({host.loop(), audit_file.get(), host.log(), host.zone()}),
         news(audit, host.clock(), host.random(), host.zone()),
-        authenticator({host.loop(), host.clock(), host.http(), host.zone(), host.zone(), host.log(), host.random()}, issuers, max_tokens),
+        authenticator({host.loop(), host.clock(), host.http(), host.zone(), host.zone(), host.log(), host.random()},
+                      issuers, max_tokens),
         issuer_access(authenticator, issuers, host.log()),
-        exchanger({host.loop(), host.clock(), host.http(), host.zone(), host.log(), host.random(), issuer_access}, max_exchanges),
+        exchanger({host.loop(), host.clock(), host.http(), host.zone(), host.log(), host.random(), issuer_access},
+                  max_exchanges),
         store(make_store(conf)),
         gateway({host.clock(), host.log(), host.zone(), authenticator, *store, exchanger, audit}),
         credential_variables(find_credential_variables(cycle)) {
@@ -164,7 +173,8 @@ Task<Worker::Readiness> Worker::readiness() {
   }
   const auto store = co_await services_->store->health();
   out.ready = out.ready && store.usable;
-  out.body = std::string(R"({"ready":)") + (out.ready ? "true" : "false") + R"(,"store":{"usable":)" + (store.usable ? "true" : "false");
+  out.body = std::string(R"({"ready":)") + (out.ready ? "true" : "false") + R"(,"store":{"usable":)" +
+             (store.usable ? "true" : "false");
   if (!store.detail.empty()) out.body += R"(,"detail":)" + json_quoted(store.detail);
   out.body += R"(},"issuers":{)" + issuers + "}}\n";
   co_return out;

@@ -5,9 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "adapters/worker_host.h"
 #include "agw/base/task.h"
 #include "agw/gateway/gateway.h"
+
+#include "adapters/worker_host.h"
 #include "nginx.h"
 
 namespace agw::nginx {

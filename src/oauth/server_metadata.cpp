@@ -1,9 +1,9 @@
 #include "agw/oauth/server_metadata.h"
 
-#include <jansson.h>
-
 #include <algorithm>
 #include <memory>
+
+#include <jansson.h>
 
 namespace agw::oauth {
 namespace {
@@ -15,7 +15,8 @@ using Json = std::unique_ptr<json_t, JsonDeleter>;
 
 std::string_view text_of(const json_t* object, const char* key) {
   const json_t* value = json_object_get(object, key);
-  return json_is_string(value) ? std::string_view(json_string_value(value), json_string_length(value)) : std::string_view{};
+  return json_is_string(value) ? std::string_view(json_string_value(value), json_string_length(value))
+                               : std::string_view{};
 }
 
 /// Where the authority ends and the path begins.
@@ -30,7 +31,8 @@ bool is_endpoint(std::string_view url, std::string_view issuer) {
   for (char c : url)
     if (c <= 0x20 || c >= 0x7F) return false;
   if (url.starts_with("https://")) return url.size() > 8;
-  return issuer.starts_with("http://") && url.starts_with("http://") && url.substr(0, path_at(url)) == issuer.substr(0, path_at(issuer));
+  return issuer.starts_with("http://") && url.starts_with("http://") &&
+         url.substr(0, path_at(url)) == issuer.substr(0, path_at(issuer));
 }
 
 }  // namespace
@@ -51,7 +53,8 @@ Result<ServerMetadata, MetadataError> parse_server_metadata(std::string_view jso
   const json_t* methods = json_object_get(root.get(), "token_endpoint_auth_methods_supported");
   for (std::size_t i = 0; i < json_array_size(methods); ++i) {
     const json_t* method = json_array_get(methods, i);
-    if (json_is_string(method)) out.token_endpoint_auth_methods.emplace_back(json_string_value(method), json_string_length(method));
+    if (json_is_string(method))
+      out.token_endpoint_auth_methods.emplace_back(json_string_value(method), json_string_length(method));
   }
   return out;
 }
@@ -61,7 +64,8 @@ std::vector<std::string> well_known_urls(std::string_view issuer) {
   const std::string origin(issuer.substr(0, at));
   std::string path(issuer.substr(at));
   while (path.ends_with('/')) path.pop_back();
-  std::vector<std::string> out{origin + "/.well-known/oauth-authorization-server" + path, origin + "/.well-known/openid-configuration" + path};
+  std::vector<std::string> out{origin + "/.well-known/oauth-authorization-server" + path,
+                               origin + "/.well-known/openid-configuration" + path};
   if (!path.empty()) out.push_back(origin + path + "/.well-known/openid-configuration");
   return out;
 }

@@ -1,10 +1,10 @@
 #include "agw/oauth/token_exchange.h"
 
-#include <jansson.h>
-
 #include <algorithm>
 #include <memory>
 #include <sstream>
+
+#include <jansson.h>
 
 #include "agw/base/encoding.h"
 #include "agw/jose/sign.h"
@@ -29,7 +29,8 @@ Json parse(std::string_view json) {
 }
 
 std::string_view text_of(const json_t* value) {
-  return json_is_string(value) ? std::string_view(json_string_value(value), json_string_length(value)) : std::string_view{};
+  return json_is_string(value) ? std::string_view(json_string_value(value), json_string_length(value))
+                               : std::string_view{};
 }
 
 std::string form_encoded(std::string_view text) {
@@ -41,15 +42,17 @@ std::string form_encoded(std::string_view text) {
 /// RFC 7523 section 3: short-lived, for this server, used once.
 std::optional<std::string> assertion(const ClientCredentials& client, Random& random, WallTime now) {
   const std::int64_t issued = to_unix(now);
-  const std::string payload = R"({"iss":)" + json_quoted(client.client_id) + R"(,"sub":)" + json_quoted(client.client_id) + R"(,"aud":)" +
-                              json_quoted(client.audience) + R"(,"jti":")" + random.hex(16) + R"(","iat":)" + std::to_string(issued) +
-                              R"(,"exp":)" + std::to_string(issued + assertion_life) + "}";
+  const std::string payload = R"({"iss":)" + json_quoted(client.client_id) + R"(,"sub":)" +
+                              json_quoted(client.client_id) + R"(,"aud":)" + json_quoted(client.audience) +
+                              R"(,"jti":")" + random.hex(16) + R"(","iat":)" + std::to_string(issued) + R"(,"exp":)" +
+                              std::to_string(issued + assertion_life) + "}";
   return jose::sign_jwt({client.secret.reveal(), client.algorithm, client.key_id}, payload);
 }
 
 }  // namespace
 
-Result<HttpRequest, ExchangeError> exchange_request(const ExchangeQuestion& question, const ClientCredentials& client, Random& random, WallTime now) {
+Result<HttpRequest, ExchangeError> exchange_request(const ExchangeQuestion& question, const ClientCredentials& client,
+                                                    Random& random, WallTime now) {
   HttpRequest out;
   out.method = "POST";
   out.url = question.token_endpoint;
@@ -66,7 +69,8 @@ Result<HttpRequest, ExchangeError> exchange_request(const ExchangeQuestion& ques
   switch (client.method) {
     case ClientCredentials::Method::secret_basic:
       // RFC 6749 section 2.3.1: both parts are form-encoded before they are joined.
-      out.authorization = Secret("Basic " + base64_encode(form_encoded(client.client_id) + ":" + form_encoded(client.secret.reveal())));
+      out.authorization =
+          Secret("Basic " + base64_encode(form_encoded(client.client_id) + ":" + form_encoded(client.secret.reveal())));
       break;
     case ClientCredentials::Method::secret_post:
       append_form_field(body, "client_id", client.client_id);
@@ -90,7 +94,8 @@ Result<ExchangeAnswer, ExchangeError> parse_exchange_answer(std::string_view jso
   const json_t* token = json_object_get(root.get(), "access_token");
   const json_t* issued = json_object_get(root.get(), "issued_token_type");
   const json_t* type = json_object_get(root.get(), "token_type");
-  if (!json_is_string(token) || !json_is_string(issued) || !json_is_string(type)) return fail(ExchangeError::malformed_answer);
+  if (!json_is_string(token) || !json_is_string(issued) || !json_is_string(type))
+    return fail(ExchangeError::malformed_answer);
   ExchangeAnswer out;
   out.token = Secret(std::string(text_of(token)));
   out.issued_token_type = text_of(issued);

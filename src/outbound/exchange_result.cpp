@@ -1,11 +1,11 @@
 #include "exchange_result.h"
 
-#include <jansson.h>
-
 #include <algorithm>
 #include <memory>
 #include <sstream>
 #include <vector>
+
+#include <jansson.h>
 
 namespace agw::outbound {
 namespace {
@@ -18,7 +18,8 @@ struct JsonDeleter {
 using Json = std::unique_ptr<json_t, JsonDeleter>;
 
 std::string_view text_of(const json_t* value) {
-  return json_is_string(value) ? std::string_view(json_string_value(value), json_string_length(value)) : std::string_view{};
+  return json_is_string(value) ? std::string_view(json_string_value(value), json_string_length(value))
+                               : std::string_view{};
 }
 
 std::vector<std::string> words(std::string_view text) {
@@ -54,7 +55,8 @@ std::optional<std::string> check_answer(const oauth::ExchangeAnswer& answer, con
     return "issued_token_type is not an access token";
   // RFC 6749 section 5.1: compared without case. A DPoP token would need proofs of its own.
   std::string type = answer.token_type;
-  std::transform(type.begin(), type.end(), type.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::transform(type.begin(), type.end(), type.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   if (type != "bearer") return "token_type is not Bearer";
   if (answer.scope_named) return wider(answer.scopes, check);
   return std::nullopt;
@@ -66,9 +68,7 @@ WallTime expiry_of(const oauth::ExchangeAnswer& answer, const ResultCheck& check
   return std::min(check.now + life, check.principal.expires_at);
 }
 
-bool looks_like_jwt(std::string_view token) noexcept {
-  return std::count(token.begin(), token.end(), '.') == 2;
-}
+bool looks_like_jwt(std::string_view token) noexcept { return std::count(token.begin(), token.end(), '.') == 2; }
 
 std::optional<std::string> check_claims(std::string_view payload, const ResultCheck& check, WallTime& expires_at) {
   const Json claims(json_loadb(payload.data(), payload.size(), JSON_REJECT_DUPLICATES, nullptr));

@@ -6,6 +6,7 @@
 
 #include "agw/base/digest.h"
 #include "agw/io/single_flight.h"
+
 #include "exchange_result.h"
 
 namespace agw::outbound {
@@ -24,7 +25,8 @@ ExchangeFailure failure(Reason reason, std::string detail) { return {reason, std
 /// Everything a flight needs; it outlives the request that began it.
 struct Exchanger::State {
   State(Host given, std::size_t max)
-      : host(given), max_remembered(max),
+      : host(given),
+        max_remembered(max),
         flights(given.loop, [] { return Answer(fail(failure(Reason::internal_error, "exception in the exchange"))); }),
         hits(given.metrics.cell(R"(agent_exchanges_total{result="remembered"})")),
         minted(given.metrics.cell(R"(agent_exchanges_total{result="minted"})")),
@@ -143,9 +145,11 @@ Task<Answer> Exchanger::State::ask(const Principal& principal, std::string_view 
     if (!payload) {
       // The keys that can't be fetched now are another matter than a signature that is wrong.
       const bool transient = row(payload.error()).disposition == Disposition::unavailable;
-      co_return fail(failure(transient ? payload.error() : Reason::exchange_invalid, "the token's signature or issuer is wrong"));
+      co_return fail(
+          failure(transient ? payload.error() : Reason::exchange_invalid, "the token's signature or issuer is wrong"));
     }
-    if (auto fault = check_claims(*payload, check, expires_at)) co_return fail(failure(Reason::exchange_invalid, *fault));
+    if (auto fault = check_claims(*payload, check, expires_at))
+      co_return fail(failure(Reason::exchange_invalid, *fault));
   }
   auto token = std::make_shared<BackendToken>();
   token->authorization = "Bearer " + std::string(answer->token.reveal());
@@ -154,8 +158,7 @@ Task<Answer> Exchanger::State::ask(const Principal& principal, std::string_view 
   co_return BackendTokenPtr(std::move(token));
 }
 
-Exchanger::Exchanger(Host host, std::size_t max_remembered)
-    : state_(std::make_unique<State>(host, max_remembered)) {}
+Exchanger::Exchanger(Host host, std::size_t max_remembered) : state_(std::make_unique<State>(host, max_remembered)) {}
 
 Exchanger::~Exchanger() = default;
 

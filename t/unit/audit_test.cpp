@@ -1,9 +1,10 @@
+#include <memory>
+
 #include <gtest/gtest.h>
 #include <jansson.h>
 
-#include <memory>
-
 #include "agw/audit/writer.h"
+
 #include "support/fakes.h"
 
 namespace agw::audit {
@@ -14,7 +15,9 @@ struct JsonDeleter {
 };
 using Json = std::unique_ptr<json_t, JsonDeleter>;
 
-Json parse(const std::string& line) { return Json(json_loadb(line.data(), line.size(), JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, nullptr)); }
+Json parse(const std::string& line) {
+  return Json(json_loadb(line.data(), line.size(), JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, nullptr));
+}
 std::string text(const Json& json, const char* key) {
   const json_t* value = json_object_get(json.get(), key);
   return json_is_string(value) ? json_string_value(value) : "(none)";
@@ -49,7 +52,9 @@ TEST(AuditLine, says_who_what_and_why) {
   EXPECT_EQ(text(json, "decision"), "deny");
   EXPECT_EQ(text(json, "reason"), "agent_grant_missing");
   EXPECT_EQ(text(json, "outcome"), "refused");
-  EXPECT_EQ(text(json, "text"), "docs-assistant, acting for mira, was denied tickets/ticket.read on ticket:T-391: the agent has no grant for it.");
+  EXPECT_EQ(text(json, "text"),
+            "docs-assistant, acting for mira, was denied tickets/ticket.read on ticket:T-391: the agent has no grant "
+            "for it.");
   EXPECT_STREQ(json_string_value(json_object_get(json_object_get(json.get(), "checks"), "agent")), "fail");
   EXPECT_STREQ(json_string_value(json_object_get(json_object_get(json.get(), "checks"), "user")), "pass");
   EXPECT_STREQ(json_string_value(json_object_get(json_object_get(json.get(), "mcp"), "id")), "\"7\"");
@@ -58,9 +63,11 @@ TEST(AuditLine, says_who_what_and_why) {
 TEST(AuditLine, nothing_that_is_sent_can_break_or_forge_it) {
   std::string all;
   for (int c = 0; c < 256; ++c) all += static_cast<char>(c);
-  for (const std::string& evil : {std::string("\n{\"v\":1}\n"), all, std::string(100'000, 'x'), std::string("\xE2\x80\xA8\"}")}) {
+  for (const std::string& evil :
+       {std::string("\n{\"v\":1}\n"), all, std::string(100'000, 'x'), std::string("\xE2\x80\xA8\"}")}) {
     Event bad = event();
-    bad.id = bad.resource = bad.path = bad.user_agent = bad.mcp_id = bad.mcp_tool = bad.client_ip = bad.detail = bad.operation = bad.agent_name = evil;
+    bad.id = bad.resource = bad.path = bad.user_agent = bad.mcp_id = bad.mcp_tool = bad.client_ip = bad.detail =
+        bad.operation = bad.agent_name = evil;
     std::string line;
     append_line(line, bad, {.outcome = Outcome::ok, .upstream_address = evil});
     EXPECT_EQ(std::count(line.begin(), line.end(), '\n'), 1);
@@ -109,7 +116,9 @@ TEST_F(WriterTest, lines_go_out_together_and_none_is_lost_at_exit) {
 
 TEST_F(WriterTest, a_record_that_is_dropped_ends_as_aborted) {
   Writer writer({loop, &file, log, metrics});
-  { auto record = writer.begin(std::make_unique<Event>(event())); }
+  {
+    auto record = writer.begin(std::make_unique<Event>(event()));
+  }
   writer.flush();
   EXPECT_NE(file.text.find("\"outcome\":\"aborted\""), std::string::npos);
 }

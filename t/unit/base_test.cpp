@@ -1,7 +1,7 @@
-#include <gtest/gtest.h>
-
 #include <sstream>
 #include <type_traits>
+
+#include <gtest/gtest.h>
 
 #include "agw/base/digest.h"
 #include "agw/base/encoding.h"
@@ -31,14 +31,25 @@ TEST(Base64, round_trips_and_is_strict) {
   }
   EXPECT_EQ(base64_encode("foob"), "Zm9vYg==");
   EXPECT_EQ(base64url_encode("\xff\xfe"), "__4");
-  for (const char* bad : {"Zg==", "Z", "Zm9v YmFy", "Zm9v+/", "Zh", "Zm9vY"}) EXPECT_FALSE(base64url_decode(bad)) << bad;
+  for (const char* bad : {"Zg==", "Z", "Zm9v YmFy", "Zm9v+/", "Zh", "Zm9vY"})
+    EXPECT_FALSE(base64url_decode(bad)) << bad;
   for (const char* bad : {"Zg", "Zg=", "Zg===", "Z===", "Zh==", "_w=="}) EXPECT_FALSE(base64_decode(bad)) << bad;
 }
 
 TEST(Parts, one_form_for_each_id) {
-  struct Case { std::string bytes, encoded; };
-  for (const Case& c : {Case{"mira", "mira"}, {"a|b", "a%7Cb"}, {"a:b", "a%3Ab"}, {"https://x/y", "https%3A%2F%2Fx%2Fy"},
-                        {"{t}", "%7Bt%7D"}, {"*", "%2A"}, {"%", "%25"}, {"\xC3\xA9", "%C3%A9"}, {"a.b_c@d-e", "a.b_c@d-e"}, {"", ""}}) {
+  struct Case {
+    std::string bytes, encoded;
+  };
+  for (const Case& c : {Case{"mira", "mira"},
+                        {"a|b", "a%7Cb"},
+                        {"a:b", "a%3Ab"},
+                        {"https://x/y", "https%3A%2F%2Fx%2Fy"},
+                        {"{t}", "%7Bt%7D"},
+                        {"*", "%2A"},
+                        {"%", "%25"},
+                        {"\xC3\xA9", "%C3%A9"},
+                        {"a.b_c@d-e", "a.b_c@d-e"},
+                        {"", ""}}) {
     EXPECT_EQ(encode_part(c.bytes), c.encoded);
     EXPECT_EQ(decode_part(c.encoded), c.bytes);
     EXPECT_TRUE(is_encoded_part(c.encoded));
@@ -50,11 +61,22 @@ TEST(Parts, one_form_for_each_id) {
 }
 
 TEST(JsonText, is_one_line_whatever_came_in) {
-  struct Case { std::string in, out; };
-  for (const Case& c : {Case{"plain", "plain"}, {"a\"b\\c", "a\\\"b\\\\c"}, {"\n\r\t", "\\n\\r\\t"}, {std::string("\0", 1), "\\u0000"},
-                        {"\x1b[31m", "\\u001b[31m"}, {"\x7f", "\\u007f"}, {"\xC3\xA9", "\xC3\xA9"}, {"\xff", "\xEF\xBF\xBD"},
-                        {"\xED\xA0\x80", "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"}, {"\xE2\x80\xA8", "\\u2028"}, {"\xC2\x85", "\\u0085"},
-                        {"\xC0\x80", "\xEF\xBF\xBD\xEF\xBF\xBD"}, {"\xF4\x90\x80\x80", "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"}}) {
+  struct Case {
+    std::string in, out;
+  };
+  for (const Case& c : {Case{"plain", "plain"},
+                        {"a\"b\\c", "a\\\"b\\\\c"},
+                        {"\n\r\t", "\\n\\r\\t"},
+                        {std::string("\0", 1), "\\u0000"},
+                        {"\x1b[31m", "\\u001b[31m"},
+                        {"\x7f", "\\u007f"},
+                        {"\xC3\xA9", "\xC3\xA9"},
+                        {"\xff", "\xEF\xBF\xBD"},
+                        {"\xED\xA0\x80", "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"},
+                        {"\xE2\x80\xA8", "\\u2028"},
+                        {"\xC2\x85", "\\u0085"},
+                        {"\xC0\x80", "\xEF\xBF\xBD\xEF\xBF\xBD"},
+                        {"\xF4\x90\x80\x80", "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"}}) {
     std::string out;
     append_json_escaped(out, c.in);
     EXPECT_EQ(out, c.out);
@@ -68,8 +90,9 @@ TEST(Time, rfc3339) {
   EXPECT_EQ(format_rfc3339(*time), "2026-11-20T14:22:11.304Z");
   EXPECT_EQ(parse_rfc3339("2026-11-20T15:22:11.304+01:00"), time);
   EXPECT_EQ(to_unix(*parse_rfc3339("1970-01-01T00:00:00Z")), 0);
-  for (const char* bad : {"", "2026-11-20", "2026-11-20T14:22:11", "2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z",
-                          "2026-11-20T24:00:00Z", "2026-11-20T14:22:11.Z", "2026-11-20T14:22:11Zx", "2026-11-20 14:22:11Z"})
+  for (const char* bad :
+       {"", "2026-11-20", "2026-11-20T14:22:11", "2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z", "2026-11-20T24:00:00Z",
+        "2026-11-20T14:22:11.Z", "2026-11-20T14:22:11Zx", "2026-11-20 14:22:11Z"})
     EXPECT_FALSE(parse_rfc3339(bad)) << bad;
 }
 

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "agw/io/single_flight.h"
+
 #include "support/fakes.h"
 
 namespace agw {

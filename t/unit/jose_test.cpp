@@ -1,10 +1,10 @@
+#include <array>
+#include <string>
+
 #include <gtest/gtest.h>
 #include <openssl/bio.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
-
-#include <array>
-#include <string>
 
 #include "agw/base/encoding.h"
 #include "agw/jose/jwt.h"
@@ -57,7 +57,8 @@ TEST(Signature, verifies_with_its_own_key_and_no_other) {
   const auto bare = sign_jwt({key.pem, Algorithm::ed25519, ""}, "{}");
   const auto unnamed = parse_jwt(*bare, 16384);
   EXPECT_TRUE((*KeySet::parse(set_of(key.jwk)))->verify(*unnamed, ed25519_only));
-  EXPECT_EQ((*KeySet::parse(set_of(key.jwk + "," + other.jwk)))->verify(*unnamed, ed25519_only).error(), VerifyError::key_unknown);
+  EXPECT_EQ((*KeySet::parse(set_of(key.jwk + "," + other.jwk)))->verify(*unnamed, ed25519_only).error(),
+            VerifyError::key_unknown);
   EXPECT_FALSE(sign_jwt({key.pem, Algorithm::rs256, ""}, "{}"));
 }
 
@@ -70,8 +71,8 @@ TEST(KeySets, hold_only_keys_that_can_verify) {
   ASSERT_TRUE(keys);
   EXPECT_EQ((*keys)->size(), 1U);
   EXPECT_TRUE((*keys)->has_key("good"));
-  for (const std::string& bad : {std::string("{}"), std::string("[]"), std::string("x"), set_of(""), set_of(encryption.jwk), set_of("1"),
-                                 std::string(R"({"keys":[],"keys":[]})")})
+  for (const std::string& bad : {std::string("{}"), std::string("[]"), std::string("x"), set_of(""),
+                                 set_of(encryption.jwk), set_of("1"), std::string(R"({"keys":[],"keys":[]})")})
     EXPECT_FALSE(KeySet::parse(bad)) << bad;
 }
 
@@ -83,20 +84,24 @@ TEST(Jwt, only_strict_compact_tokens_are_read) {
     std::string token;
     JwtError error;
   };
-  for (const Case& c : {Case{"empty", "", JwtError::malformed}, Case{"two parts", part(R"({"alg":"ES256"})") + "." + body, JwtError::malformed},
-                        Case{"four parts", "a.b.c.d", JwtError::malformed}, Case{"padding", "e30=." + body + ".AAAA", JwtError::malformed},
-                        Case{"none", part(R"({"alg":"none"})") + "." + body + ".", JwtError::algorithm_unknown},
-                        Case{"hmac", part(R"({"alg":"HS256"})") + "." + body + ".AAAA", JwtError::algorithm_unknown},
-                        Case{"crit", part(R"({"alg":"ES256","crit":["x"]})") + "." + body + ".AAAA", JwtError::header_refused},
-                        Case{"b64", part(R"({"alg":"ES256","b64":false})") + "." + body + ".AAAA", JwtError::header_refused},
-                        Case{"alg twice", part(R"({"alg":"ES256","alg":"none"})") + "." + body + ".AAAA", JwtError::malformed},
-                        Case{"kid a number", part(R"({"alg":"ES256","kid":1})") + "." + body + ".AAAA", JwtError::malformed},
-                        Case{"too large", std::string(20000, 'a'), JwtError::too_large}}) {
+  for (const Case& c :
+       {Case{"empty", "", JwtError::malformed},
+        Case{"two parts", part(R"({"alg":"ES256"})") + "." + body, JwtError::malformed},
+        Case{"four parts", "a.b.c.d", JwtError::malformed},
+        Case{"padding", "e30=." + body + ".AAAA", JwtError::malformed},
+        Case{"none", part(R"({"alg":"none"})") + "." + body + ".", JwtError::algorithm_unknown},
+        Case{"hmac", part(R"({"alg":"HS256"})") + "." + body + ".AAAA", JwtError::algorithm_unknown},
+        Case{"crit", part(R"({"alg":"ES256","crit":["x"]})") + "." + body + ".AAAA", JwtError::header_refused},
+        Case{"b64", part(R"({"alg":"ES256","b64":false})") + "." + body + ".AAAA", JwtError::header_refused},
+        Case{"alg twice", part(R"({"alg":"ES256","alg":"none"})") + "." + body + ".AAAA", JwtError::malformed},
+        Case{"kid a number", part(R"({"alg":"ES256","kid":1})") + "." + body + ".AAAA", JwtError::malformed},
+        Case{"too large", std::string(20000, 'a'), JwtError::too_large}}) {
     const auto parsed = parse_jwt(c.token, 16384);
     ASSERT_FALSE(parsed) << c.name;
     EXPECT_EQ(parsed.error(), c.error) << c.name;
   }
-  const auto good = parse_jwt(part(R"({"alg":"ES256","typ":"application/AT+JWT","kid":"k"})") + "." + body + ".AAAA", 16384);
+  const auto good =
+      parse_jwt(part(R"({"alg":"ES256","typ":"application/AT+JWT","kid":"k"})") + "." + body + ".AAAA", 16384);
   ASSERT_TRUE(good);
   EXPECT_EQ(good->type, "at+jwt");
   EXPECT_EQ(good->key_id, "k");

@@ -164,9 +164,7 @@ class [[nodiscard]] ValueTask {
     std::coroutine_handle<> await_suspend(std::coroutine_handle<> awaiting) noexcept {
       return std::get<1>(owner_.state_).begin(awaiting);
     }
-    T await_resume() {
-      return owner_.ready() ? owner_.take() : std::get<1>(owner_.state_).take();
-    }
+    T await_resume() { return owner_.ready() ? owner_.take() : std::get<1>(owner_.state_).take(); }
 
    private:
     ValueTask owner_;

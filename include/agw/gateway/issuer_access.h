@@ -18,7 +18,8 @@ namespace agw::gateway {
 class IssuerAccess final : public outbound::IssuerAccess {
  public:
   /// `issuers` and the authenticator outlive it.
-  IssuerAccess(identity::Authenticator& authenticator, const std::vector<const identity::IssuerConfig*>& issuers, Log& log);
+  IssuerAccess(identity::Authenticator& authenticator, const std::vector<const identity::IssuerConfig*>& issuers,
+               Log& log);
   ~IssuerAccess() override;
 
   [[nodiscard]] Task<Result<Endpoint, Reason>> endpoint(const std::string& alias) override;
@@ -29,7 +30,8 @@ class IssuerAccess final : public outbound::IssuerAccess {
     const identity::IssuerConfig* config = nullptr;
     std::unique_ptr<WatchedFile> secret;
   };
-  [[nodiscard]] Result<oauth::ClientCredentials, Reason> credentials(Issuer& issuer, const oauth::ServerMetadata& metadata);
+  [[nodiscard]] Result<oauth::ClientCredentials, Reason> credentials(Issuer& issuer,
+                                                                     const oauth::ServerMetadata& metadata);
 
   identity::Authenticator& authenticator_;
   std::map<std::string, Issuer> issuers_;

@@ -71,8 +71,7 @@ class Authenticator {
   [[nodiscard]] Task<Result<oauth::ServerMetadata, TokenRefusal>> metadata(const IssuerConfig& issuer);
   /// Verifies a token that an exchange returned, against the issuer's keys (signature, iss, exp);
   /// the payload's JSON on success.
-  [[nodiscard]] Task<Result<std::string, TokenRefusal>> verify_result(std::string token,
-                                                                      const IssuerConfig& issuer);
+  [[nodiscard]] Task<Result<std::string, TokenRefusal>> verify_result(std::string token, const IssuerConfig& issuer);
 
   [[nodiscard]] std::vector<IssuerHealth> health() const;
 

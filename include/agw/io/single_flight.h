@@ -59,8 +59,8 @@ class SingleFlight {
     if (first) loop_.spawn(fly(state_, key, std::move(work), on_crash_));
   }
 
-  static Task<void> fly(std::shared_ptr<State> state, std::string key,
-                        std::function<Task<T>()> work, std::function<T()> on_crash) {
+  static Task<void> fly(std::shared_ptr<State> state, std::string key, std::function<Task<T>()> work,
+                        std::function<T()> on_crash) {
     std::optional<T> value;
     try {
       auto task = work();

@@ -37,8 +37,8 @@ enum class ExchangeError : std::uint8_t { key_unusable, malformed_answer };
 
 /// The request to send; the host's limits (CA, proxy, timeout, address rule) are set by the caller.
 [[nodiscard]] Result<HttpRequest, ExchangeError> exchange_request(const ExchangeQuestion& question,
-                                                                  const ClientCredentials& client,
-                                                                  Random& random, WallTime now);
+                                                                  const ClientCredentials& client, Random& random,
+                                                                  WallTime now);
 
 struct ExchangeAnswer {
   Secret token;

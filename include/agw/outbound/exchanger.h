@@ -78,8 +78,9 @@ class Exchanger {
   Exchanger& operator=(const Exchanger&) = delete;
 
   /// A hit is a plain call. The caller has checked that `spec.scopes` are within its own.
-  [[nodiscard]] ValueTask<Result<BackendTokenPtr, ExchangeFailure>> token(
-      const PrincipalPtr& principal, std::string_view subject_token, const ExchangeSpec& spec);
+  [[nodiscard]] ValueTask<Result<BackendTokenPtr, ExchangeFailure>> token(const PrincipalPtr& principal,
+                                                                          std::string_view subject_token,
+                                                                          const ExchangeSpec& spec);
   /// The backend refused it: forget it, so that the next call exchanges anew.
   void drop(const Principal& principal, const ExchangeSpec& spec) noexcept;
 

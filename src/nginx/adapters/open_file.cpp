@@ -1,10 +1,9 @@
 #include "open_file.h"
 
-#include <sys/stat.h>
-
 #include <cerrno>
 #include <utility>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace agw::nginx {

@@ -80,7 +80,8 @@ Result<std::string_view, Reason> RequestContext::gather_body(std::size_t max_byt
       }
       const std::size_t at = whole.size();
       whole.resize(at + size);
-      const ssize_t got = ngx_read_file(piece->file, reinterpret_cast<u_char*>(whole.data()) + at, size, piece->file_pos);
+      const ssize_t got =
+          ngx_read_file(piece->file, reinterpret_cast<u_char*>(whole.data()) + at, size, piece->file_pos);
       if (got < 0 || static_cast<std::size_t>(got) != size) return fail(Reason::internal_error);
     }
     gathered_body_ = std::move(whole);

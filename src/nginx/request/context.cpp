@@ -133,7 +133,8 @@ Task<void> RequestContext::drive(RequestContext& self, Worker& worker, const gat
     self.outcome_.reset();
   }
   // What escaped is a fault of ours: it ends in a refusal, not in a pass.
-  if (!self.outcome_) self.outcome_.emplace(fail(worker.gateway().refuse(location, self, self.call_, Reason::internal_error)));
+  if (!self.outcome_)
+    self.outcome_.emplace(fail(worker.gateway().refuse(location, self, self.call_, Reason::internal_error)));
   self.stop_watch();
   if (self.suspended_) worker.host().loop().post(*self.wake_);
 }
@@ -149,7 +150,8 @@ void RequestContext::suspend() noexcept {
 }
 
 void RequestContext::stop_watch() noexcept {
-  overhead_us_ = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - started_).count();
+  overhead_us_ =
+      std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - started_).count();
 }
 
 void RequestContext::finish(audit::Completion completion) noexcept {

@@ -5,11 +5,12 @@
 #include <optional>
 #include <string>
 
+#include "agw/gateway/gateway.h"
+#include "agw/io/loop.h"
+
 #include "../adapters/loop.h"
 #include "../nginx.h"
 #include "../worker.h"
-#include "agw/gateway/gateway.h"
-#include "agw/io/loop.h"
 #include "view.h"
 
 namespace agw::nginx {

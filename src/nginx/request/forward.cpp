@@ -35,7 +35,8 @@ bool is_ours(const ngx_str_t& name) noexcept {
 /// Removes the element without moving another: pointers of nginx and of other modules into the
 /// list stay good. A part is shortened at an end or split; an empty one (other than the first)
 /// would make nginx read past it, so it is unlinked.
-bool remove(ngx_pool_t* pool, ngx_list_t* list, ngx_list_part_t* previous, ngx_list_part_t* part, ngx_uint_t index) noexcept {
+bool remove(ngx_pool_t* pool, ngx_list_t* list, ngx_list_part_t* previous, ngx_list_part_t* part,
+            ngx_uint_t index) noexcept {
   auto* fields = static_cast<ngx_table_elt_t*>(part->elts);
   if (part->nelts == 1 && previous != nullptr) {
     previous->next = part->next;
@@ -106,7 +107,8 @@ bool add(ngx_http_request_t* r, std::string_view name, std::string_view lower, s
 
 bool add_own(ngx_http_request_t* r, std::string_view name, std::string_view value) {
   std::string lower(name);
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
   return add(r, name, lower, value);
 }
 

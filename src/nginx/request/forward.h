@@ -3,8 +3,9 @@
 
 #include <string_view>
 
-#include "../nginx.h"
 #include "agw/gateway/gateway.h"
+
+#include "../nginx.h"
 
 namespace agw::nginx {
 

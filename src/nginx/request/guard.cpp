@@ -34,15 +34,11 @@ ngx_int_t guarded_content(ngx_http_request_t* r) noexcept try {
 
 }  // namespace
 
-ngx_int_t guard_before_content(ngx_http_request_t* r) noexcept try {
-  return judge(r, send_answer);
-} catch (...) {
+ngx_int_t guard_before_content(ngx_http_request_t* r) noexcept try { return judge(r, send_answer); } catch (...) {
   return NGX_HTTP_SERVICE_UNAVAILABLE;
 }
 
-ngx_int_t guard_content(ngx_http_request_t* r) noexcept try {
-  return judge(r, write_answer);
-} catch (...) {
+ngx_int_t guard_content(ngx_http_request_t* r) noexcept try { return judge(r, write_answer); } catch (...) {
   return NGX_HTTP_SERVICE_UNAVAILABLE;
 }
 

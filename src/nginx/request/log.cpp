@@ -11,7 +11,8 @@ void add_upstream(const ngx_http_request_t* r, audit::Completion& completion) {
   const ngx_http_upstream_state_t& last = states[r->upstream_states->nelts - 1];
   if (last.peer != nullptr) completion.upstream_address = view(*last.peer);
   completion.upstream_status = static_cast<int>(last.status);
-  if (last.response_time != static_cast<ngx_msec_t>(-1)) completion.upstream_ms = static_cast<double>(last.response_time);
+  if (last.response_time != static_cast<ngx_msec_t>(-1))
+    completion.upstream_ms = static_cast<double>(last.response_time);
 }
 
 }  // namespace
@@ -23,7 +24,8 @@ ngx_int_t log_handler(ngx_http_request_t* r) noexcept try {
   audit::Completion completion;
   completion.status = static_cast<int>(r->err_status != 0 ? r->err_status : r->headers_out.status);
   add_upstream(r, completion);
-  const bool left = r->headers_out.status == NGX_HTTP_CLIENT_CLOSED_REQUEST || r->connection->error || r->connection->timedout;
+  const bool left =
+      r->headers_out.status == NGX_HTTP_CLIENT_CLOSED_REQUEST || r->connection->error || r->connection->timedout;
   if (left && !context->answered) completion.outcome = audit::Outcome::aborted;
   context->finish(std::move(completion));
   return NGX_OK;

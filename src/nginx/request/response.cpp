@@ -1,9 +1,9 @@
 // Header and body filter: what the backend answered, judged before the agent sees it.
+#include "agw/gateway/origin.h"
+
 #include "answer.h"
 #include "context.h"
 #include "hooks.h"
-
-#include "agw/gateway/origin.h"
 
 namespace agw::nginx {
 namespace {
@@ -23,7 +23,8 @@ bool is_event_stream(const ngx_http_request_t* r) noexcept {
   constexpr std::string_view type = "text/event-stream";
   const std::string_view sent = view(r->headers_out.content_type);
   return sent.size() >= type.size() &&
-         ngx_strncasecmp(r->headers_out.content_type.data, reinterpret_cast<u_char*>(const_cast<char*>(type.data())), type.size()) == 0;
+         ngx_strncasecmp(r->headers_out.content_type.data, reinterpret_cast<u_char*>(const_cast<char*>(type.data())),
+                         type.size()) == 0;
 }
 
 gateway::BackendHead head_of(const ngx_http_request_t* r) noexcept {

@@ -15,7 +15,7 @@ struct Variable {
   Read read;
 };
 
-std::string_view principal_part(RequestContext& context, std::string Principal::*member) {
+std::string_view principal_part(RequestContext& context, std::string Principal::* member) {
   const auto& principal = context.call().principal;
   return principal ? std::string_view((*principal).*member) : std::string_view();
 }
@@ -34,7 +34,8 @@ constexpr std::array variables{
              }},
     Variable{"agent_class",
              [](RequestContext& c) {
-               return c.call().route != nullptr ? std::string_view(c.call().route->policy.classification) : std::string_view();
+               return c.call().route != nullptr ? std::string_view(c.call().route->policy.classification)
+                                                : std::string_view();
              }},
     Variable{"agent_trace_id", [](RequestContext& c) { return std::string_view(c.call().trace_id); }},
 };

@@ -3,9 +3,10 @@
 
 #include <string_view>
 
+#include "agw/gateway/request.h"
+
 #include "../nginx.h"
 #include "../text.h"
-#include "agw/gateway/request.h"
 
 namespace agw::nginx {
 

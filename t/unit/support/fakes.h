@@ -128,7 +128,8 @@ class FakeLog final : public Log {
  public:
   void write(LogLevel level, std::string_view line) noexcept override { lines.emplace_back(level, std::string(line)); }
   [[nodiscard]] bool contains(std::string_view text) const {
-    return std::any_of(lines.begin(), lines.end(), [&](const auto& line) { return line.second.find(text) != std::string::npos; });
+    return std::any_of(lines.begin(), lines.end(),
+                       [&](const auto& line) { return line.second.find(text) != std::string::npos; });
   }
   std::vector<std::pair<LogLevel, std::string>> lines;
 };
@@ -164,20 +165,28 @@ class ScriptedHttp final : public HttpClient {
     answers_[std::move(url)] = {std::move(answer), delay};
   }
   void on(std::string url, int status, std::string body, Milliseconds delay = Milliseconds(0)) {
-    on(std::move(url), [status, body = std::move(body)](const Seen&) -> Result<HttpResponse, HttpError> {
-      HttpResponse response;
-      response.status = status;
-      response.body = body;
-      return response;
-    }, delay);
+    on(
+        std::move(url),
+        [status, body = std::move(body)](const Seen&) -> Result<HttpResponse, HttpError> {
+          HttpResponse response;
+          response.status = status;
+          response.body = body;
+          return response;
+        },
+        delay);
   }
   void drop(const std::string& url) { answers_.erase(url); }
   [[nodiscard]] std::size_t count(std::string_view url) const {
-    return static_cast<std::size_t>(std::count_if(seen.begin(), seen.end(), [&](const Seen& s) { return s.url == url; }));
+    return static_cast<std::size_t>(
+        std::count_if(seen.begin(), seen.end(), [&](const Seen& s) { return s.url == url; }));
   }
   [[nodiscard]] Task<Result<HttpResponse, HttpError>> fetch(HttpRequest request) override {
-    Seen now{request.method, request.url, request.headers, std::string(request.authorization.reveal()),
-             std::string(request.body.reveal()), request.addresses};
+    Seen now{request.method,
+             request.url,
+             request.headers,
+             std::string(request.authorization.reveal()),
+             std::string(request.body.reveal()),
+             request.addresses};
     seen.push_back(now);
     auto found = answers_.find(request.url);
     if (found == answers_.end()) co_return fail(HttpError::connect);
@@ -257,7 +266,8 @@ class ScriptedRedis final : public Redis {
   std::function<RedisReply(const RedisCommand&)> answer = [](const RedisCommand&) { return RedisReply{}; };
   std::optional<RedisError> broken;
   std::vector<std::vector<RedisCommand>> trips;
-  [[nodiscard]] Task<Result<std::vector<RedisReply>, RedisError>> pipeline(std::vector<RedisCommand> commands) override {
+  [[nodiscard]] Task<Result<std::vector<RedisReply>, RedisError>> pipeline(
+      std::vector<RedisCommand> commands) override {
     trips.push_back(commands);
     if (broken) co_return fail(*broken);
     std::vector<RedisReply> replies;
@@ -320,7 +330,8 @@ class FakeHeaders final : public Headers {
     return found == 1 ? value : std::string_view{};
   }
   [[nodiscard]] unsigned count(std::string_view name) const noexcept override {
-    return static_cast<unsigned>(std::count_if(fields_.begin(), fields_.end(), [&](const auto& f) { return same(f.first, name); }));
+    return static_cast<unsigned>(
+        std::count_if(fields_.begin(), fields_.end(), [&](const auto& f) { return same(f.first, name); }));
   }
   void each(Visit visit, void* context) const override {
     for (const auto& [key, value] : fields_) visit(context, key, value);
@@ -329,7 +340,8 @@ class FakeHeaders final : public Headers {
  private:
   static bool same(std::string_view a, std::string_view b) {
     const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-    return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [&](char x, char y) { return lower(x) == lower(y); });
+    return a.size() == b.size() &&
+           std::equal(a.begin(), a.end(), b.begin(), [&](char x, char y) { return lower(x) == lower(y); });
   }
   std::vector<std::pair<std::string, std::string>> fields_;
 };
