@@ -247,7 +247,7 @@ ALL = {
     "adapters": (part_adapters, True),
     "e2e": (part_e2e, True),
     "keycloak": (part_keycloak, False),
-    "quickstart": (part_quickstart, False),
+    "quickstart": (part_quickstart, True),
     "asan": (part_asan, False),
     "fuzz": (part_fuzz, True),
     "lint": (part_lint, False),
