@@ -46,7 +46,7 @@ def site(keycloak, tmp_path, realm_policy, request):
     made.port = keycloak.gateway_port
     made.resource = f"http://127.0.0.1:{made.port}/mcp"
     made.pieces.setdefault("keys", f"issuer {keycloak.issuer};")
-    made.pieces["keys"] += " claims user=preferred_username agent=azp groups=groups;"
+    made.pieces["issuer"] = "claims user=preferred_username agent=azp groups=groups;"
     made.pieces["client"] = made.pieces.get("client", f"client gateway secret_file={tmp_path}/secret;").replace(
         "@RUN@", str(keycloak.run))
     made.write_policy(realm_policy)
@@ -155,7 +155,7 @@ def test_the_python_sdk_logs_in_from_the_url_alone(site, keycloak):
     client = Path(__file__).parent / "clients/login_python.py"
     done = subprocess.run(
         [sys.executable, str(client), "--url", site.resource, "--mode", "prereg", "--client-id", "coding-agent",
-         "--user", "mira", "--password", PASSWORD, "--era", "legacy", "--call", 'ticket.read {"id": "T-1"}'],
+         "--user", "mira", "--password", PASSWORD, "--no-refresh", "--era", "legacy", "--call", 'ticket.read {"id": "T-1"}'],
         capture_output=True, text=True, timeout=120, env=os.environ)
     told = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0, done.stdout + done.stderr
