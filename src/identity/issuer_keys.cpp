@@ -28,8 +28,8 @@ std::vector<std::string> urls_of(const IssuerConfig& config) {
   return all;
 }
 
-/// A lease outlives the slowest honest fetch: every well-known URL, then the keys.
-Milliseconds lease_time(const IssuerConfig& config) { return config.timeout * 4; }
+/// A lease outlives the slowest honest fetch, which ends at its deadline.
+Milliseconds lease_time(const IssuerConfig& config) { return config.timeout * 2; }
 
 }  // namespace
 
@@ -55,10 +55,13 @@ bool IssuerKeys::crashed() {
 }
 
 bool IssuerKeys::take(std::string_view json, WallTime written) {
-  written_ = written;
-  if (keys_ && json == keys_json_) return true;
+  if (keys_ && json == keys_json_) {
+    written_ = written;
+    return true;
+  }
   auto parsed = jose::KeySet::parse(json);
   if (!parsed) return false;
+  written_ = written;
   keys_ = *std::move(parsed);
   keys_json_ = json;
   ++generation_;
@@ -90,6 +93,8 @@ void IssuerKeys::take_from_zone() {
   if (blob) static_cast<void>(take(blob->bytes, blob->written));
 }
 
+SteadyTime IssuerKeys::deadline() const { return host_.clock.steady() + config_.timeout; }
+
 bool IssuerKeys::believed() const {
   if (!keys_) return false;
   return !config_.jwks_file.empty() || host_.clock.now() - written_ < config_.keys_max_age;
@@ -104,7 +109,12 @@ const jose::KeySet* IssuerKeys::current() {
   return believed() ? keys_.get() : nullptr;
 }
 
-Task<std::optional<std::string>> IssuerKeys::get(std::string url) {
+Task<std::optional<std::string>> IssuerKeys::get(std::string url, SteadyTime deadline) {
+  const Milliseconds left = std::chrono::duration_cast<Milliseconds>(deadline - host_.clock.steady());
+  if (left.count() <= 0) {
+    last_fault_ = to_string(HttpError::timeout);
+    co_return std::nullopt;
+  }
   HttpRequest request;
   // The operator vouches for the issuer's own host; another one comes from a document.
   request.addresses = host_of(url) == host_of(config_.issuer) ? AddressRule::configured : AddressRule::discovered;
@@ -112,7 +122,7 @@ Task<std::optional<std::string>> IssuerKeys::get(std::string url) {
   request.headers = {{"Accept", "application/json"}};
   request.ca_file = config_.ca_file;
   request.proxy = config_.proxy;
-  request.timeout = config_.timeout;
+  request.timeout = left;
   request.max_body = max_document_bytes;
   auto response = co_await host_.http.fetch(std::move(request));
   if (!response) {
@@ -126,9 +136,9 @@ Task<std::optional<std::string>> IssuerKeys::get(std::string url) {
   co_return std::move(response->body);
 }
 
-Task<std::optional<oauth::ServerMetadata>> IssuerKeys::discover() {
+Task<std::optional<oauth::ServerMetadata>> IssuerKeys::discover(SteadyTime deadline) {
   for (auto& url : urls_of(config_)) {
-    const auto document = co_await get(std::move(url));
+    const auto document = co_await get(std::move(url), deadline);
     if (!document) continue;
     auto parsed = oauth::parse_server_metadata(*document, config_.issuer);
     if (parsed) {
@@ -143,11 +153,11 @@ Task<std::optional<oauth::ServerMetadata>> IssuerKeys::discover() {
   co_return std::nullopt;
 }
 
-Task<bool> IssuerKeys::fetch_keys() {
+Task<bool> IssuerKeys::fetch_keys(SteadyTime deadline) {
   // Metadata is asked for anew each time: an issuer may move its keys.
-  const auto metadata = co_await discover();
+  const auto metadata = co_await discover(deadline);
   if (!metadata) co_return false;
-  const auto document = co_await get(metadata->jwks_uri);
+  const auto document = co_await get(metadata->jwks_uri, deadline);
   if (!document) co_return false;
   if (!jose::KeySet::parse(*document)) {
     last_fault_ = "its key set has no usable key";
@@ -163,9 +173,9 @@ Task<bool> IssuerKeys::fetch_keys() {
   co_return believed();
 }
 
-Task<IssuerKeys::Fetched> IssuerKeys::fetch_once() {
+Task<IssuerKeys::Fetched> IssuerKeys::fetch_once(SteadyTime deadline) {
   if (!host_.zone.try_lease(lease_name_, lease_time(config_))) co_return Fetched::busy;
-  const bool good = co_await fetch_keys();
+  const bool good = co_await fetch_keys(deadline);
   host_.zone.release(lease_name_);
   (good ? refreshed_ : failed_).fetch_add(1, std::memory_order_relaxed);
   if (good) {
@@ -184,10 +194,9 @@ bool IssuerKeys::fetch_is_under_way() {
 }
 
 /// This worker's part in one fetch of all workers: it fetches, or waits until another one has.
-Task<bool> IssuerKeys::fetch_or_wait() {
+Task<bool> IssuerKeys::fetch_or_wait(SteadyTime deadline) {
   const std::uint64_t before = host_.zone.generation(keys_name_);
-  const SteadyTime deadline = host_.clock.steady() + config_.timeout;
-  const Fetched result = co_await fetch_once();
+  const Fetched result = co_await fetch_once(deadline);
   if (result != Fetched::busy) co_return result == Fetched::ok;
   while (host_.zone.generation(keys_name_) == before && host_.clock.steady() < deadline) {
     co_await host_.loop.sleep(poll_interval);
@@ -199,17 +208,20 @@ Task<bool> IssuerKeys::fetch_or_wait() {
   co_return host_.zone.generation(keys_name_) != before;
 }
 
-Task<void> IssuerKeys::fetch_together() {
-  auto work = [this] { return fetch_or_wait(); };
+/// One deadline for all requests of a fetch. Who joins one under way came later than who began
+/// it, so nobody waits past his own.
+Task<void> IssuerKeys::fetch_together(SteadyTime deadline) {
+  auto work = [this, deadline] { return fetch_or_wait(deadline); };
   static_cast<void>(co_await fetches_.run("keys", std::move(work)));
 }
 
 Task<bool> IssuerKeys::await_keys() {
   if (!config_.jwks_file.empty()) co_return current() != nullptr;
+  const SteadyTime deadline = this->deadline();
   const bool joined = fetches_.under_way() > 0;
-  co_await fetch_together();
+  co_await fetch_together(deadline);
   // A fetch that began before this question may have failed of something that is over.
-  if (current() == nullptr && joined) co_await fetch_together();
+  if (current() == nullptr && joined) co_await fetch_together(deadline);
   co_return current() != nullptr;
 }
 
@@ -222,20 +234,21 @@ Task<bool> IssuerKeys::refresh_for_unknown_key() {
   // the issuer one fetch in that time.
   const bool may_ask = host_.zone.try_lease(unknown_name_, config_.keys_floor);
   if (!may_ask && !fetch_is_under_way()) co_return false;
+  const SteadyTime deadline = this->deadline();
   const bool joined = fetches_.under_way() > 0;
-  co_await fetch_together();
+  co_await fetch_together(deadline);
   static_cast<void>(current());
   // A fetch that began before this question may not have seen the key yet.
-  if (generation_ == before && joined && may_ask) co_await fetch_together();
+  if (generation_ == before && joined && may_ask) co_await fetch_together(deadline);
   static_cast<void>(current());
   co_return generation_ != before;
 }
 
+Task<bool> IssuerKeys::discover_once() { co_return (co_await discover(deadline())).has_value(); }
+
 Task<std::optional<oauth::ServerMetadata>> IssuerKeys::metadata() {
   if (!metadata_) {
-    auto work = [this]() -> Task<bool> {
-      return [](IssuerKeys& self) -> Task<bool> { co_return (co_await self.discover()).has_value(); }(*this);
-    };
+    auto work = [this] { return discover_once(); };
     static_cast<void>(co_await discoveries_.run("metadata", std::move(work)));
   }
   co_return metadata_;
@@ -253,7 +266,7 @@ Task<void> IssuerKeys::keep_fresh() {
       co_await host_.loop.sleep(std::max(Milliseconds(config_.keys_refresh) - age, Milliseconds(100)) + jitter);
       continue;
     }
-    auto work = [this] { return fetch_or_wait(); };
+    auto work = [this] { return fetch_or_wait(deadline()); };
     const bool good = co_await fetches_.run("keys", std::move(work));
     if (good) {
       retry = first_retry;

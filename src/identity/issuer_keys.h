@@ -47,12 +47,15 @@ class IssuerKeys {
   void take_from_zone();
   bool take(std::string_view json, WallTime written);
   [[nodiscard]] bool believed() const;
-  [[nodiscard]] Task<Fetched> fetch_once();
-  [[nodiscard]] Task<bool> fetch_keys();
-  [[nodiscard]] Task<std::optional<oauth::ServerMetadata>> discover();
-  [[nodiscard]] Task<std::optional<std::string>> get(std::string url);
-  [[nodiscard]] Task<bool> fetch_or_wait();
-  [[nodiscard]] Task<void> fetch_together();
+  /// Of what begins now.
+  [[nodiscard]] SteadyTime deadline() const;
+  [[nodiscard]] Task<Fetched> fetch_once(SteadyTime deadline);
+  [[nodiscard]] Task<bool> fetch_keys(SteadyTime deadline);
+  [[nodiscard]] Task<std::optional<oauth::ServerMetadata>> discover(SteadyTime deadline);
+  [[nodiscard]] Task<bool> discover_once();
+  [[nodiscard]] Task<std::optional<std::string>> get(std::string url, SteadyTime deadline);
+  [[nodiscard]] Task<bool> fetch_or_wait(SteadyTime deadline);
+  [[nodiscard]] Task<void> fetch_together(SteadyTime deadline);
   [[nodiscard]] bool fetch_is_under_way();
   void say(LogLevel level, const std::string& what);
 
