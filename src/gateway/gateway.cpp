@@ -114,7 +114,7 @@ Task<Result<Forward, Answer>> Gateway::govern(const Location& location, Request&
   if (!call.decision.allowed() && call.enforced) co_return conclude(location, request, call);
 
   // The backend gets a token of its own, minted for it alone, or none.
-  auto credential = co_await provide_credential(request, call);
+  auto credential = co_await provide_credential(call);
   if (!credential) co_return conclude(location, request, call, deny(credential.error(), Verdict::pass));
 
   // The decision is in the audit log's hands before the backend is asked.
@@ -135,6 +135,7 @@ ValueTask<Result<PrincipalPtr, Reason>> Gateway::authenticate(const Location& lo
                                                               Call& call) {
   const auto token = bearer_token(request.headers());
   if (!token) return Result<PrincipalPtr, Reason>(fail(token.error()));
+  call.token = *token;
   auto step = services_.authenticator.authenticate(*token, location.trust);
   if (!step.ready()) return await_principal(std::move(step), call);
   return principal_of(step.take(), call);
@@ -165,15 +166,13 @@ Decision Gateway::judge(const Location& location, const policy::Facts& facts, st
   return policy::evaluate(question, facts);
 }
 
-ValueTask<Result<void, Reason>> Gateway::provide_credential(const Request& request, Call& call) {
+ValueTask<Result<void, Reason>> Gateway::provide_credential(Call& call) {
   // A denial that is only observed must not make the gateway ask for more than the caller has.
   const bool beyond =
       call.exchange != nullptr && !call.exchange->scope_independent && !covers(*call.principal, call.exchange->scopes);
   if (beyond) call.exchange = nullptr;
   if (call.exchange == nullptr) return Result<void, Reason>();
-  const auto subject_token = bearer_token(request.headers());
-  if (!subject_token) return Result<void, Reason>(fail(subject_token.error()));
-  auto step = services_.exchanger.token(call.principal, *subject_token, *call.exchange);
+  auto step = services_.exchanger.token(call.principal, call.token, *call.exchange);
   if (!step.ready()) return await_credential(std::move(step), call);
   return credential_of(step.take(), call);
 }
@@ -205,7 +204,8 @@ Result<Forward, Answer> Gateway::conclude(const Location& location, const Reques
 void Gateway::log_detail(const Call& call) {
   std::string line = "agent_gateway: " + std::string(to_string(call.decision.reason));
   if (!call.detail.empty()) line += ": " + call.detail;
-  line += ", request " + call.request_id;
+  line += ", request ";
+  line += call.request_id;
   // What clients send wrong must not fill the log of those who didn't ask for it.
   const Disposition disposition = row(call.decision.reason).disposition;
   const bool ours = disposition == Disposition::unavailable || disposition == Disposition::backend;

@@ -5,10 +5,9 @@
 namespace agw::gateway {
 
 bool origin_allowed(const Location& location, const Headers& headers) {
-  const unsigned sent = headers.count("origin");
+  const auto [sent, origin] = headers.find("origin");
   if (sent == 0) return true;
   if (sent > 1) return false;
-  const std::string_view origin = headers.get("origin");
   if (origin == location.resource.origin) return true;
   return std::find(location.origins.begin(), location.origins.end(), origin) != location.origins.end();
 }

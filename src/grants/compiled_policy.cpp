@@ -4,6 +4,9 @@
 namespace agw::grants {
 namespace {
 
+/// An agent's own grants and its bundles', a user's own entitlements and its groups'.
+constexpr std::size_t usual_sets = 4;
+
 template <class Value>
 using Table = std::unordered_map<std::string, Value, StringHash, std::equal_to<>>;
 
@@ -15,6 +18,7 @@ const typename Map::mapped_type* find(const Map& map, std::string_view key) {
 
 template <class Value>
 const Value* find_in(const Table<Value>& table, std::string_view key) {
+  if (table.empty()) return nullptr;
   const auto it = table.find(key);
   return it == table.end() ? nullptr : &it->second;
 }
@@ -65,7 +69,8 @@ policy::Facts CompiledPolicy::facts(const Principal& principal, std::string_view
   out.tenant = &tenant.source->tenant;
   out.agent = pointer(find_in(tenant.agents, principal.agent));
   out.user = pointer(find_in(tenant.users, principal.user));
-  out.delegation = pointer(find_in(tenant.delegations, principal.user + "\n" + principal.agent));
+  if (!tenant.delegations.empty())
+    out.delegation = pointer(find_in(tenant.delegations, principal.user + "\n" + principal.agent));
   out.operation = pointer(find_in(tenant.operations, operation));
 
   out.tier_name = out.agent != nullptr && !out.agent->tier.empty()
@@ -73,6 +78,8 @@ policy::Facts CompiledPolicy::facts(const Principal& principal, std::string_view
                       : policy::tier_from_map(tenant.source->tier_map, tenant.source->fallback_tier, principal);
   if (!out.tier_name.empty()) out.tier = find(tenant.source->tiers, out.tier_name);
 
+  out.grants.reserve(usual_sets);
+  out.entitlements.reserve(usual_sets);
   const auto add = [](std::vector<const policy::GrantSet*>& list, const policy::GrantSet* set) {
     if (set != nullptr) list.push_back(set);
   };

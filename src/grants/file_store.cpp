@@ -97,9 +97,10 @@ FileStore::FileStore(Host host, std::shared_ptr<const CompiledPolicy> initial)
 
 FileStore::~FileStore() = default;
 
-ValueTask<Result<policy::Facts, StoreFailure>> FileStore::facts(PrincipalPtr principal, std::string operation) {
+ValueTask<Result<policy::Facts, StoreFailure>> FileStore::facts(const PrincipalPtr& principal,
+                                                                std::string_view operation) {
   if (!state_->stale()) return state_->facts(*principal, operation);
-  return state_->facts_later(std::move(principal), std::move(operation));
+  return state_->facts_later(principal, std::string(operation));
 }
 
 ValueTask<StoreHealth> FileStore::health() {

@@ -333,8 +333,9 @@ Task<Result<policy::Facts, StoreFailure>> RedisStore::ask(PrincipalPtr principal
 RedisStore::RedisStore(Redis& redis) : redis_(redis), hints_(std::make_shared<Hints>()) {}
 RedisStore::~RedisStore() = default;
 
-ValueTask<Result<policy::Facts, StoreFailure>> RedisStore::facts(PrincipalPtr principal, std::string operation) {
-  return ask(std::move(principal), std::move(operation));
+ValueTask<Result<policy::Facts, StoreFailure>> RedisStore::facts(const PrincipalPtr& principal,
+                                                                 std::string_view operation) {
+  return ask(principal, std::string(operation));
 }
 
 ValueTask<StoreHealth> RedisStore::health() { return ask_health(redis_); }

@@ -1,10 +1,11 @@
 #include "agw/outbound/exchanger.h"
 
 #include <algorithm>
+#include <cstring>
+#include <functional>
 #include <list>
 #include <unordered_map>
 
-#include "agw/base/digest.h"
 #include "agw/io/single_flight.h"
 
 #include "exchange_result.h"
@@ -32,61 +33,82 @@ struct Exchanger::State {
         minted(given.metrics.cell(R"(agent_exchanges_total{result="minted"})")),
         failed(given.metrics.cell(R"(agent_exchanges_total{result="failed"})")) {}
 
+  /// What a token was minted for. The digest of the very token, not the subject: two tokens of
+  /// one person differ in scope and binding, and each exchange answers for its own. The issuer's
+  /// alias stands for the client.
+  struct Key {
+    std::string_view digest;
+    std::string_view issuer;
+    std::string_view spec;
+    bool operator==(const Key&) const = default;
+  };
+  struct KeyHash {
+    std::size_t operator()(const Key& key) const noexcept {
+      // The digest is as good as random already.
+      std::size_t random = 0;
+      std::memcpy(&random, key.digest.data(), std::min(sizeof random, key.digest.size()));
+      return random ^ std::hash<std::string_view>{}(key.spec);
+    }
+  };
   struct Entry {
-    std::string key;
+    Entry(PrincipalPtr who, std::string_view what, BackendTokenPtr minted)
+        : principal(std::move(who)), spec(what), token(std::move(minted)) {}
+    [[nodiscard]] Key key() const noexcept { return {principal->token_digest, principal->issuer, spec}; }
+
+    PrincipalPtr principal;
+    std::string spec;
     BackendTokenPtr token;
   };
   using Order = std::list<Entry>;  // most recently used first
 
-  static std::string key_of(const Principal& principal, const ExchangeSpec& spec) {
-    // The digest of the very token, not the subject: two tokens of one person differ in scope and
-    // binding, and each exchange answers for its own. The issuer's alias stands for the client.
-    std::string key;
-    key.reserve(principal.token_digest.size() + principal.issuer.size() + spec.key.size() + 2);
-    key += principal.token_digest;
-    key += '\n';
-    key += principal.issuer;
-    key += '\n';
-    key += spec.key;
-    return key;
+  static Key key_of(const Principal& principal, const ExchangeSpec& spec) {
+    return {principal.token_digest, principal.issuer, spec.key};
+  }
+  static std::string flight_of(const Key& key) {
+    std::string out(key.digest);
+    out += '\n';
+    out += key.issuer;
+    out += '\n';
+    out += key.spec;
+    return out;
   }
 
-  BackendTokenPtr find(const std::string& key) {
+  BackendTokenPtr find(const Key& key) {
     auto it = index.find(key);
     if (it == index.end()) return nullptr;
     if (it->second->token->expires_at - remaining_life <= host.clock.now()) {
-      order.erase(it->second);
-      index.erase(it);
+      forget(key);
       return nullptr;
     }
-    order.splice(order.begin(), order, it->second);
+    if (it->second != order.begin()) order.splice(order.begin(), order, it->second);
     return it->second->token;
   }
 
-  void remember(const std::string& key, BackendTokenPtr token) {
-    forget(key);
-    order.push_front({key, std::move(token)});
-    index.emplace(key, order.begin());
+  void remember(PrincipalPtr principal, const ExchangeSpec& spec, BackendTokenPtr token) {
+    forget(key_of(*principal, spec));
+    order.emplace_front(std::move(principal), spec.key, std::move(token));
+    // The index's keys are views into the entries of the list, which don't move.
+    index.emplace(order.front().key(), order.begin());
     if (order.size() <= max_remembered) return;
-    index.erase(order.back().key);
+    index.erase(order.back().key());
     order.pop_back();
   }
 
-  void forget(const std::string& key) noexcept {
+  void forget(const Key& key) noexcept {
     auto it = index.find(key);
     if (it == index.end()) return;
-    order.erase(it->second);
+    const auto entry = it->second;
     index.erase(it);
+    order.erase(entry);
   }
 
-  Task<Answer> exchange(PrincipalPtr principal, std::shared_ptr<const Secret> subject_token, ExchangeSpec spec,
-                        std::string key);
+  Task<Answer> exchange(PrincipalPtr principal, std::shared_ptr<const Secret> subject_token, ExchangeSpec spec);
   Task<Answer> ask(const Principal& principal, std::string_view subject_token, const ExchangeSpec& spec);
 
   Host host;
   std::size_t max_remembered;
   Order order;
-  std::unordered_map<std::string, Order::iterator, StringHash, std::equal_to<>> index;
+  std::unordered_map<Key, Order::iterator, KeyHash> index;
   SingleFlight<Answer> flights;
   Metrics::Cell& hits;
   Metrics::Cell& minted;
@@ -94,11 +116,11 @@ struct Exchanger::State {
 };
 
 Task<Answer> Exchanger::State::exchange(PrincipalPtr principal, std::shared_ptr<const Secret> subject_token,
-                                        ExchangeSpec spec, std::string key) {
+                                        ExchangeSpec spec) {
   Answer answer = co_await ask(*principal, subject_token->reveal(), spec);
   if (answer) {
     minted.fetch_add(1, std::memory_order_relaxed);
-    remember(key, *answer);
+    remember(std::move(principal), spec, *answer);
   } else {
     failed.fetch_add(1, std::memory_order_relaxed);
     host.log.write(LogLevel::error, "agent_exchange: audience " + spec.audience + ": " +
@@ -164,25 +186,18 @@ Exchanger::~Exchanger() = default;
 
 ValueTask<Answer> Exchanger::token(const PrincipalPtr& principal, std::string_view subject_token,
                                    const ExchangeSpec& spec) {
-  std::string key = State::key_of(*principal, spec);
+  const State::Key key = State::key_of(*principal, spec);
   if (auto known = state_->find(key)) {
     state_->hits.fetch_add(1, std::memory_order_relaxed);
     return Answer(std::move(known));
   }
   auto subject = std::make_shared<const Secret>(std::string(subject_token));
-  auto work = [state = state_.get(), principal, subject, spec, key] {
-    return state->exchange(principal, subject, spec, key);
-  };
-  return state_->flights.run(std::move(key), std::move(work));
+  auto work = [state = state_.get(), principal, subject, spec] { return state->exchange(principal, subject, spec); };
+  return state_->flights.run(State::flight_of(key), std::move(work));
 }
 
 void Exchanger::drop(const Principal& principal, const ExchangeSpec& spec) noexcept {
-  try {
-    state_->forget(State::key_of(principal, spec));
-  } catch (...) {
-    state_->order.clear();
-    state_->index.clear();
-  }
+  state_->forget(State::key_of(principal, spec));
 }
 
 }  // namespace agw::outbound

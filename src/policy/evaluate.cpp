@@ -29,7 +29,7 @@ bool is_for(const Grant& grant, const Principal& principal, const Facts& facts) 
     if (text.starts_with(user)) return !principal.user.empty() && text.substr(user.size()) == principal.user;
     if (!text.starts_with(group)) return false;
     const std::string_view name = text.substr(group.size());
-    const auto among = [&](const std::vector<std::string>& groups) {
+    const auto among = [&](std::span<const std::string> groups) {
       return std::find(groups.begin(), groups.end(), name) != groups.end();
     };
     return among(principal.groups) || among(facts.store_groups);
@@ -168,8 +168,8 @@ Decision evaluate(const Question& question, const Facts& facts) {
 
   judgement.add(Check::delegation, check_delegation(question, facts));
 
-  const auto needed = needed_scopes(route);
-  const bool has_scopes = has_all(question.principal, needed);
+  const bool has_scopes =
+      has_all(question.principal, route.scopes) && has_all(question.principal, route.exchange_scopes);
   judgement.add(Check::scope, has_scopes ? Finding() : Reason::scope_missing);
 
   Finding policy;
@@ -179,7 +179,7 @@ Decision evaluate(const Question& question, const Facts& facts) {
   Decision decision = judgement.close();
   // What lies above the ceiling is nothing that the agent could ever call: hidden like an unknown.
   decision.visible = entitlements.named && grants.named && within_ceiling;
-  if (!has_scopes) decision.needed_scopes = needed;
+  if (!has_scopes) decision.needed_scopes = needed_scopes(route);
   return decision;
 }
 

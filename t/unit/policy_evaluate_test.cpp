@@ -234,7 +234,8 @@ const Case allowances[] = {
     {"a grant for the store's group",
      [](World& w) {
        w.grants[0].for_whom = {"group:store|oncall"};
-       w.facts.store_groups = {"store|oncall"};
+       static const std::vector<std::string> oncall{"store|oncall"};
+       w.facts.store_groups = oncall;
      },
      Reason::allowed},
     {"an agent without a record, by a tier",

@@ -16,11 +16,13 @@
 
 namespace agw::gateway {
 
-/// Lives with the request. Holds only owned or immutable things: no view into the body.
+/// Lives with the request. Holds owned and immutable things and views of the request's id and
+/// header fields; no view into the body.
 struct Call {
   const Location* location = nullptr;
   const OperationRoute* route = nullptr;
-  std::string request_id;
+  std::string_view request_id;   ///< of the Request, like `token`
+  std::string_view token;        ///< as sent, once it is known who sent it
   PrincipalPtr principal;
   std::string type;       ///< `mcp.tools.call`, `rest.call` … (audit's `type`)
   std::string operation;  ///< `ns/name`, or empty
@@ -36,7 +38,7 @@ struct Call {
   std::string mcp_version;
   std::string requested_version;
   std::string subject_name;     ///< the tool, prompt or resource as the client named it, for its error
-  std::string trace_id;         ///< W3C trace context: the caller's, else the request id
+  std::string_view trace_id;    ///< W3C trace context: the caller's, else the request id
   std::string detail;           ///< for log and audit; never a value of the client
   const outbound::ExchangeSpec* exchange = nullptr;
   outbound::BackendTokenPtr backend_token;

@@ -81,7 +81,7 @@ class Gateway {
                                                                      Call& call);
   [[nodiscard]] Decision judge(const Location& location, const policy::Facts& facts,
                                std::optional<Reason> resource_failure, Call& call);
-  [[nodiscard]] ValueTask<Result<void, Reason>> provide_credential(const Request& request, Call& call);
+  [[nodiscard]] ValueTask<Result<void, Reason>> provide_credential(Call& call);
   [[nodiscard]] Result<Forward, Answer> conclude(const Location& location, const Request& request, Call& call);
   [[nodiscard]] Result<Forward, Answer> conclude(const Location& location, const Request& request, Call& call,
                                                  const Decision& decision);

@@ -39,8 +39,8 @@ class FileStore final : public Store {
   /// `initial`: compiled by the master at load and inherited by fork.
   FileStore(Host host, std::shared_ptr<const CompiledPolicy> initial);
   ~FileStore() override;
-  [[nodiscard]] ValueTask<Result<policy::Facts, StoreFailure>> facts(PrincipalPtr principal,
-                                                                     std::string operation) override;
+  [[nodiscard]] ValueTask<Result<policy::Facts, StoreFailure>> facts(const PrincipalPtr& principal,
+                                                                     std::string_view operation) override;
   [[nodiscard]] ValueTask<StoreHealth> health() override;
 
  private:

@@ -17,8 +17,8 @@ class RedisStore final : public Store {
  public:
   explicit RedisStore(Redis& redis);
   ~RedisStore() override;
-  [[nodiscard]] ValueTask<Result<policy::Facts, StoreFailure>> facts(PrincipalPtr principal,
-                                                                     std::string operation) override;
+  [[nodiscard]] ValueTask<Result<policy::Facts, StoreFailure>> facts(const PrincipalPtr& principal,
+                                                                     std::string_view operation) override;
   [[nodiscard]] ValueTask<StoreHealth> health() override;
 
   struct Hints;

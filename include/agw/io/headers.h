@@ -10,9 +10,14 @@ namespace agw {
 class Headers {
  public:
   virtual ~Headers() = default;
-  /// The value if the field was sent exactly once; otherwise `count` tells.
-  [[nodiscard]] virtual std::string_view get(std::string_view name) const noexcept = 0;
-  [[nodiscard]] virtual unsigned count(std::string_view name) const noexcept = 0;
+  struct Found {
+    unsigned count = 0;
+    std::string_view value{};  ///< if the field was sent exactly once
+  };
+  /// `name` in lower case.
+  [[nodiscard]] virtual Found find(std::string_view name) const noexcept = 0;
+  [[nodiscard]] std::string_view get(std::string_view name) const noexcept { return find(name).value; }
+  [[nodiscard]] unsigned count(std::string_view name) const noexcept { return find(name).count; }
   /// Calls visit(context, name, value) for each field in order.
   using Visit = void (*)(void* context, std::string_view name, std::string_view value);
   virtual void each(Visit visit, void* context) const = 0;

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 
 namespace agw {
@@ -16,6 +17,8 @@ class Random {
   [[nodiscard]] std::uint64_t next();
   /// `bytes` random bytes in lower-case hex (a request id: 16).
   [[nodiscard]] std::string hex(std::size_t bytes);
+  /// The same into `out`: one random byte for two digits.
+  void hex(std::span<char> out);
 };
 
 }  // namespace agw

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,7 +33,7 @@ struct Facts {
   /// The user's own entitlements, then those of the groups (token and store).
   std::vector<const GrantSet*> entitlements;
   /// `store|name` groups of the user record, beside the principal's own.
-  std::vector<std::string> store_groups;
+  std::span<const std::string> store_groups;
 };
 
 /// The tier of an agent without one in its record: the first rule that fits provider and model

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <climits>
+#include <cstring>
 #include <stdexcept>
 
+#include <openssl/crypto.h>
 #include <openssl/rand.h>
 
 namespace agw::nginx {
@@ -45,7 +47,9 @@ void NginxLog::write(LogLevel level, std::string_view line) noexcept {
   ngx_log_error(wanted, log_, 0, "agent gateway: %*s", size, clean.data());
 }
 
-void NginxRandom::fill(unsigned char* out, std::size_t size) {
+namespace {
+
+void from_openssl(unsigned char* out, std::size_t size) {
   while (size > 0) {
     const int part = static_cast<int>(std::min<std::size_t>(size, INT_MAX));
     if (RAND_bytes(out, part) != 1) {
@@ -55,6 +59,20 @@ void NginxRandom::fill(unsigned char* out, std::size_t size) {
     out += part;
     size -= static_cast<std::size_t>(part);
   }
+}
+
+}  // namespace
+
+void NginxRandom::fill(unsigned char* out, std::size_t size) {
+  if (size > stock_.size() / 4) return from_openssl(out, size);
+  if (size > left_) {
+    from_openssl(stock_.data(), stock_.size());
+    left_ = stock_.size();
+  }
+  left_ -= size;
+  // What has been given out is kept nowhere.
+  std::memcpy(out, stock_.data() + left_, size);
+  OPENSSL_cleanse(stock_.data() + left_, size);
 }
 
 }  // namespace agw::nginx

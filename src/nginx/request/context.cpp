@@ -68,7 +68,7 @@ RequestContext* RequestContext::obtain(ngx_http_request_t* r) noexcept {
 
 RequestContext::RequestContext(ngx_http_request_t* r)
     : r_(r), headers_(r), wake_(std::make_unique<Wake>(*this)), course_(nullptr) {
-  id_ = worker()->host().random().hex(16);
+  worker()->host().random().hex(std::span<char>(id_));
 }
 
 RequestContext::~RequestContext() {

@@ -1,6 +1,7 @@
 // One request's state between nginx's calls.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -33,7 +34,7 @@ class RequestContext final : public gateway::Request {
   ~RequestContext() override;
 
   // What the course sees.
-  [[nodiscard]] std::string_view id() const noexcept override { return id_; }
+  [[nodiscard]] std::string_view id() const noexcept override { return {id_.data(), id_.size()}; }
   [[nodiscard]] std::string_view method() const noexcept override { return view(r_->method_name); }
   [[nodiscard]] std::string_view raw_path() const noexcept override;
   [[nodiscard]] std::string_view path() const noexcept override { return view(r_->uri); }
@@ -89,7 +90,7 @@ class RequestContext final : public gateway::Request {
   static void on_body(ngx_http_request_t* r) noexcept;
 
   ngx_http_request_t* r_;
-  std::string id_;
+  std::array<char, 32> id_;
   RequestHeaders headers_;
   gateway::Call call_;
   std::optional<Outcome> outcome_;

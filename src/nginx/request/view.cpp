@@ -1,5 +1,7 @@
 #include "view.h"
 
+#include <cstring>
+
 namespace agw::nginx {
 namespace {
 
@@ -12,27 +14,21 @@ void each_field(const ngx_list_t& list, Visit&& visit) {
   }
 }
 
+/// nginx keeps each name in lower case too; a field that another module has put there may lack it.
 bool same_name(const ngx_table_elt_t& field, std::string_view name) noexcept {
-  return field.key.len == name.size() &&
-         ngx_strncasecmp(field.key.data, reinterpret_cast<u_char*>(const_cast<char*>(name.data())), name.size()) == 0;
+  if (field.key.len != name.size()) return false;
+  if (field.lowcase_key != nullptr) return std::memcmp(field.lowcase_key, name.data(), name.size()) == 0;
+  return ngx_strncasecmp(field.key.data, reinterpret_cast<u_char*>(const_cast<char*>(name.data())), name.size()) == 0;
 }
 
 }  // namespace
 
-std::string_view RequestHeaders::get(std::string_view name) const noexcept {
-  std::string_view value;
-  unsigned found = 0;
+Headers::Found RequestHeaders::find(std::string_view name) const noexcept {
+  Found found;
   each_field(r_->headers_in.headers, [&](const ngx_table_elt_t& field) {
     if (!same_name(field, name)) return;
-    value = view(field.value);
-    ++found;
+    found.value = ++found.count == 1 ? view(field.value) : std::string_view();
   });
-  return found == 1 ? value : std::string_view{};
-}
-
-unsigned RequestHeaders::count(std::string_view name) const noexcept {
-  unsigned found = 0;
-  each_field(r_->headers_in.headers, [&](const ngx_table_elt_t& field) { found += same_name(field, name) ? 1U : 0U; });
   return found;
 }
 

@@ -13,8 +13,7 @@ namespace agw::nginx {
 class RequestHeaders final : public Headers {
  public:
   explicit RequestHeaders(ngx_http_request_t* r) noexcept : r_(r) {}
-  [[nodiscard]] std::string_view get(std::string_view name) const noexcept override;
-  [[nodiscard]] unsigned count(std::string_view name) const noexcept override;
+  [[nodiscard]] Found find(std::string_view name) const noexcept override;
   void each(Visit visit, void* context) const override;
 
  private:

@@ -319,19 +319,11 @@ class FakeHeaders final : public Headers {
   FakeHeaders() = default;
   FakeHeaders(std::initializer_list<std::pair<std::string, std::string>> fields) : fields_(fields) {}
   void add(std::string name, std::string value) { fields_.emplace_back(std::move(name), std::move(value)); }
-  [[nodiscard]] std::string_view get(std::string_view name) const noexcept override {
-    std::string_view value;
-    unsigned found = 0;
+  [[nodiscard]] Found find(std::string_view name) const noexcept override {
+    Found found;
     for (const auto& [key, text] : fields_)
-      if (same(key, name)) {
-        value = text;
-        ++found;
-      }
-    return found == 1 ? value : std::string_view{};
-  }
-  [[nodiscard]] unsigned count(std::string_view name) const noexcept override {
-    return static_cast<unsigned>(
-        std::count_if(fields_.begin(), fields_.end(), [&](const auto& f) { return same(f.first, name); }));
+      if (same(key, name)) found.value = ++found.count == 1 ? std::string_view(text) : std::string_view();
+    return found;
   }
   void each(Visit visit, void* context) const override {
     for (const auto& [key, value] : fields_) visit(context, key, value);
