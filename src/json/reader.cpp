@@ -25,14 +25,14 @@ Reader::Reader(Tape& tape, Workspace& workspace, std::span<const std::uint32_t> 
       text_(tape.text),
       at_(starts.data()),
       end_(at_ + starts.size()) {
-    // Every value begins at a token of its own, so there are never more values than tokens.
+  // Every value begins at a token of its own, so there are never more values than tokens.
   const std::size_t most = std::min(starts.size(), limits.max_nodes) + 1;
   tape_.nodes.need(most, kept_nodes);
   workspace_.open.need(most, kept_nodes);
   tape_.size = 0;
   const std::size_t backslash = text_.find('\\');
   next_escape_ = static_cast<std::uint32_t>(std::min(backslash, text_.size()));
-    // Resolving an escape never makes a string longer.
+  // Resolving an escape never makes a string longer.
   if (backslash != std::string_view::npos) tape_.unescaped.need(text_.size(), kept_bytes);
 }
 

@@ -21,16 +21,16 @@ struct Workspace {
 /// One pass over one text by recursive descent; the depth is bounded by the limits.
 class Reader {
  public:
-    /// `starts`: where the tokens of tape.text begin (Structure).
+  /// `starts`: where the tokens of tape.text begin (Structure).
   Reader(Tape& tape, Workspace& workspace, std::span<const std::uint32_t> starts, const Limits& limits);
 
-    /// The tape's last node is the root, or why the text is refused.
+  /// The tape's last node is the root, or why the text is refused.
   [[nodiscard]] Result<void, Error> read();
 
  private:
   [[nodiscard]] bool done() const noexcept { return at_ == end_; }
   [[nodiscard]] char front() const noexcept { return text_[*at_]; }
-    /// The token at at_ without the white space behind it; moves on.
+  /// The token at at_ without the white space behind it; moves on.
   std::string_view take_token() noexcept;
 
   bool stop(Error error) noexcept;
@@ -50,7 +50,7 @@ class Reader {
     std::string_view raw;
     bool escaped;
   };
-    /// Between the quotes of the string at at_.
+  /// Between the quotes of the string at at_.
   bool take_string(Node* node, Inside& inside) noexcept;
   [[nodiscard]] bool has_escape(std::uint32_t begin, std::uint32_t end) noexcept;
   bool resolve(std::string_view inside, std::uint32_t& begin, std::uint32_t& size);

@@ -22,7 +22,7 @@ class Structure {
   Structure(const Structure&) = delete;
   Structure& operator=(const Structure&) = delete;
 
-    /// Offsets in ascending order, valid until the next call. At least one.
+  /// Offsets in ascending order, valid until the next call. At least one.
   [[nodiscard]] Result<std::span<const std::uint32_t>, Error> find(std::string_view text);
 
  private:

@@ -29,7 +29,7 @@ struct Node {
 template <class T>
 class Room {
  public:
-    /// At least `size` elements; their old content is lost if it has to grow.
+  /// At least `size` elements; their old content is lost if it has to grow.
   void need(std::size_t size, std::size_t kept) {
     const bool wasteful = capacity_ > kept && size <= kept;
     if (size <= capacity_ && !wasteful) return;

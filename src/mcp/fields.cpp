@@ -25,7 +25,7 @@ Field* field_of(Fields& fields, std::string_view name) {
   const auto if_named = [&](std::string_view wanted, Field& field) {
     return same_name(name, wanted) ? &field : nullptr;
   };
-    // No two have the same length: most fields cost one comparison of numbers.
+  // No two have the same length: most fields cost one comparison of numbers.
   switch (name.size()) {
     case 8: return if_named("mcp-name", fields.name);
     case 10: return if_named("mcp-method", fields.method);

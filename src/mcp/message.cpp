@@ -77,7 +77,7 @@ class Reader {
  private:
   using Fault = std::optional<Reason>;
 
-    /// `detail` is for people; it never holds a value that the client sent.
+  /// `detail` is for people; it never holds a value that the client sent.
   Fault fault(Reason reason, std::string_view detail) {
     detail_ = detail;
     return reason;
@@ -127,7 +127,7 @@ Reader::Fault Reader::check_transport() {
 
 Reader::Fault Reader::read_id(const std::optional<json::Value>& id) {
   if (!id) return std::nullopt;
-    // JSON-RPC 2.0 allows null and fractions, MCP neither.
+  // JSON-RPC 2.0 allows null and fractions, MCP neither.
   if (!id->is(json::Kind::string) && !id->is_written_as_integer())
     return fault(Reason::message_malformed, "id must be a string or an integer");
   if (id->raw().size() > limits_.max_id_bytes) return fault(Reason::message_malformed, "id is too long");
@@ -235,7 +235,7 @@ Reader::Fault Reader::read_category() {
   }
   message_.category = category_of(message_.method, message_.era);
   if (message_.category == Category::unknown) return std::nullopt;
-    // A call without an id would be run by some servers, with nobody to hear its outcome.
+  // A call without an id would be run by some servers, with nobody to hear its outcome.
   const bool notification = message_.kind == Kind::notification;
   if (notification && message_.category != Category::notify)
     return fault(Reason::message_malformed, "a request without an id");

@@ -94,7 +94,7 @@ class Commands {
   [[nodiscard]] ngx_command_t* data() noexcept { return table_.data(); }
 
  private:
-    // The last one stays empty: nginx reads up to it.
+  // The last one stays empty: nginx reads up to it.
   std::array<ngx_command_t, static_cast<std::size_t>(Directive::ready) + 2> table_{};
 };
 Commands commands;
@@ -148,7 +148,7 @@ ngx_int_t init_module(ngx_cycle_t* cycle) noexcept {
   if (ngx_test_config != 0) return NGX_OK;
   const MainConf* main = main_conf(cycle);
   if (main == nullptr || !main->active()) return NGX_OK;
-    // Who did what is not for everybody; nginx makes logs readable by all.
+  // Who did what is not for everybody; nginx makes logs readable by all.
   if (main->audit_file != nullptr) static_cast<void>(::fchmod(main->audit_file->fd, S_IRUSR | S_IWUSR));
   if (write_state(*main, cycle->log)) return NGX_OK;
   // nginx's master exits if this fails: a start may, a reload must not take the service down for a file of agwctl's.

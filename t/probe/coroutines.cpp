@@ -203,7 +203,7 @@ Task many() {
 }  // namespace
 
 int main() {
-    // A miscompiled case may crash: what was printed before it should still be read.
+  // A miscompiled case may crash: what was printed before it should still be read.
   std::setvbuf(stdout, nullptr, _IONBF, 0);
   int wrong = 0;
   for (const Case& one : cases) {

@@ -36,33 +36,33 @@ class Value {
   class Iterator;
 
   [[nodiscard]] Kind kind() const noexcept;
-    /// The value's own bytes in the original text (a string with its quotes).
+  /// The value's own bytes in the original text (a string with its quotes).
   [[nodiscard]] std::string_view raw() const noexcept;
-    /// A string's characters with escapes resolved; empty for other kinds. Valid like the Value;
-    /// a string without escapes is a span of the original text.
+  /// A string's characters with escapes resolved; empty for other kinds. Valid like the Value;
+  /// a string without escapes is a span of the original text.
   [[nodiscard]] std::string_view text() const noexcept;
-    /// A number that is an integer in the interoperable range ±(2^53−1), written without fraction
-    /// or exponent, and not as `-0`.
+  /// A number that is an integer in the interoperable range ±(2^53−1), written without fraction
+  /// or exponent, and not as `-0`.
   [[nodiscard]] std::optional<std::int64_t> integer() const noexcept;
-    /// A number of any size written as an integer: digits, perhaps after a minus sign.
+  /// A number of any size written as an integer: digits, perhaps after a minus sign.
   [[nodiscard]] bool is_written_as_integer() const noexcept;
   [[nodiscard]] std::optional<bool> boolean() const noexcept;
-    /// A member of an object by the exact bytes of its (unescaped) name.
+  /// A member of an object by the exact bytes of its (unescaped) name.
   [[nodiscard]] std::optional<Value> member(std::string_view name) const noexcept;
-    /// Nested members.
+  /// Nested members.
   [[nodiscard]] std::optional<Value> at(std::initializer_list<std::string_view> path) const noexcept;
   [[nodiscard]] std::size_t size() const noexcept;  ///< members or elements
     /// The i-th member or element; its key() is set in an object.
   [[nodiscard]] Value child(std::size_t index) const noexcept;
-    /// Members or elements in the order of the text.
+  /// Members or elements in the order of the text.
   [[nodiscard]] Iterator begin() const noexcept;
   [[nodiscard]] Iterator end() const noexcept;
-    /// The unescaped name under which this value stands in its object.
+  /// The unescaped name under which this value stands in its object.
   [[nodiscard]] std::string_view key() const noexcept;
   [[nodiscard]] bool is(Kind kind_wanted) const noexcept { return kind() == kind_wanted; }
-    /// A member whose name folds to `name` but isn't its exact bytes.
+  /// A member whose name folds to `name` but isn't its exact bytes.
   [[nodiscard]] bool has_lookalike_of(std::string_view name) const noexcept;
-    /// The first of `names` of which some member is a look-alike; empty if none is.
+  /// The first of `names` of which some member is a look-alike; empty if none is.
   [[nodiscard]] std::string_view lookalike_among(std::span<const std::string_view> names) const noexcept;
 
  private:
@@ -105,9 +105,9 @@ class Document {
   Document(const Document&) = delete;
   Document& operator=(const Document&) = delete;
 
-    /// One JSON text, surrounded by white space at most. Every value is checked, also those nobody
-    /// asks for. The text must stay alive and unchanged while Values are used. Its memory need not
-    /// be padded.
+  /// One JSON text, surrounded by white space at most. Every value is checked, also those nobody
+  /// asks for. The text must stay alive and unchanged while Values are used. Its memory need not
+  /// be padded.
   [[nodiscard]] Result<Value, Error> read(std::string_view text, const Limits& limits);
 
  private:

@@ -125,7 +125,7 @@ class LocationCompiler {
     add_new(location_->resource.scopes_supported, scopes_);
   }
 
-    /// Clients take a resource for their own only if the URL they call begins with it.
+  /// Clients take a resource for their own only if the URL they call begins with it.
   void warn_of_path() {
     const ngx_http_core_loc_conf_t* core = settings_.core;
     const std::string_view name = view(core->name);

@@ -59,7 +59,7 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept try {
   to.core = static_cast<ngx_http_core_loc_conf_t*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
   to.server = static_cast<ngx_http_core_srv_conf_t*>(ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module));
   to.srv = static_cast<SrvConf*>(ngx_http_conf_get_module_srv_conf(cf, ngx_http_agent_gateway_module));
-    // A location that is governed as another kind, or under another namespace, has routes of its own.
+  // A location that is governed as another kind, or under another namespace, has routes of its own.
   const bool same_kind = !to.governance || (from.governance && *to.governance == *from.governance);
   to.governance.inherit(from.governance);
   to.resource.inherit(from.resource);

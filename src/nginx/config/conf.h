@@ -27,7 +27,7 @@ struct StoreConfig {
   std::string path;  ///< file: absolute
     /// file: what it looked like before it was compiled: workers see edits made since.
   FileIdentity identity{};
-    /// file: compiled at load, inherited by the workers.
+  /// file: compiled at load, inherited by the workers.
   std::shared_ptr<const grants::CompiledPolicy> policy;
   grants::RedisAddress redis;
   std::string password_file;  ///< redis: absolute, or empty
@@ -58,7 +58,7 @@ struct MainConf {
   ~MainConf();
   MainConf(const MainConf&) = delete;
   MainConf& operator=(const MainConf&) = delete;
-    /// Whether workers need the gateway's services at all.
+  /// Whether workers need the gateway's services at all.
   [[nodiscard]] bool active() const noexcept { return zone != nullptr; }
 };
 
@@ -75,11 +75,11 @@ struct SrvConf {
 
 /// What every request looks at first: standard layout, so that C may hold it.
 struct LocConfBase {
-    /// Null: the gateway has nothing to do with this location (not governed, or agent_mode off).
+  /// Null: the gateway has nothing to do with this location (not governed, or agent_mode off).
   const gateway::Location* location;
-    /// Whether anything here is enforced: the location, or one of its tools and operations.
+  /// Whether anything here is enforced: the location, or one of its tools and operations.
   bool enforced;
-    /// What the guard calls in place of the location's own handler; null where there is none.
+  /// What the guard calls in place of the location's own handler; null where there is none.
   ngx_http_handler_pt content_handler;
 };
 

@@ -36,7 +36,7 @@ enum class Directive : std::uint8_t {
 
 /// Parameters inside a block.
 enum class Parameter : std::uint8_t {
-    // agent_issuer
+  // agent_issuer
   issuer,
   jwks_file,
   algorithms,
@@ -55,7 +55,7 @@ enum class Parameter : std::uint8_t {
   keys_refresh,
   keys_max_age,
   keys_floor,
-    // agent_tool, agent_operation
+  // agent_tool, agent_operation
   operation,
   scope,
   resource,

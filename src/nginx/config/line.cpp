@@ -28,7 +28,7 @@ std::string size_text(std::size_t size) {
 }
 
 ngx_str_t text_of(std::string_view word) noexcept {
-    // nginx's parsers read and don't write.
+  // nginx's parsers read and don't write.
   return {word.size(), reinterpret_cast<u_char*>(const_cast<char*>(word.data()))};
 }
 
@@ -76,7 +76,7 @@ std::optional<std::pair<std::string_view, std::string_view>> option(std::string_
 Result<Milliseconds, std::string> time_value(std::string_view name, std::string_view word, TimeLimits limits) {
   ngx_str_t text = text_of(word);
   const bool digits = !word.empty() && word.find_first_not_of("0123456789") == std::string_view::npos;
-    // Read as milliseconds a bare number would be those; in nginx's other directives it is seconds.
+  // Read as milliseconds a bare number would be those; in nginx's other directives it is seconds.
   const ngx_int_t found = word.empty() ? NGX_ERROR : ngx_parse_time(&text, digits ? 1 : 0);
   const Milliseconds time(digits && found != NGX_ERROR ? std::min<ngx_int_t>(found, 1'000'000'000) * 1000 : found);
   if (found == NGX_ERROR || time < limits.least || time > limits.most) {

@@ -110,7 +110,7 @@ void note_variable(MainSettings& settings, Words words, const Place& place, cons
   } else if (words.size() > 2 && words[1].starts_with('$')) {  // set, auth_request_set, js_set, perl_set …
     add(words[1], joined(words.subspan(2)));
   }
-    // What a regular expression captures may be a part of anything in the same line or block.
+  // What a regular expression captures may be a part of anything in the same line or block.
   const std::string text = joined(words.subspan(1)) + "\n" + block;
   for (const std::string& capture : captures_in(text)) add(capture, text);
 }
@@ -125,7 +125,7 @@ void record(ngx_conf_t* cf, const ngx_command_t* cmd, Words words, const Place& 
   uses.names.insert(view(cmd->name));
   const bool has_variable =
       std::ranges::any_of(words, [](std::string_view word) { return word.contains('$'); }) || block.contains('$');
-    // access_log names a format, and a format has variables.
+  // access_log names a format, and a format has variables.
   if (!has_variable && !is_watched(words[0]) && words[0] != "access_log") return;
   note_variable(*main->settings, words, place, block);
   uses.list.push_back({view(cmd->name), {words.begin() + 1, words.end()}, place, (cmd->type & NGX_HTTP_LOC_CONF) != 0});
@@ -163,7 +163,7 @@ bool observe_directives(ngx_conf_t* cf) noexcept try {
   stop_observing();
   ngx_pool_cleanup_t* cleanup = ngx_pool_cleanup_add(cf->pool, 0);
   if (cleanup == nullptr) return false;
-    // A configuration that fails is dropped with its pool: nobody calls the postconfiguration then.
+  // A configuration that fails is dropped with its pool: nobody calls the postconfiguration then.
   cleanup->handler = stop_observing_of_pool;
   for (ngx_uint_t i = 0; cf->cycle->modules[i] != nullptr; ++i) {
     const ngx_module_t* module = cf->cycle->modules[i];

@@ -103,7 +103,7 @@ struct LocSettings {
   DirectiveUses uses;            ///< of other modules' directives in this very block
 
   [[nodiscard]] bool governed() const noexcept { return governance && (!mode || *mode != gateway::Mode::off); }
-    /// Whether the location or one of its routes is enforced.
+  /// Whether the location or one of its routes is enforced.
   [[nodiscard]] bool enforced() const noexcept;
 };
 

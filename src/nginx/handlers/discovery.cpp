@@ -13,7 +13,7 @@ ngx_int_t discovery_handler(ngx_http_request_t* r) noexcept try {
     if (document.path == view(r->uri)) found = &document;
   if (found == nullptr) return NGX_DECLINED;
   gateway::Answer answer;
-    // Public by design; a page may read it to begin a login.
+  // Public by design; a page may read it to begin a login.
   answer.headers = {{"Access-Control-Allow-Origin", "*"}};
   if (r->method == NGX_HTTP_OPTIONS) {
     answer.status = 204;

@@ -25,7 +25,7 @@ class Inquiry {
  public:
   explicit Inquiry(ngx_http_request_t* r) : r_(r), wake_(*this), course_(nullptr) {}
 
-    /// Begins; the answer is sent from a turn of the loop.
+  /// Begins; the answer is sent from a turn of the loop.
   void start(Worker& worker) {
     hold_.emplace(worker.host().loop());
     course_ = ask(*this, worker);
@@ -100,7 +100,7 @@ ngx_int_t ready_handler(ngx_http_request_t* r) noexcept try {
   auto* inquiry = new (memory) Inquiry(r);
   cleanup->handler = [](void* data) noexcept { static_cast<Inquiry*>(data)->~Inquiry(); };
   cleanup->data = inquiry;
-    // The content phase finalizes with what is returned: the reference keeps the request until the answer.
+  // The content phase finalizes with what is returned: the reference keeps the request until the answer.
   ++r->main->count;
   inquiry->start(*here);
   return NGX_DONE;
