@@ -143,6 +143,7 @@ ValueTask<Result<PrincipalPtr, Reason>> Gateway::authenticate(const Location& lo
 
 Decision Gateway::judge(const Location& location, const policy::Facts& facts, std::optional<Reason> resource_failure,
                         Call& call) {
+  call.facts = facts.keep;
   if (facts.agent != nullptr) call.agent_name = facts.agent->name;
   call.user_name = facts.user != nullptr && !facts.user->name.empty() ? facts.user->name : call.principal->user_name;
   call.tier = facts.tier_name;

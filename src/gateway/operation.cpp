@@ -65,18 +65,13 @@ class RestArguments final : public policy::Arguments {
   mutable std::string scratch_;
 };
 
-std::string audit_type(std::string_view method) {
-  std::string type = "mcp.";
-  for (char c : method) type += c == '/' ? '.' : c;
-  return type;
-}
-
-/// The name under which audit files an operation that the route doesn't name.
-std::string unnamed_operation(const Location& location, std::string_view kind, std::string_view name) {
-  std::string operation = location.name_space + "/";
+/// An operation that the route doesn't name, as audit files it.
+void name_operation(const Location& location, std::string_view kind, std::string_view name, Call& call) {
+  std::string& operation = call.unnamed_operation;
+  operation = location.name_space + "/";
   operation += kind;
   append_encoded_part(operation, name);
-  return operation;
+  call.operation = operation;
 }
 
 std::optional<Reason> expand_resource(const policy::Arguments& arguments, Call& call) {
@@ -89,12 +84,14 @@ std::optional<Reason> expand_resource(const policy::Arguments& arguments, Call& 
 }
 
 Understanding understand_tool(const Location& location, const mcp::Message& message, Call& call) {
-  call.mcp_tool = message.name;
   const auto found = location.tools.find(message.name);
   if (found == location.tools.end()) {
-    call.operation = unnamed_operation(location, "", message.name);
+    call.subject_name = message.name;
+    call.mcp_tool = call.subject_name;
+    name_operation(location, "", message.name, call);
     return {};
   }
+  call.mcp_tool = found->first;
   call.route = &location.routes[found->second];
   call.operation = call.route->policy.operation;
   return {.refusal = std::nullopt, .resource_failure = expand_resource(McpArguments(message.arguments), call)};
@@ -117,20 +114,20 @@ Understanding understand_message(const Location& location, const Request& reques
   call.category = message->category;
   call.rpc_id = message->id;
   call.mcp_version = message->protocol_version;
-  call.subject_name = message->name;
   if (message->category == mcp::Category::unknown) {
     call.type = "mcp.unknown";
     call.subject_name = message->method;
     return {.refusal = Reason::method_unknown, .resource_failure = std::nullopt};
   }
   call.mcp_method = message->method;
-  call.type = message->kind == mcp::Kind::response ? "mcp.response" : audit_type(message->method);
+  call.type = message->kind == mcp::Kind::response ? "mcp.response" : message->event_type;
   switch (message->category) {
     case mcp::Category::tool: return understand_tool(location, *message, call);
-    case mcp::Category::prompt: call.operation = unnamed_operation(location, "prompts/", message->name); break;
-    case mcp::Category::resource: call.operation = unnamed_operation(location, "resources/", message->name); break;
-    default: break;
+    case mcp::Category::prompt: name_operation(location, "prompts/", message->name, call); break;
+    case mcp::Category::resource: name_operation(location, "resources/", message->name, call); break;
+    default: return {};
   }
+  call.subject_name = message->name;
   return {};
 }
 

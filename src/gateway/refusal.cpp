@@ -76,7 +76,7 @@ std::string public_sentence(const Call& call, const Decision& decision, Reason r
   told.reason = reason;
   SentenceParts parts;
   parts.agent = "This agent";
-  parts.operation = call.operation.empty() ? std::string_view(call.mcp_method) : std::string_view(call.operation);
+  parts.operation = call.operation.empty() ? call.mcp_method : call.operation;
   append_sentence(out, parts, told);
   return out;
 }
@@ -101,7 +101,8 @@ std::string unknown_body(const Location& location, const Call& call, const Decis
   }
   std::string data = R"({"request_id":)" + json_quoted(call.request_id) + "}";
   if (location.disclosure == Disclosure::explain) data = data_object(call, decision, decision.reason);
-  return mcp::error_body(call.rpc_id, code, what + call.subject_name, data);
+  what += call.mcp_tool.empty() ? std::string_view(call.subject_name) : call.mcp_tool;
+  return mcp::error_body(call.rpc_id, code, what, data);
 }
 
 int rpc_code(const ReasonRow& why) {

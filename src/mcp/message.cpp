@@ -233,8 +233,11 @@ Reader::Fault Reader::read_category() {
     message_.category = Category::reply;
     return std::nullopt;
   }
-  message_.category = category_of(message_.method, message_.era);
-  if (message_.category == Category::unknown) return std::nullopt;
+  const Method* const known = find_method(message_.method, message_.era);
+  if (known == nullptr) return std::nullopt;
+  message_.category = known->category;
+  message_.method = known->name;
+  message_.event_type = known->event_type;
   // A call without an id would be run by some servers, with nobody to hear its outcome.
   const bool notification = message_.kind == Kind::notification;
   if (notification && message_.category != Category::notify)

@@ -7,41 +7,40 @@ namespace {
 
 enum class Eras : std::uint8_t { legacy, modern, both };
 
-struct Method {
-  std::string_view name;
-  Category category;
+struct Row {
+  Method method;
   Eras eras;
 };
 
 /// completion/complete, resources/subscribe and tasks/… are absent: they name or return what only
 /// a grant may open, and nothing judges them yet.
-constexpr std::array methods{
-    Method{"tools/call", Category::tool, Eras::both},
-    Method{"tools/list", Category::list, Eras::both},
-    Method{"prompts/get", Category::prompt, Eras::both},
-    Method{"prompts/list", Category::list, Eras::both},
-    Method{"resources/read", Category::resource, Eras::both},
-    Method{"resources/list", Category::list, Eras::both},
-    Method{"resources/templates/list", Category::list, Eras::both},
-    Method{"initialize", Category::session, Eras::legacy},
-    Method{"ping", Category::session, Eras::legacy},
-    Method{"logging/setLevel", Category::session, Eras::legacy},
-    Method{"server/discover", Category::session, Eras::modern},
-    Method{"subscriptions/listen", Category::session, Eras::modern},
-    Method{"notifications/initialized", Category::notify, Eras::legacy},
-    Method{"notifications/cancelled", Category::notify, Eras::both},
-    Method{"notifications/progress", Category::notify, Eras::both},
-    Method{"notifications/roots/list_changed", Category::notify, Eras::both},
-    Method{"notifications/tasks/status", Category::notify, Eras::legacy},
+constexpr std::array rows{
+    Row{{"tools/call", "mcp.tools.call", Category::tool}, Eras::both},
+    Row{{"tools/list", "mcp.tools.list", Category::list}, Eras::both},
+    Row{{"prompts/get", "mcp.prompts.get", Category::prompt}, Eras::both},
+    Row{{"prompts/list", "mcp.prompts.list", Category::list}, Eras::both},
+    Row{{"resources/read", "mcp.resources.read", Category::resource}, Eras::both},
+    Row{{"resources/list", "mcp.resources.list", Category::list}, Eras::both},
+    Row{{"resources/templates/list", "mcp.resources.templates.list", Category::list}, Eras::both},
+    Row{{"initialize", "mcp.initialize", Category::session}, Eras::legacy},
+    Row{{"ping", "mcp.ping", Category::session}, Eras::legacy},
+    Row{{"logging/setLevel", "mcp.logging.setLevel", Category::session}, Eras::legacy},
+    Row{{"server/discover", "mcp.server.discover", Category::session}, Eras::modern},
+    Row{{"subscriptions/listen", "mcp.subscriptions.listen", Category::session}, Eras::modern},
+    Row{{"notifications/initialized", "mcp.notifications.initialized", Category::notify}, Eras::legacy},
+    Row{{"notifications/cancelled", "mcp.notifications.cancelled", Category::notify}, Eras::both},
+    Row{{"notifications/progress", "mcp.notifications.progress", Category::notify}, Eras::both},
+    Row{{"notifications/roots/list_changed", "mcp.notifications.roots.list_changed", Category::notify}, Eras::both},
+    Row{{"notifications/tasks/status", "mcp.notifications.tasks.status", Category::notify}, Eras::legacy},
 };
 
 }  // namespace
 
-Category category_of(std::string_view method, Era era) noexcept {
+const Method* find_method(std::string_view name, Era era) noexcept {
   const Eras own = era == Era::modern ? Eras::modern : Eras::legacy;
-  for (const Method& known : methods)
-    if (known.name == method) return known.eras == Eras::both || known.eras == own ? known.category : Category::unknown;
-  return Category::unknown;
+  for (const Row& row : rows)
+    if (row.method.name == name) return row.eras == Eras::both || row.eras == own ? &row.method : nullptr;
+  return nullptr;
 }
 
 }  // namespace agw::mcp

@@ -7,7 +7,13 @@
 
 namespace agw::mcp {
 
-/// A method belongs to the versions that define it: what an era has removed is unknown in it.
-[[nodiscard]] Category category_of(std::string_view method, Era era) noexcept;
+struct Method {
+  std::string_view name;
+  std::string_view event_type;
+  Category category;
+};
+
+/// Null for what the era doesn't define: what an era has removed is unknown in it.
+[[nodiscard]] const Method* find_method(std::string_view name, Era era) noexcept;
 
 }  // namespace agw::mcp

@@ -16,35 +16,37 @@
 
 namespace agw::gateway {
 
-/// Lives with the request. Holds owned and immutable things and views of the request's id and
-/// header fields; no view into the body.
+/// Lives with the request. Views are of what lives as long: the request's id and header fields, the
+/// configuration, literals, or something held here. None is of the body.
 struct Call {
   const Location* location = nullptr;
   const OperationRoute* route = nullptr;
-  std::string_view request_id;   ///< of the Request, like `token`
-  std::string_view token;        ///< as sent, once it is known who sent it
+  std::string_view request_id;
+  std::string_view token;         ///< as sent; empty before it was found
   PrincipalPtr principal;
-  std::string type;       ///< `mcp.tools.call`, `rest.call` … (audit's `type`)
-  std::string operation;  ///< `ns/name`, or empty
+  std::string_view type;          ///< `mcp.tools.call`, `rest.call` … (audit's `type`)
+  std::string_view operation;     ///< `ns/name`, or empty
+  std::string unnamed_operation;  ///< holds `operation` where the route doesn't name it
   std::string resource;
   Decision decision;
   bool enforced = true;
   mcp::Category category = mcp::Category::unknown;
   mcp::Era era = mcp::Era::legacy;
-  bool speaks_rpc = false;      ///< the request was an MCP POST: a refusal's body is a JSON-RPC error
-  std::string rpc_id;           ///< raw JSON of the id
-  std::string mcp_method;
-  std::string mcp_tool;
+  bool speaks_rpc = false;        ///< the request was an MCP POST: a refusal's body is a JSON-RPC error
+  std::string rpc_id;             ///< raw JSON of the id
+  std::string_view mcp_method;
+  std::string_view mcp_tool;
   std::string mcp_version;
   std::string requested_version;
-  std::string subject_name;     ///< the tool, prompt or resource as the client named it, for its error
-  std::string_view trace_id;    ///< W3C trace context: the caller's, else the request id
-  std::string detail;           ///< for log and audit; never a value of the client
+  std::string subject_name;       ///< an unknown tool, a method, prompt or resource as the client named it
+  std::string_view trace_id;      ///< W3C trace context: the caller's, else the request id
+  std::string detail;             ///< for log and audit; never a value of the client
   const outbound::ExchangeSpec* exchange = nullptr;
   outbound::BackendTokenPtr backend_token;
-  std::string agent_name;
-  std::string user_name;
-  std::string tier;
+  std::shared_ptr<const void> facts;  ///< holds the three names
+  std::string_view agent_name;
+  std::string_view user_name;
+  std::string_view tier;
   std::optional<Reason> failure;  ///< what went wrong after the decision
   audit::Writer::Record record;
 };

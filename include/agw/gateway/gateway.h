@@ -31,7 +31,7 @@ struct Forward {
   std::string_view authorization;
   /// False only in observe mode without an exchange: the caller's own headers stay.
   bool strip_credentials = true;
-  std::vector<std::pair<std::string_view, std::string>> identity_headers;
+  std::vector<std::pair<std::string_view, std::string_view>> identity_headers;
 };
 
 /// The response head of a backend, as far as the course judges it.

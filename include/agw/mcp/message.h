@@ -35,7 +35,8 @@ struct Message {
   Era era = Era::legacy;
   Kind kind = Kind::request;
   Category category = Category::unknown;
-  std::string_view method;            ///< empty for a response
+  std::string_view method;            ///< empty for a response; of unlimited life where the category is known
+  std::string_view event_type;        ///< `mcp.tools.call`: what audit files a known method under
   std::string_view id;                ///< raw JSON of the id (`7`, `"7"`); empty if none
   std::string_view protocol_version;  ///< of body or header; "2025-03-26" where nobody says
   std::string_view name;              ///< tool or prompt name, or resource URI

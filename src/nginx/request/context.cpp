@@ -98,7 +98,7 @@ void RequestContext::begin_call() {
     finish(std::move(left_behind));
   }
   course_.reset();
-  call_ = gateway::Call();
+  if (call_.location != nullptr) call_ = gateway::Call();
   outcome_.reset();
   finished_ = false;
   link();
