@@ -68,20 +68,20 @@ PrincipalPtr principal_of(const ExplainOptions& options, WallTime now) {
   return out;
 }
 
-policy::Facts facts_of(const ExplainOptions& options, const std::string& named, const PrincipalPtr& principal,
-                       std::unique_ptr<RedisConnection>& connection) {
+policy::FactsPtr facts_of(const ExplainOptions& options, const std::string& named, const PrincipalPtr& principal,
+                          std::unique_ptr<RedisConnection>& connection) {
   StoreOptions store = options.store;
   if (store.store.empty()) store.store = named;
   if (store.store.starts_with("file:")) {
     const auto compiled = read_policy_file(store.store.substr(5));
-    policy::Facts out = compiled->facts(*principal, options.operation);
-    out.keep = compiled;
+    auto out = std::make_shared<policy::Facts>(compiled->facts(*principal, options.operation));
+    out->keep = compiled;
     return out;
   }
   connection = std::make_unique<RedisConnection>(redis_options(store));
   grants::RedisStore redis(*connection);
   auto step = redis.facts(principal, options.operation);
-  auto await = [](auto waiting) -> Task<Result<policy::Facts, grants::StoreFailure>> {
+  auto await = [](auto waiting) -> Task<Result<policy::FactsPtr, grants::StoreFailure>> {
     co_return co_await std::move(waiting);
   };
   auto facts = run(await(std::move(step)));
@@ -194,7 +194,8 @@ int explain(const ExplainOptions& options, std::ostream& out) {
   const PrincipalPtr principal = principal_of(options, now);
   const policy::RouteFile routes = read_route_file(options.state);
   std::unique_ptr<RedisConnection> connection;
-  const policy::Facts facts = facts_of(options, routes.store, principal, connection);
+  const policy::FactsPtr gathered = facts_of(options, routes.store, principal, connection);
+  const policy::Facts& facts = *gathered;
 
   std::vector<Verdicts> all;
   for (const auto& record : routes.routes) {

@@ -109,8 +109,10 @@ Task<Result<Forward, Answer>> Gateway::govern(const Location& location, Request&
   if (!facts) call.detail = facts.error().detail;
   if (!facts) co_return conclude(location, request, call, deny(facts.error().reason));
 
+  call.facts = *facts;
+
   // May this agent, acting for this user, do this to that, now?
-  call.decision = judge(location, *facts, asked.resource_failure, call);
+  call.decision = judge(location, **facts, asked.resource_failure, call);
   if (!call.decision.allowed() && call.enforced) co_return conclude(location, request, call);
 
   // The backend gets a token of its own, minted for it alone, or none.
@@ -143,7 +145,6 @@ ValueTask<Result<PrincipalPtr, Reason>> Gateway::authenticate(const Location& lo
 
 Decision Gateway::judge(const Location& location, const policy::Facts& facts, std::optional<Reason> resource_failure,
                         Call& call) {
-  call.facts = facts.keep;
   if (facts.agent != nullptr) call.agent_name = facts.agent->name;
   call.user_name = facts.user != nullptr && !facts.user->name.empty() ? facts.user->name : call.principal->user_name;
   call.tier = facts.tier_name;
@@ -193,12 +194,8 @@ Result<Forward, Answer> Gateway::conclude(const Location& location, const Reques
   Forward forward;
   forward.strip_credentials = location.mode == Mode::enforce || call.backend_token != nullptr;
   if (call.backend_token) forward.authorization = call.backend_token->authorization;
-  if (location.identity_headers && call.principal) {
-    forward.identity_headers = {{"X-Agent-User", call.principal->user},
-                                {"X-Agent-Client", call.principal->agent},
-                                {"X-Agent-Tenant", call.principal->tenant},
-                                {"X-Agent-Operation", call.operation}};
-  }
+  if (location.identity_headers && call.principal)
+    forward.identity = {call.principal->user, call.principal->agent, call.principal->tenant, call.operation};
   return forward;
 }
 

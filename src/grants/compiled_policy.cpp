@@ -54,7 +54,8 @@ struct CompiledPolicy::Tenant {
   }
 };
 
-CompiledPolicy::CompiledPolicy(Policy policy) : policy_(std::move(policy)) {
+CompiledPolicy::CompiledPolicy(Policy policy, std::string digest)
+    : policy_(std::move(policy)), digest_(std::move(digest)) {
   for (const auto& [name, tenant] : policy_.tenants) tenants_.emplace(name, std::make_unique<Tenant>(tenant));
 }
 

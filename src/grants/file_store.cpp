@@ -1,6 +1,9 @@
 #include "agw/grants/file_store.h"
 
 #include <optional>
+#include <utility>
+
+#include "facts_memory.h"
 
 namespace agw::grants {
 namespace {
@@ -21,19 +24,28 @@ std::string shown(const PolicyError& error) {
 
 struct FileStore::State {
   State(Host given, std::shared_ptr<const CompiledPolicy> initial)
-      : host(given), current(std::move(initial)), loads(given.loop, [] { return false; }) {}
+      : host(given), current(std::move(initial)), loads(given.loop, [] { return false; }) {
+    // Of this configuration: what an earlier one had read says nothing about this one.
+    newest_name = "policy:" + host.watch.path() + ":" + (current ? current->digest() : "");
+    host.watch.on_announcement([this] { hear(); });
+  }
 
   [[nodiscard]] bool stale() {
     if (host.watch.changed()) edited = true;
     return edited || loads.under_way() > 0;
   }
 
-  [[nodiscard]] Result<policy::Facts, StoreFailure> facts(const Principal& principal,
-                                                          std::string_view operation) const {
+  [[nodiscard]] Result<policy::FactsPtr, StoreFailure> facts(const PrincipalPtr& principal,
+                                                             std::string_view operation) {
+    if (behind)
+      return fail(StoreFailure{Reason::store_unavailable,
+                               host.watch.path() + " is broken, and the last good edit was never read here"});
+    if (auto known = memory.find(*principal, operation)) return known;
     if (!current) return fail(StoreFailure{Reason::store_unavailable, host.watch.path() + " has never been read"});
-    policy::Facts out = current->facts(principal, operation);
-    out.keep = current;
-    return out;
+    auto gathered = std::make_shared<policy::Facts>(current->facts(*principal, operation));
+    gathered->keep = current;
+    memory.remember(principal, operation, gathered);
+    return policy::FactsPtr(std::move(gathered));
   }
 
   /// Reads and compiles off the loop; what calls see changes between two turns.
@@ -52,14 +64,21 @@ struct FileStore::State {
     Loaded& loaded = **result;
     if (loaded) {
       current = *std::move(loaded);
+      memory.clear();
       broken.clear();
+      behind = false;
+      if (!host.zone.write(newest_name, current->digest(), host.clock.now()))
+        host.log.write(LogLevel::error, "agent_store: agent_zone is full: other workers can't be told of this edit");
       host.log.write(LogLevel::notice, "agent_store: " + host.watch.path() + " has been read");
       host.listener.policy_loaded(host.watch.path());
       co_return true;
     }
     broken = shown(loaded.error());
-    host.log.write(LogLevel::error,
-                   "agent_store: " + host.watch.path() + ": " + broken + "; the last good policy stays in force");
+    const auto newest = host.zone.read(newest_name);
+    behind = newest && (!current || newest->bytes != current->digest());
+    host.log.write(LogLevel::error, "agent_store: " + host.watch.path() + ": " + broken +
+                                        (behind ? "; the last good edit was never read by this worker: calls are denied"
+                                                : "; the last good policy stays in force"));
     host.listener.policy_broken(host.watch.path(), loaded.error());
     co_return false;
   }
@@ -71,13 +90,25 @@ struct FileStore::State {
     }
   }
 
-  Task<Result<policy::Facts, StoreFailure>> facts_later(PrincipalPtr principal, std::string operation) {
+  /// An edit was announced: it is read now, not when somebody asks.
+  void hear() {
+    if (std::exchange(reads_ahead, true)) return;
+    host.loop.spawn(read_ahead());
+  }
+
+  Task<void> read_ahead() {
+    reads_ahead = false;
     co_await refresh();
-    co_return facts(*principal, operation);
+  }
+
+  Task<Result<policy::FactsPtr, StoreFailure>> facts_later(PrincipalPtr principal, std::string operation) {
+    co_await refresh();
+    co_return facts(principal, operation);
   }
 
   [[nodiscard]] StoreHealth health() const {
-    return {.usable = current != nullptr, .detail = broken.empty() ? "" : "the last edit is broken: " + broken};
+    return {.usable = current != nullptr && !behind,
+            .detail = broken.empty() ? "" : "the last edit is broken: " + broken};
   }
 
   Task<StoreHealth> health_later() {
@@ -87,19 +118,23 @@ struct FileStore::State {
 
   Host host;
   std::shared_ptr<const CompiledPolicy> current;
+  FactsMemory memory;  ///< of what `current` says
   SingleFlight<bool> loads;
+  std::string newest_name;  ///< in the zone: the digest of the newest good policy that any worker has read
   bool edited = false;
+  bool reads_ahead = false;
+  bool behind = false;
   std::string broken;
 };
 
 FileStore::FileStore(Host host, std::shared_ptr<const CompiledPolicy> initial)
     : state_(std::make_unique<State>(host, std::move(initial))) {}
 
-FileStore::~FileStore() = default;
+FileStore::~FileStore() { state_->host.watch.on_announcement({}); }
 
-ValueTask<Result<policy::Facts, StoreFailure>> FileStore::facts(const PrincipalPtr& principal,
-                                                                std::string_view operation) {
-  if (!state_->stale()) return state_->facts(*principal, operation);
+ValueTask<Result<policy::FactsPtr, StoreFailure>> FileStore::facts(const PrincipalPtr& principal,
+                                                                   std::string_view operation) {
+  if (!state_->stale()) return state_->facts(principal, operation);
   return state_->facts_later(principal, std::string(operation));
 }
 

@@ -335,7 +335,7 @@ Result<std::shared_ptr<const CompiledPolicy>, PolicyError> load_policy_file(cons
   if (!text) return fail(text.error());
   auto policy = parse_policy(*text);
   if (!policy) return fail(std::move(policy.error()));
-  return std::make_shared<const CompiledPolicy>(*std::move(policy));
+  return std::make_shared<const CompiledPolicy>(*std::move(policy), sha256_hex(*text));
 }
 
 }  // namespace agw::grants

@@ -109,7 +109,7 @@ class Inquiry {
   Inquiry(Redis& redis, Hints& hints, const Principal& principal, std::string_view operation)
       : redis_(redis), hints_(hints), who_(principal), operation_(operation), answer_(std::make_shared<Answer>()) {}
 
-  Task<Result<policy::Facts, StoreFailure>> run();
+  Task<Result<policy::FactsPtr, StoreFailure>> run();
   [[nodiscard]] bool moved() const noexcept { return moved_; }
 
  private:
@@ -122,7 +122,7 @@ class Inquiry {
   void plan_second(Trip& trip);
   void plan_bundle(Trip& trip, const std::string& name, bool hinted);
   [[nodiscard]] const std::vector<std::string>* bundles() const;
-  [[nodiscard]] policy::Facts close();
+  [[nodiscard]] policy::FactsPtr close();
 
   Redis& redis_;
   Hints& hints_;
@@ -260,7 +260,7 @@ const T* pointer(const std::optional<T>& value) {
   return value ? &*value : nullptr;
 }
 
-policy::Facts Inquiry::close() {
+policy::FactsPtr Inquiry::close() {
   Answer& answer = *answer_;
   if (const auto* names = bundles())
     for (const auto& name : *names)
@@ -275,10 +275,10 @@ policy::Facts Inquiry::close() {
   facts.tier = pointer(answer.tier);
   facts.tier_name = answer.tier_name;
   facts.keep = answer_;
-  return facts;
+  return std::make_shared<const policy::Facts>(std::move(facts));
 }
 
-Task<Result<policy::Facts, StoreFailure>> Inquiry::run() {
+Task<Result<policy::FactsPtr, StoreFailure>> Inquiry::run() {
   Trip first;
   plan_meta(first);
   plan_callers(first);
@@ -318,7 +318,7 @@ Task<StoreHealth> ask_health(Redis& redis) {
 
 }  // namespace
 
-Task<Result<policy::Facts, StoreFailure>> RedisStore::ask(PrincipalPtr principal, std::string operation) {
+Task<Result<policy::FactsPtr, StoreFailure>> RedisStore::ask(PrincipalPtr principal, std::string operation) {
   const std::shared_ptr<Hints> hints = hints_;
   Redis& redis = redis_;
   for (int attempt = 0; attempt < max_attempts; ++attempt) {
@@ -333,8 +333,8 @@ Task<Result<policy::Facts, StoreFailure>> RedisStore::ask(PrincipalPtr principal
 RedisStore::RedisStore(Redis& redis) : redis_(redis), hints_(std::make_shared<Hints>()) {}
 RedisStore::~RedisStore() = default;
 
-ValueTask<Result<policy::Facts, StoreFailure>> RedisStore::facts(const PrincipalPtr& principal,
-                                                                 std::string_view operation) {
+ValueTask<Result<policy::FactsPtr, StoreFailure>> RedisStore::facts(const PrincipalPtr& principal,
+                                                                    std::string_view operation) {
   return ask(principal, std::string(operation));
 }
 

@@ -132,7 +132,7 @@ Task<Authenticator::State::Answer> Authenticator::State::verify(std::string_view
   co_return done;
 }
 
-Authenticator::Authenticator(Host host, std::vector<const IssuerConfig*> issuers, std::size_t max_remembered)
+Authenticator::Authenticator(Host host, const std::vector<const IssuerConfig*>& issuers, std::size_t max_remembered)
     : state_(std::make_unique<State>(host, issuers, max_remembered)) {}
 
 Authenticator::~Authenticator() = default;

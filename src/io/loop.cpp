@@ -3,7 +3,7 @@
 namespace agw {
 
 void Posted::unlink() noexcept {
-  if (previous_ == nullptr) return;
+  if (previous_ == nullptr || next_ == nullptr) return;
   previous_->next_ = next_;
   next_->previous_ = previous_;
   previous_ = nullptr;

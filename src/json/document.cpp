@@ -128,22 +128,28 @@ Value Value::child(std::size_t index) const noexcept {
 Value::Iterator Value::begin() const noexcept { return Iterator(child(0)); }
 Value::Iterator Value::end() const noexcept { return Iterator(child(size())); }
 
-std::string_view Value::lookalike_among(std::span<const std::string_view> names) const noexcept {
+Names::Names(std::span<const std::string_view> names) {
+  for (const std::string_view name : names) entries_.push_back({name, hash_key(name)});
+}
+
+std::string_view Value::lookalike_among(const Names& names) const noexcept {
   const auto& state = *document_->state_;
   const Node& self = state.node(node_);
   if (self.kind != Kind::object) return {};
   for (std::uint32_t child = self.first; child < self.first + self.size; ++child) {
     const Node& member = state.node(child);
-    const std::string_view key = state.tape.key_of(member);
-    if (std::find(names.begin(), names.end(), key) != names.end()) continue;
-    for (const std::string_view name : names)
-      if (hash_key(name) == member.key_hash && folds_alike(key, name)) return name;
+    for (const auto& [name, hash] : names.entries_) {
+      if (hash != member.key_hash) continue;
+      const std::string_view key = state.tape.key_of(member);
+      if (key == name) break;
+      if (folds_alike(key, name)) return name;
+    }
   }
   return {};
 }
 
 bool Value::has_lookalike_of(std::string_view name) const noexcept {
-  return !lookalike_among(std::span(&name, 1)).empty();
+  return !lookalike_among(Names(std::span(&name, 1))).empty();
 }
 
 }  // namespace agw::json

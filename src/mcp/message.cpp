@@ -143,7 +143,8 @@ Reader::Fault Reader::read_envelope(json::Value root) {
   if (envelope.others) {
         // JSON-RPC knows no further member, and the official servers refuse one: what somebody could
         // read as a known member doesn't pass.
-    if (!root.lookalike_among(envelope_keys).empty()) return fault(Reason::key_lookalike, "in the envelope");
+    if (!root.lookalike_among(json::Names(envelope_keys)).empty())
+      return fault(Reason::key_lookalike, "in the envelope");
     return fault(Reason::message_malformed, "an unknown member in the envelope");
   }
   const auto& version = envelope.jsonrpc();
@@ -179,11 +180,13 @@ Reader::Fault Reader::read_params(const std::optional<json::Value>& params) {
   message_.params = params;
   if (!message_.params) return std::nullopt;
   if (!message_.params->is(json::Kind::object)) return fault(Reason::params_invalid, "params must be an object");
-  if (!message_.params->lookalike_among(params_keys).empty()) return fault(Reason::key_lookalike, "in params");
+  static const json::Names names_of_params(params_keys);
+  if (!message_.params->lookalike_among(names_of_params).empty()) return fault(Reason::key_lookalike, "in params");
   meta_ = message_.params->member("_meta");
   if (!meta_) return std::nullopt;
   if (!meta_->is(json::Kind::object)) return fault(Reason::params_invalid, "_meta must be an object");
-  if (!meta_->lookalike_among(meta_keys).empty()) return fault(Reason::key_lookalike, "in _meta");
+  static const json::Names names_of_meta(meta_keys);
+  if (!meta_->lookalike_among(names_of_meta).empty()) return fault(Reason::key_lookalike, "in _meta");
   return std::nullopt;
 }
 

@@ -25,6 +25,7 @@ std::unique_ptr<Worker>& instance() noexcept {
 
 std::vector<const identity::IssuerConfig*> pointers(const MainConf& conf) {
   std::vector<const identity::IssuerConfig*> out;
+  out.reserve(conf.issuers.size());
   for (const auto& issuer : conf.issuers) out.push_back(&issuer);
   return out;
 }
@@ -135,7 +136,8 @@ struct Worker::Services {
     if (conf.store.kind == StoreConfig::Kind::redis) return std::make_unique<grants::RedisStore>(*host.redis());
     watch = host.watch(conf.store.path, conf.store.identity);
     return std::make_unique<grants::FileStore>(
-        grants::FileStore::Host{host.loop(), host.background(), *watch, host.log(), news}, conf.store.policy);
+        grants::FileStore::Host{host.loop(), host.background(), *watch, host.zone(), host.clock(), host.log(), news},
+        conf.store.policy);
   }
 
   std::vector<const identity::IssuerConfig*> issuers;

@@ -5,6 +5,7 @@
 namespace agw::policy {
 
 GrantSet::GrantSet(std::vector<Grant> grants) : grants_(std::move(grants)) {
+  if (grants_.size() <= handful) return;
   for (std::uint32_t i = 0; i < grants_.size(); ++i) {
     const std::string& pattern = grants_[i].operation;
     if (pattern.empty() || pattern.back() != '*') {

@@ -25,7 +25,7 @@ struct FileStoreTest : testing::Test {
         watch(path) {
     write("disabled");
     auto initial = load_policy_file(path);
-    store.emplace(FileStore::Host{loop, background, watch, log, listener}, *initial);
+    store.emplace(FileStore::Host{loop, background, watch, zone, clock, log, listener}, *initial);
     who->issuer = "company";
     who->tenant = "default";
     who->user = "company|mira";
@@ -40,8 +40,8 @@ struct FileStoreTest : testing::Test {
     std::ofstream(path) << content;
     watch.edited = true;
   }
-  static bool disabled(const std::optional<Result<policy::Facts, StoreFailure>>& answer) {
-    return answer && answer->has_value() && (*answer)->user != nullptr && (*answer)->user->status == Status::disabled;
+  static bool disabled(const std::optional<Result<policy::FactsPtr, StoreFailure>>& answer) {
+    return answer && answer->has_value() && (**answer)->user != nullptr && (**answer)->user->status == Status::disabled;
   }
 
   std::string path;
@@ -49,6 +49,7 @@ struct FileStoreTest : testing::Test {
   test::FakeLoop loop{clock};
   test::FakeBackground background{loop};
   test::FakeWatch watch;
+  test::MemoryZone zone{clock};
   test::FakeLog log;
   Listener listener;
   std::optional<FileStore> store;
@@ -139,6 +140,41 @@ TEST_F(FileStoreTest, a_broken_edit_keeps_the_last_good_policy_and_is_heard_of_o
   EXPECT_EQ(loop.run(store->health())->detail, "");
 }
 
+TEST_F(FileStoreTest, an_announced_edit_is_read_before_anybody_asks) {
+  watch.edited = false;
+  write("active");
+  watch.announce();
+  watch.announce();
+  loop.settle();
+  EXPECT_EQ(listener.loaded, 1);
+  text("{");
+  watch.announce();
+  loop.settle();
+  EXPECT_FALSE(disabled(loop.run(store->facts(who, "")))) << "the good edit before the broken one is in force";
+}
+
+TEST_F(FileStoreTest, a_worker_that_missed_the_last_good_edit_denies) {
+  test::FakeWatch other_watch(path);
+  auto initial = load_policy_file(path);
+  FileStore other(FileStore::Host{loop, background, other_watch, zone, clock, log, listener}, *initial);
+  EXPECT_TRUE(disabled(loop.run(other.facts(who, ""))));
+
+  write("active");
+  EXPECT_FALSE(disabled(loop.run(store->facts(who, ""))));
+  text("{");
+  other_watch.edited = true;
+  const auto answer = loop.run(other.facts(who, ""));
+  ASSERT_TRUE(answer && !answer->has_value());
+  EXPECT_EQ(answer->error().reason, Reason::store_unavailable);
+  EXPECT_FALSE(loop.run(other.health())->usable);
+  EXPECT_FALSE(disabled(loop.run(store->facts(who, "")))) << "who has read it goes on";
+
+  write("disabled");
+  other_watch.edited = true;
+  EXPECT_TRUE(disabled(loop.run(other.facts(who, ""))));
+  EXPECT_TRUE(loop.run(other.health())->usable);
+}
+
 TEST_F(FileStoreTest, a_file_that_is_taken_away_keeps_the_last_good_policy) {
   std::filesystem::remove(path);
   watch.edited = true;
@@ -147,7 +183,7 @@ TEST_F(FileStoreTest, a_file_that_is_taken_away_keeps_the_last_good_policy) {
 }
 
 TEST_F(FileStoreTest, without_any_policy_it_is_unavailable) {
-  FileStore empty(FileStore::Host{loop, background, watch, log, listener}, nullptr);
+  FileStore empty(FileStore::Host{loop, background, watch, zone, clock, log, listener}, nullptr);
   watch.edited = false;
   const auto answer = loop.run(empty.facts(who, ""));
   ASSERT_TRUE(answer && !answer->has_value());

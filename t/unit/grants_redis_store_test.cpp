@@ -114,7 +114,7 @@ struct RedisStoreTest : testing::Test {
     out->issued_at = from_unix(1'800'000'000);
     return out;
   }
-  Result<policy::Facts, StoreFailure> ask(PrincipalPtr who, const std::string& operation = "tickets/ticket.read") {
+  Result<policy::FactsPtr, StoreFailure> ask(PrincipalPtr who, const std::string& operation = "tickets/ticket.read") {
     return *loop.run(store.facts(std::move(who), operation));
   }
   std::string reason(const std::shared_ptr<Principal>& who, const std::string& operation = "tickets/ticket.read",
@@ -127,7 +127,7 @@ struct RedisStoreTest : testing::Test {
     question.route = &route;
     question.resource = resource;
     question.now = from_unix(1'800'000'000);
-    return std::string(to_string(evaluate(question, *facts).reason));
+    return std::string(to_string(evaluate(question, **facts).reason));
   }
 
   test::FakeClock clock;
@@ -155,7 +155,7 @@ TEST_F(RedisStoreTest, answers_as_the_policy_file_does) {
             const Decision expected = evaluate(question, file.facts(*who, operation));
             const auto facts = ask(who, operation);
             ASSERT_TRUE(facts) << facts.error().detail;
-            const Decision got = evaluate(question, *facts);
+            const Decision got = evaluate(question, **facts);
             const std::string where = user + " " + agent + " " + provider + " " + model + " " + operation;
             EXPECT_EQ(to_string(got.reason), to_string(expected.reason)) << where;
             EXPECT_EQ(got.visible, expected.visible) << where;

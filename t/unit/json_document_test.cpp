@@ -321,7 +321,7 @@ TEST(Json, lookalikes_of_a_name) {
   EXPECT_FALSE(root->has_lookalike_of("id"));
   EXPECT_FALSE(root->member("x")->has_lookalike_of("x"));
   constexpr std::string_view names[] = {"id", "x", "arguments"};
-  EXPECT_EQ(root->lookalike_among(names), "arguments");
+  EXPECT_EQ(root->lookalike_among(Names(names)), "arguments");
 }
 
 TEST(Json, keys_are_folded) {

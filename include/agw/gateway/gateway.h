@@ -25,13 +25,21 @@
 
 namespace agw::gateway {
 
+/// Who calls, for a backend that is told so (agent_identity_headers). Empty parts aren't sent.
+struct CallerIdentity {
+  std::string_view user;       ///< X-Agent-User
+  std::string_view client;     ///< X-Agent-Client
+  std::string_view tenant;     ///< X-Agent-Tenant
+  std::string_view operation;  ///< X-Agent-Operation
+};
+
 /// What the host does before it proxies. Views point into the Call.
 struct Forward {
   /// Value of the Authorization header to set; empty: none goes out.
   std::string_view authorization;
   /// False only in observe mode without an exchange: the caller's own headers stay.
   bool strip_credentials = true;
-  std::vector<std::pair<std::string_view, std::string_view>> identity_headers;
+  std::optional<CallerIdentity> identity;
 };
 
 /// The response head of a backend, as far as the course judges it.

@@ -26,21 +26,26 @@ class PolicyListener {
 
 /// An edit takes effect on the next call: facts() asks the watch; after a change the file is read
 /// and compiled in a thread while calls that arrive meanwhile wait for it. A broken edit keeps the
-/// last good policy and is reported once per edit.
+/// last good policy and is reported once per edit. Where edits are announced they are read at once,
+/// so that every worker knows each good one. A worker that finds a broken file and hasn't read the
+/// good one before it, which another worker has, denies (store_unavailable): what it holds may
+/// grant what has been revoked.
 class FileStore final : public Store {
  public:
   struct Host {
     Loop& loop;
     Background& background;
     FileWatch& watch;
+    Zone& zone;
+    Clock& clock;
     Log& log;
     PolicyListener& listener;
   };
   /// `initial`: compiled by the master at load and inherited by fork.
   FileStore(Host host, std::shared_ptr<const CompiledPolicy> initial);
   ~FileStore() override;
-  [[nodiscard]] ValueTask<Result<policy::Facts, StoreFailure>> facts(const PrincipalPtr& principal,
-                                                                     std::string_view operation) override;
+  [[nodiscard]] ValueTask<Result<policy::FactsPtr, StoreFailure>> facts(const PrincipalPtr& principal,
+                                                                        std::string_view operation) override;
   [[nodiscard]] ValueTask<StoreHealth> health() override;
 
  private:

@@ -57,17 +57,20 @@ struct PolicyError {
 /// A policy made ready for look-up; immutable, shared by whoever uses it.
 class CompiledPolicy {
  public:
-  explicit CompiledPolicy(Policy policy);
+  /// `digest`: of the text it was made of, to tell one edit from another.
+  explicit CompiledPolicy(Policy policy, std::string digest = {});
   ~CompiledPolicy();
   CompiledPolicy(const CompiledPolicy&) = delete;
   CompiledPolicy& operator=(const CompiledPolicy&) = delete;
   /// Pointers into this object; the caller sets Facts::keep to its owner.
   [[nodiscard]] policy::Facts facts(const Principal& principal, std::string_view operation) const;
   [[nodiscard]] const Policy& source() const noexcept { return policy_; }
+  [[nodiscard]] const std::string& digest() const noexcept { return digest_; }
 
  private:
   struct Tenant;
   Policy policy_;
+  std::string digest_;
   std::unordered_map<std::string, std::unique_ptr<Tenant>, StringHash, std::equal_to<>> tenants_;
 };
 

@@ -17,14 +17,14 @@ class RedisStore final : public Store {
  public:
   explicit RedisStore(Redis& redis);
   ~RedisStore() override;
-  [[nodiscard]] ValueTask<Result<policy::Facts, StoreFailure>> facts(const PrincipalPtr& principal,
-                                                                     std::string_view operation) override;
+  [[nodiscard]] ValueTask<Result<policy::FactsPtr, StoreFailure>> facts(const PrincipalPtr& principal,
+                                                                        std::string_view operation) override;
   [[nodiscard]] ValueTask<StoreHealth> health() override;
 
   struct Hints;
 
  private:
-  Task<Result<policy::Facts, StoreFailure>> ask(PrincipalPtr principal, std::string operation);
+  Task<Result<policy::FactsPtr, StoreFailure>> ask(PrincipalPtr principal, std::string operation);
 
   Redis& redis_;
   std::shared_ptr<Hints> hints_;

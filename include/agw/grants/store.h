@@ -28,8 +28,8 @@ class Store {
  public:
   virtual ~Store() = default;
   /// Facts for this principal and this operation (`ns/name`; empty for messages without one).
-  [[nodiscard]] virtual ValueTask<Result<policy::Facts, StoreFailure>> facts(const PrincipalPtr& principal,
-                                                                             std::string_view operation) = 0;
+  [[nodiscard]] virtual ValueTask<Result<policy::FactsPtr, StoreFailure>> facts(const PrincipalPtr& principal,
+                                                                                std::string_view operation) = 0;
   /// For readiness. May ask (Redis) or look (file).
   [[nodiscard]] virtual ValueTask<StoreHealth> health() = 0;
 };

@@ -54,7 +54,7 @@ class Authenticator {
     Random& random;
   };
   /// `issuers` outlive the authenticator. `max_remembered`: verified tokens kept per worker.
-  Authenticator(Host host, std::vector<const IssuerConfig*> issuers, std::size_t max_remembered);
+  Authenticator(Host host, const std::vector<const IssuerConfig*>& issuers, std::size_t max_remembered);
   ~Authenticator();
   Authenticator(const Authenticator&) = delete;
   Authenticator& operator=(const Authenticator&) = delete;

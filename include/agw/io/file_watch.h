@@ -1,6 +1,7 @@
 // Knows, at next to no cost, that a file has been edited.
 #pragma once
 
+#include <functional>
 #include <string>
 
 namespace agw {
@@ -12,6 +13,9 @@ class FileWatch {
   virtual ~FileWatch() = default;
   /// True once after each edit that happened before this call.
   [[nodiscard]] virtual bool changed() noexcept = 0;
+  /// `hear` is called from the loop soon after an edit where the system announces edits: a hint to
+  /// look, before anybody has to wait for it. Empty: nobody listens any more.
+  virtual void on_announcement(std::function<void()> hear) = 0;
   [[nodiscard]] virtual const std::string& path() const noexcept = 0;
 };
 

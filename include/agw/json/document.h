@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "agw/base/result.h"
 
@@ -29,6 +30,21 @@ struct Limits {
 };
 
 class Document;
+
+/// Names that a reader knows, made ready once to be compared with the keys of many texts. Views of
+/// what was given.
+class Names {
+ public:
+  explicit Names(std::span<const std::string_view> names);
+
+ private:
+  friend class Value;
+  struct Entry {
+    std::string_view name;
+    std::uint32_t hash;
+  };
+  std::vector<Entry> entries_;
+};
 
 /// A view of one value; valid until the document reads again, and as long as the text lives.
 class Value {
@@ -63,7 +79,7 @@ class Value {
   /// A member whose name folds to `name` but isn't its exact bytes.
   [[nodiscard]] bool has_lookalike_of(std::string_view name) const noexcept;
   /// The first of `names` of which some member is a look-alike; empty if none is.
-  [[nodiscard]] std::string_view lookalike_among(std::span<const std::string_view> names) const noexcept;
+  [[nodiscard]] std::string_view lookalike_among(const Names& names) const noexcept;
 
  private:
   friend class Document;

@@ -36,6 +36,8 @@ struct Facts {
   std::span<const std::string> store_groups;
 };
 
+using FactsPtr = std::shared_ptr<const Facts>;
+
 /// The tier of an agent without one in its record: the first rule that fits provider and model
 /// (both stores hold the most specific rules first, so that their order in a file means nothing),
 /// else the fallback (`*`), else empty.

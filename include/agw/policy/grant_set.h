@@ -14,7 +14,8 @@
 namespace agw::policy {
 
 /// Immutable after build. Finding the grants that name an operation costs a few hash look-ups
-/// (one for each prefix length in use), whatever the number of grants.
+/// (one for each prefix length in use), whatever the number of grants; a handful is compared one by
+/// one, which costs less.
 class GrantSet {
  public:
   GrantSet() = default;
@@ -23,6 +24,11 @@ class GrantSet {
   /// Calls visit(const Grant&) for each whose operation pattern names `operation`.
   template <class Visit>
   void for_each(std::string_view operation, Visit&& visit) const {
+    if (grants_.size() <= handful) {
+      for (const Grant& grant : grants_)
+        if (names(grant.operation, operation)) visit(grant);
+      return;
+    }
     if (auto it = exact_.find(operation); it != exact_.end())
       for (auto index : it->second) visit(grants_[index]);
     for (auto length : prefix_lengths_) {
@@ -34,6 +40,12 @@ class GrantSet {
   [[nodiscard]] const std::vector<Grant>& grants() const noexcept { return grants_; }
 
  private:
+  static constexpr std::size_t handful = 8;
+  static bool names(std::string_view pattern, std::string_view operation) noexcept {
+    if (pattern.ends_with('*')) return operation.starts_with(pattern.substr(0, pattern.size() - 1));
+    return pattern == operation;
+  }
+
   using Index = std::unordered_map<std::string, std::vector<std::uint32_t>, StringHash, std::equal_to<>>;
   std::vector<Grant> grants_;
   Index exact_;

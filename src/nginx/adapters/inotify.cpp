@@ -98,9 +98,17 @@ void InotifyWatch::watch_directories() noexcept {
 
 void InotifyWatch::announced(int directory, std::string_view name) noexcept {
   // Overflow, or the directory itself: look again.
-  if (directory < 0) announced_ = true;
-  if (directory == directory_ && (name == name_ || name.empty())) announced_ = true;
-  if (directory == target_directory_ && (name == target_name_ || name.empty())) announced_ = true;
+  const bool ours = directory < 0 || (directory == directory_ && (name == name_ || name.empty())) ||
+                    (directory == target_directory_ && (name == target_name_ || name.empty()));
+  if (!ours) return;
+  announced_ = true;
+  if (!hear_) return;
+  try {
+    hear_();
+  } catch (...) {
+    // The next call asks all the same.
+    ngx_log_error(NGX_LOG_WARN, turn_.log, 0, "agent gateway: no memory to look at an edited file at once");
+  }
 }
 
 bool InotifyWatch::changed() noexcept {

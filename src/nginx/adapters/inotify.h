@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "agw/io/file_watch.h"
@@ -53,6 +55,7 @@ class InotifyWatch final : public FileWatch {
   ~InotifyWatch() override;
 
   [[nodiscard]] bool changed() noexcept override;
+  void on_announcement(std::function<void()> hear) override { hear_ = std::move(hear); }
   [[nodiscard]] const std::string& path() const noexcept override { return path_; }
 
  private:
@@ -68,6 +71,7 @@ class InotifyWatch final : public FileWatch {
   int directory_ = -1;
   int target_directory_ = -1;
   FileIdentity seen_;
+  std::function<void()> hear_;
   bool announced_ = false;
   bool looked_ = false;  // in this turn
   EventIdentity identity_;

@@ -1,4 +1,6 @@
 // The request's body, as it will be forwarded.
+#include <cstring>
+
 #include "context.h"
 
 namespace agw::nginx {
@@ -69,25 +71,30 @@ Result<std::string_view, Reason> RequestContext::take_body(std::size_t max_bytes
 /// themselves are what is forwarded, unchanged.
 Result<std::string_view, Reason> RequestContext::gather_body(std::size_t max_bytes) {
   if (!gathered_body_) {
-    std::string whole;
-    for (ngx_chain_t* link = r_->request_body->bufs; link != nullptr; link = link->next) {
-      ngx_buf_t* piece = link->buf;
-      const auto size = static_cast<std::size_t>(ngx_buf_size(piece));
-      if (size > max_bytes - whole.size()) return fail(Reason::body_too_large);
-      if (!piece->in_file) {
-        whole.append(reinterpret_cast<const char*>(piece->pos), size);
-        continue;
-      }
-      const std::size_t at = whole.size();
-      whole.resize(at + size);
-      const ssize_t got =
-          ngx_read_file(piece->file, reinterpret_cast<u_char*>(whole.data()) + at, size, piece->file_pos);
-      if (got < 0 || static_cast<std::size_t>(got) != size) return fail(Reason::internal_error);
+    std::size_t size = 0;
+    for (const ngx_chain_t* link = r_->request_body->bufs; link != nullptr; link = link->next) {
+      const auto piece = static_cast<std::size_t>(ngx_buf_size(link->buf));
+      if (piece > max_bytes - size) return fail(Reason::body_too_large);
+      size += piece;
     }
-    gathered_body_ = std::move(whole);
+    auto* const whole = static_cast<u_char*>(ngx_pnalloc(r_->pool, size));
+    if (whole == nullptr) return fail(Reason::internal_error);
+    u_char* end = whole;
+    for (const ngx_chain_t* link = r_->request_body->bufs; link != nullptr; link = link->next) {
+      const ngx_buf_t* piece = link->buf;
+      const auto length = static_cast<std::size_t>(ngx_buf_size(piece));
+      if (piece->in_file) {
+        const ssize_t got = ngx_read_file(piece->file, end, length, piece->file_pos);
+        if (got < 0 || static_cast<std::size_t>(got) != length) return fail(Reason::internal_error);
+      } else {
+        std::memcpy(end, piece->pos, length);
+      }
+      end += length;
+    }
+    gathered_body_ = std::string_view(reinterpret_cast<const char*>(whole), size);
   }
   if (gathered_body_->size() > max_bytes) return fail(Reason::body_too_large);
-  return std::string_view(*gathered_body_);
+  return *gathered_body_;
 }
 
 }  // namespace agw::nginx

@@ -14,28 +14,20 @@ void destroy(void* data) noexcept { static_cast<RequestContext*>(data)->~Request
 
 }  // namespace
 
-/// Brings nginx back to the request, from a turn of the loop.
-class RequestContext::Wake final : public Posted {
- public:
-  explicit Wake(RequestContext& owner) noexcept : owner_(owner) {}
-
- private:
-  void run() noexcept override {
-    ngx_http_request_t* r = owner_.r_;
-    ngx_connection_t* c = r->connection;
-    owner_.suspended_ = false;
-    owner_.hold_.reset();
-    r->read_event_handler = ngx_http_block_reading;
-    r->write_event_handler = ngx_http_core_run_phases;
-    if (ngx_http_post_request(r, nullptr) != NGX_OK) {
-      ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
-      return;
-    }
-    // The request, and this object with it, may be gone afterwards.
-    ngx_http_run_posted_requests(c);
+void RequestContext::Wake::run() noexcept {
+  ngx_http_request_t* r = owner_.r_;
+  ngx_connection_t* c = r->connection;
+  owner_.suspended_ = false;
+  owner_.hold_.reset();
+  r->read_event_handler = ngx_http_block_reading;
+  r->write_event_handler = ngx_http_core_run_phases;
+  if (ngx_http_post_request(r, nullptr) != NGX_OK) {
+    ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+    return;
   }
-  RequestContext& owner_;
-};
+  // The request, and this object with it, may be gone afterwards.
+  ngx_http_run_posted_requests(c);
+}
 
 RequestContext* RequestContext::find(ngx_http_request_t* r) noexcept {
   if (auto* known = ngx_http_get_module_ctx(r->main, ngx_http_agent_gateway_module))
@@ -66,8 +58,7 @@ RequestContext* RequestContext::obtain(ngx_http_request_t* r) noexcept {
   }
 }
 
-RequestContext::RequestContext(ngx_http_request_t* r)
-    : r_(r), headers_(r), wake_(std::make_unique<Wake>(*this)), course_(nullptr) {
+RequestContext::RequestContext(ngx_http_request_t* r) : r_(r), headers_(r), course_(nullptr) {
   worker()->host().random().hex(std::span<char>(id_));
 }
 
@@ -136,7 +127,7 @@ Task<void> RequestContext::drive(RequestContext& self, Worker& worker, const gat
   if (!self.outcome_)
     self.outcome_.emplace(fail(worker.gateway().refuse(location, self, self.call_, Reason::internal_error)));
   self.stop_watch();
-  if (self.suspended_) worker.host().loop().post(*self.wake_);
+  if (self.suspended_) worker.host().loop().post(self.wake_);
 }
 
 void RequestContext::suspend() noexcept {

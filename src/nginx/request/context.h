@@ -73,7 +73,15 @@ class RequestContext final : public gateway::Request {
   bool replacement_sent = false;
 
  private:
-  class Wake;
+  /// Brings nginx back to the request, from a turn of the loop.
+  class Wake final : public Posted {
+   public:
+    explicit Wake(RequestContext& owner) noexcept : owner_(owner) {}
+
+   private:
+    void run() noexcept override;
+    RequestContext& owner_;
+  };
   class BodyWait;
   using Outcome = Result<gateway::Forward, gateway::Answer>;
 
@@ -100,7 +108,7 @@ class RequestContext final : public gateway::Request {
   std::string decided_uri_;
   std::string decided_args_;
 
-  std::optional<std::string> gathered_body_;  ///< when nginx has it in more than one piece
+  std::optional<std::string_view> gathered_body_;  ///< in the pool, when nginx has it in more than one piece
   bool body_read_ = false;
   Completion<bool>* body_waiter_ = nullptr;
   bool suspended_ = false;
@@ -111,7 +119,7 @@ class RequestContext final : public gateway::Request {
   std::chrono::steady_clock::time_point started_{};
   std::int64_t overhead_us_ = 0;
   std::optional<NginxLoop::Hold> hold_;
-  std::unique_ptr<Wake> wake_;
+  Wake wake_{*this};
   Task<void> course_;  ///< last: destroyed first
 };
 

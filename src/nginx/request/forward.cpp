@@ -92,24 +92,42 @@ bool remove_all(ngx_http_request_t* r, Unwanted&& unwanted) noexcept {
   return true;
 }
 
-bool add(ngx_http_request_t* r, std::string_view name, std::string_view lower, std::string_view value) noexcept {
-  auto* field = static_cast<ngx_table_elt_t*>(ngx_list_push(&r->headers_in.headers));
-  if (field == nullptr) return false;
-  *field = ngx_table_elt_t{};
-  field->key = pool_copy(r->pool, name);
-  field->value = pool_copy(r->pool, value);
-  const ngx_str_t lowered = pool_copy(r->pool, lower);
-  if (field->key.data == nullptr || field->value.data == nullptr || lowered.data == nullptr) return false;
-  field->lowcase_key = lowered.data;
-  field->hash = ngx_hash_key(lowered.data, lowered.len);
-  return true;
-}
+/// A field that only the gateway sets. What is added is not copied: names are literals, values
+/// belong to the call, which lives as long as the request.
+class OwnField {
+ public:
+  template <std::size_t Size>
+  OwnField(const char (&name)[Size], const char (&lower)[Size]) noexcept
+      : name_{Size - 1, writable(name)}, lower_(writable(lower)), hash_(ngx_hash_key(lower_, Size - 1)) {}
 
-bool add_own(ngx_http_request_t* r, std::string_view name, std::string_view value) {
-  std::string lower(name);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
-  return add(r, name, lower, value);
+  [[nodiscard]] bool add(ngx_http_request_t* r, std::string_view value) const noexcept {
+    if (value.empty()) return true;
+    auto* field = static_cast<ngx_table_elt_t*>(ngx_list_push(&r->headers_in.headers));
+    if (field == nullptr) return false;
+    *field = ngx_table_elt_t{};
+    field->hash = hash_;
+    field->key = name_;
+    field->value = {value.size(), const_cast<u_char*>(reinterpret_cast<const u_char*>(value.data()))};
+    field->lowcase_key = lower_;
+    return true;
+  }
+
+ private:
+  /// nginx's strings know no const; nobody writes to a header field's bytes.
+  static u_char* writable(const char* text) noexcept { return reinterpret_cast<u_char*>(const_cast<char*>(text)); }
+
+  ngx_str_t name_;
+  u_char* lower_;
+  ngx_uint_t hash_;
+};
+
+bool add_identity(ngx_http_request_t* r, const gateway::CallerIdentity& caller) noexcept {
+  static const OwnField user("X-Agent-User", "x-agent-user");
+  static const OwnField client("X-Agent-Client", "x-agent-client");
+  static const OwnField tenant("X-Agent-Tenant", "x-agent-tenant");
+  static const OwnField operation("X-Agent-Operation", "x-agent-operation");
+  return user.add(r, caller.user) && client.add(r, caller.client) && tenant.add(r, caller.tenant) &&
+         operation.add(r, caller.operation);
 }
 
 /// A value that a `set` or a `map` read before may still lie in nginx's cache.
@@ -144,14 +162,13 @@ bool apply(ngx_http_request_t* r, const gateway::Forward& forward, std::string_v
       if (!forward.authorization.empty()) return false;
     }
     forget_cached(r);
-    if (!add(r, "X-Request-Id", "x-request-id", request_id)) return false;
+    static const OwnField id("X-Request-Id", "x-request-id");
+    if (!id.add(r, request_id)) return false;
   } else if (!remove_all(r, [](const ngx_table_elt_t& field) { return folds_to(field.key, "x-agent-", true); })) {
     // Observing changes nothing else, but nobody may speak in the gateway's name.
     return false;
   }
-  for (const auto& [name, value] : forward.identity_headers)
-    if (!value.empty() && !add_own(r, name, value)) return false;
-  return true;
+  return !forward.identity || add_identity(r, *forward.identity);
 }
 
 }  // namespace agw::nginx

@@ -280,8 +280,10 @@ class FakeWatch final : public FileWatch {
  public:
   explicit FakeWatch(std::string path) : path_(std::move(path)) {}
   [[nodiscard]] bool changed() noexcept override { return std::exchange(edited, false); }
+  void on_announcement(std::function<void()> hear) override { announce = std::move(hear); }
   [[nodiscard]] const std::string& path() const noexcept override { return path_; }
   bool edited = false;
+  std::function<void()> announce;
 
  private:
   std::string path_;
