@@ -10,7 +10,7 @@ import pytest
 
 from plugins import jose, policy
 from plugins.keycloak import PASSWORD
-from plugins.site import EXCHANGE, Site, allowed, hidden
+from plugins.site import EXCHANGE, Site, allowed, denied
 from plugins.wait import eventually
 
 pytestmark = [pytest.mark.keycloak, pytest.mark.xdist_group("keycloak"), pytest.mark.timeout(400)]
@@ -29,8 +29,8 @@ TOOLS = """
 def realm_policy():
     content = policy.base()
     t = policy.tenant(content)
-    t["agents"]["company|coding-agent"] = {"name": "Coding agent", "bundles": ["support"]}
-    t["agents"]["company|ci-agent"] = {"name": "CI", "bundles": ["support"]}
+    t["agents"]["company|coding-agent"] = {"name": "Coding agent", "tier": "developer", "bundles": ["support"]}
+    t["agents"]["company|ci-agent"] = {"name": "CI", "tier": "developer", "bundles": ["support"]}
     for operation in ("tickets/docs.search", "tickets/elsewhere"):
         for to in ("agent:company|coding-agent", "group:company|support"):
             policy.grant(content, to, operation, id=operation[8:] + to[:1])
@@ -68,7 +68,9 @@ def test_a_call_end_to_end(site, keycloak):
     assert sent["sub"] == jose.claims_of(token)["sub"] and token not in site.backend.last.raw_head.decode()
     event = answer.event()
     assert event["user"]["id"] == "company|mira" and event["agent"]["id"] == "company|coding-agent"
-    hidden(site.call(token=keycloak.token(user="omar")), "ticket.read")
+    omar = keycloak.token(user="omar")  # entitled to one ticket
+    allowed(site.call(arguments={"id": "T-1"}, token=omar))
+    denied(site.call(arguments={"id": "T-2"}, token=omar), "user_entitlement_missing")
     assert site.call(token=None).status == 401
 
 
@@ -91,7 +93,7 @@ def test_each_backend_its_own_audience(site, keycloak):
 
 def test_a_token_for_nobody_in_particular(site, keycloak):
     """other-agent's tokens aren't for this resource."""
-    answer = site.call(token=keycloak.token(client="other-agent", scope=""))
+    answer = site.call(token=keycloak.token(client="other-agent", scope="openid"))
     assert answer.status == 401 and answer.event()["reason"] in ("token_audience_mismatch", "token_type_refused")
 
 

@@ -246,11 +246,11 @@ ALL = {
     "unit": (part_unit, True),
     "adapters": (part_adapters, True),
     "e2e": (part_e2e, True),
-    "keycloak": (part_keycloak, False),
+    "keycloak": (part_keycloak, True),
     "quickstart": (part_quickstart, True),
     "asan": (part_asan, False),
     "fuzz": (part_fuzz, True),
-    "lint": (part_lint, False),
+    "lint": (part_lint, True),
     "faults": (part_faults, False),
     "long": (part_long, False),
 }
