@@ -42,6 +42,15 @@ int export_policy(const ExportOptions& options, std::ostream& out);
 /// Says whether a policy file is good, or what is wrong with it and where.
 int check(const std::string& file, std::ostream& out);
 
+struct VerifyOptions {
+  std::vector<std::string> files;      ///< in the order in which they were written
+  std::vector<std::string> key_files;  ///< present and former ones, in any order
+  bool unkeyed = false;                ///< lines without MACs are good
+  bool whole = false;                  ///< every chain must begin and end in these files
+};
+/// Says whether audit logs are what was written, or where they were changed.
+int verify_audit(const VerifyOptions& options, std::ostream& out);
+
 struct ExplainOptions {
   StoreOptions store;  ///< empty store: the one that routes.json names
   std::string state = "/var/lib/nginx/agent";

@@ -1,4 +1,4 @@
-// agwctl: the gateway's policy from the command line.
+// agwctl: the gateway's policy and audit log from the command line.
 #include <exception>
 #include <iostream>
 
@@ -27,11 +27,12 @@ std::string current_user() {
 }
 
 int main_guarded(int argc, char** argv) {
-  CLI::App app("Policy of the agent gateway: apply, export, check, explain.");
+  CLI::App app("The agent gateway: its policy (apply, export, check, explain) and its audit log.");
   app.require_subcommand(1);
   app.footer(
       "Exit status: 0 done (explain: allowed); 1 failed: the file is wrong, the store doesn't answer,\n"
-      "the policy was changed by somebody else meanwhile; 2 wrong command line; 3 explain: denied.");
+      "the policy was changed by somebody else meanwhile; 2 wrong command line; 3 explain: denied,\n"
+      "audit verify: the log was changed.");
 
   ApplyOptions apply_options;
   apply_options.by = current_user();
@@ -53,6 +54,17 @@ int main_guarded(int argc, char** argv) {
   CLI::App* check_command =
       app.add_subcommand("check", "Say whether a policy file is good, or what is wrong and where");
   check_command->add_option("FILE", check_file, "the policy file")->required();
+
+  VerifyOptions verify_options;
+  CLI::App* audit_command = app.add_subcommand("audit", "The audit log");
+  audit_command->require_subcommand(1);
+  CLI::App* verify_command =
+      audit_command->add_subcommand("verify", "Say whether audit logs are what was written, or where they were changed");
+  verify_command->add_option("FILES", verify_options.files, "the logs, the oldest first")->required();
+  verify_command->add_option("--key", verify_options.key_files,
+                             "the file of agent_audit's key= (repeatable: former ones too)");
+  verify_command->add_flag("--unkeyed", verify_options.unkeyed, "lines without MACs are good: only numbers are checked");
+  verify_command->add_flag("--whole", verify_options.whole, "every chain must begin and end in these files");
 
   ExplainOptions explain_options;
   std::vector<std::string> scopes;
@@ -87,6 +99,7 @@ int main_guarded(int argc, char** argv) {
   if (apply_command->parsed()) return apply_policy(apply_options, std::cout);
   if (export_command->parsed()) return export_policy(export_options, std::cout);
   if (check_command->parsed()) return check(check_file, std::cout);
+  if (verify_command->parsed()) return verify_audit(verify_options, std::cout);
   return explain(explain_options, std::cout);
 }
 

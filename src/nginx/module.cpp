@@ -2,14 +2,13 @@
 #include <algorithm>
 #include <array>
 
-#include <sys/stat.h>
-
 #include "adapters/shared_zone.h"
 #include "config/compile.h"
 #include "config/directive_table.h"
 #include "config/reading.h"
 #include "handlers/handlers.h"
 #include "request/hooks.h"
+#include "sealing.h"
 #include "worker.h"
 
 namespace agw::nginx {
@@ -35,6 +34,8 @@ Reader reader_of(Directive id) {
     case Directive::store: return read_store;
     case Directive::store_admin: return read_store_admin;
     case Directive::audit: return read_audit;
+    case Directive::audit_sync:
+    case Directive::audit_on_error: return read_audit_setting;
     case Directive::key: return read_key;
     case Directive::state: return read_state;
     case Directive::issuer: return read_issuer;
@@ -148,12 +149,14 @@ ngx_int_t init_module(ngx_cycle_t* cycle) noexcept {
   if (ngx_test_config != 0) return NGX_OK;
   const MainConf* main = main_conf(cycle);
   if (main == nullptr || !main->active()) return NGX_OK;
-  // Who did what is not for everybody; nginx makes logs readable by all.
-  if (main->audit_file != nullptr) static_cast<void>(::fchmod(main->audit_file->fd, S_IRUSR | S_IWUSR));
-  if (write_state(*main, cycle->log)) return NGX_OK;
-  // nginx's master exits if this fails: a start may, a reload must not take the service down for a file of agwctl's.
-  return ngx_is_init_cycle(cycle->old_cycle) ? NGX_ERROR : NGX_OK;
+  const bool written = write_state(*main, cycle->log);
+  // nginx's master exits if this fails: a start may, a reload must not take the service down. Workers for whom there
+  // is no journal deny.
+  const bool sealed = prepare_sealing(cycle, *main);
+  return (written && sealed) || !ngx_is_init_cycle(cycle->old_cycle) ? NGX_OK : NGX_ERROR;
 }
+
+void exit_master(ngx_cycle_t* cycle) noexcept { end_sealing(cycle); }
 
 ngx_int_t install_filters_at_end(ngx_conf_t*) noexcept {
   install_filters();
@@ -180,7 +183,7 @@ ngx_module_t ngx_http_agent_gateway_module = {NGX_MODULE_V1,
                                               nullptr,
                                               nullptr,
                                               agw::nginx::exit_worker,
-                                              nullptr,
+                                              agw::nginx::exit_master,
                                               NGX_MODULE_V1_PADDING};
 
 ngx_module_t ngx_http_agent_gateway_filter_module = {NGX_MODULE_V1, &agw::nginx::filter_context,

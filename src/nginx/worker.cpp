@@ -10,6 +10,7 @@
 
 #include "config/conf.h"
 #include "request/context.h"
+#include "sealing.h"
 
 namespace agw::nginx {
 namespace {
@@ -83,17 +84,20 @@ class PolicyNews final : public grants::PolicyListener {
  private:
   void tell(DecisionKind kind, Reason reason, std::string_view type, const std::string& path,
             const std::string& what) noexcept try {
-    auto event = std::make_unique<audit::Event>();
-    event->id = random_.hex(16);
-    event->time = clock_.now();
-    event->type = type;
-    event->decision.kind = kind;
-    event->decision.reason = reason;
-    event->detail = path + ": " + what;
-    event->text = kind == DecisionKind::allow
-                      ? "The edited policy file " + path + " is in force."
-                      : "The edited policy file " + path + " is broken; the last good policy stays in force.";
-    audit_.note(std::move(event));
+    const std::string id = random_.hex(16);
+    const std::string detail = path + ": " + what;
+    const std::string text = kind == DecisionKind::allow
+                                 ? "The edited policy file " + path + " is in force."
+                                 : "The edited policy file " + path + " is broken; the last good policy stays in force.";
+    audit::Event event;
+    event.id = id;
+    event.time = clock_.now();
+    event.type = type;
+    event.decision = kind;
+    event.reason = reason;
+    event.detail = detail;
+    event.text = text;
+    audit_.note(event);
   } catch (...) {
     ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0, "agent_audit: no memory for an audit line");
   }
@@ -111,8 +115,7 @@ struct Worker::Services {
   Services(ngx_cycle_t* cycle, const MainConf& conf)
       : issuers(pointers(conf)),
         host(cycle, host_settings(conf)),
-        audit_file(conf.audit_file != nullptr ? host.open(*conf.audit_file) : nullptr),
-        audit({host.loop(), audit_file.get(), host.log(), host.zone()}),
+        audit({conf.audit_file != nullptr ? &audit_journal() : nullptr, host.log(), host.zone(), conf.audit_on_error}),
         news(audit, host.clock(), host.random(), host.zone()),
         authenticator({host.loop(), host.clock(), host.http(), host.zone(), host.zone(), host.log(), host.random()},
                       issuers, max_tokens),
@@ -122,14 +125,21 @@ struct Worker::Services {
         store(make_store(conf)),
         gateway({host.clock(), host.log(), host.zone(), authenticator, *store, exchanger, audit}),
         credential_variables(find_credential_variables(cycle)) {
-    if (audit_file) audit_file->before_reopen([this] { audit.flush(); });
+    if (ngx_process == NGX_PROCESS_SINGLE && conf.audit_file != nullptr) {
+      sealing = std::make_unique<SealingProcess>(cycle, conf, audit_journal());
+      host.loop().spawn(seal(host.loop(), *sealing));
+    }
     authenticator.start();
   }
 
   ~Services() {
     // The worker's own tasks use what is destroyed below.
     host.cancel_tasks();
-    if (audit_file) audit_file->before_reopen(nullptr);
+  }
+
+  /// Where there is no master there is no helper process either.
+  static Task<void> seal(Loop& loop, SealingProcess& sealing) {
+    for (;;) co_await loop.sleep(Milliseconds(sealing.pass()));
   }
 
   std::unique_ptr<grants::Store> make_store(const MainConf& conf) {
@@ -142,7 +152,7 @@ struct Worker::Services {
 
   std::vector<const identity::IssuerConfig*> issuers;
   WorkerHost host;
-  std::unique_ptr<OpenFile> audit_file;
+  std::unique_ptr<SealingProcess> sealing;
   audit::Writer audit;
   PolicyNews news;
   identity::Authenticator authenticator;

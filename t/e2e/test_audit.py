@@ -212,7 +212,6 @@ def test_the_decision_stands_before_the_backend_answers(make_site):
     assert event["decision"] == "allow" and event["outcome"] == "aborted"
 
 
-@pytest.mark.xfail(reason="needs the shared journal of the audit writer, which does not exist yet", strict=True)
 def test_a_worker_that_dies_keeps_its_decision(make_site):
     """CONTRACT: if the worker dies in between, the line still appears, with outcome unknown."""
     site = make_site(workers="1")

@@ -41,6 +41,7 @@ def test_decisions_by_operation_and_reason_over_all_workers(make_site):
     def count(*words):
         return site.series(" ".join(("decisions",) + words))
 
+    eventually(lambda: count("ticket.read", '"allowed"') == 1)
     base, missing = count("ticket.read", '"allowed"'), count("ticket.read", "agent_grant_missing")
     for _ in range(20):
         allowed(site.call())

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "../../src/nginx/adapters/open_file.h"
 #include "../../src/nginx/adapters/worker_host.h"
 
 extern "C" {
@@ -25,7 +26,7 @@ struct Conf {
 struct Worker {
   explicit Worker(ngx_cycle_t* cycle, const Conf& conf) : host(cycle, {conf.zone, &conf.pins, conf.redis}) {
     if (!conf.watched.empty()) watch = host.watch(conf.watched, conf.seen);
-    if (conf.file != nullptr) file = host.open(*conf.file);
+    if (conf.file != nullptr) file = std::make_unique<OpenFile>(*conf.file, cycle->log);
   }
   ~Worker() { host.cancel_tasks(); }
   WorkerHost host;
@@ -186,8 +187,11 @@ class Call final : public Posted {
       } else if (path == "/metrics") {
         self.text_ = worker->host.zone().render_metrics();
       } else if (path == "/append") {
-        const bool written = worker->file->append(given["line"] + "\n");
-        self.text_ = written ? "written\n" : "failed\n";
+        const std::string line = given["line"] + "\n";
+        const auto state = worker->file->begin();
+        const bool written = state && worker->file->append(line) == line.size();
+        if (state) worker->file->end();
+        self.text_ = !state ? "busy\n" : written ? "written\n" : "failed\n";
       } else if (path == "/log") {
         worker->host.log().write(LogLevel::error, given["text"]);
         self.text_ = "logged\n";

@@ -212,7 +212,7 @@ def test_lines_survive_reopening_and_a_full_disk(site, tmp_path):
     assert (tmp_path / "lines.old").read_text().startswith("one\n")
 
 
-def test_a_torn_line_is_ended(site, tmp_path):
+def test_a_full_device_is_said_once(site, tmp_path):
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full")
     (tmp_path / "lines").symlink_to("/dev/full")

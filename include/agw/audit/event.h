@@ -5,7 +5,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "agw/base/time.h"
 #include "agw/model/decision.h"
@@ -14,35 +13,39 @@
 namespace agw::audit {
 
 enum class Outcome : std::uint8_t { ok, error, aborted, refused, unknown };
+inline constexpr std::size_t outcome_count = 5;
 [[nodiscard]] std::string_view to_string(Outcome outcome) noexcept;
 
-/// Everything that is known when the decision stands. Owned strings: it outlives the request.
+/// Everything that is known when the decision stands. Views: valid while begin() runs, which copies
+/// each once, into the journal.
 struct Event {
-  std::string id;  ///< request id
+  std::string_view id;  ///< request id
   WallTime time{};
-  std::string type;  ///< `mcp.tools.call`, `mcp.initialize`, `rest.call`, `mcp.stream`, `policy.change` …
-  Decision decision;
+  std::string_view type;  ///< `mcp.tools.call`, `mcp.initialize`, `rest.call`, `mcp.stream`, `policy.change` …
+  DecisionKind decision = DecisionKind::deny;
+  Reason reason = Reason::internal_error;
+  Checks checks;
   bool enforced = true;
-  PrincipalPtr principal;  ///< null before a token was accepted
-  std::string agent_name;
-  std::string user_name;
-  std::string tier;
-  std::string operation;
-  std::string resource;
-  std::string classification;
-  std::string audience;
-  std::string method;  ///< HTTP
-  std::string path;
-  std::string mcp_version;
-  std::string mcp_method;
-  std::string mcp_id;  ///< raw JSON
-  std::string mcp_tool;
-  std::string client_ip;
-  std::string user_agent;
-  std::string trace_id;
-  std::string span_id;
-  std::string text;    ///< the sentence where there is no caller (policy.change); else it is made
-  std::string detail;  ///< why a message was malformed, which key is broken …; never a value
+  const Principal* principal = nullptr;  ///< null before a token was accepted
+  std::string_view agent_name;
+  std::string_view user_name;
+  std::string_view tier;
+  std::string_view operation;
+  std::string_view resource;
+  std::string_view classification;
+  std::string_view audience;
+  std::string_view method;  ///< HTTP
+  std::string_view path;
+  std::string_view mcp_version;
+  std::string_view mcp_method;
+  std::string_view mcp_id;  ///< raw JSON
+  std::string_view mcp_tool;
+  std::string_view client_ip;
+  std::string_view user_agent;
+  std::string_view trace_id;
+  std::string_view span_id;
+  std::string_view text;    ///< the sentence where there is no caller (policy.change); else it is made
+  std::string_view detail;  ///< why a message was malformed, which key is broken …; never a value
 };
 
 /// What became of it.
@@ -51,17 +54,10 @@ struct Completion {
   int status = 0;  ///< HTTP status sent
   /// Set when something failed after the decision (backend_refused): shown as the line's reason.
   std::optional<Reason> failure{};
-  std::string upstream_address{};
+  std::string_view upstream_address{};  ///< valid while finish() runs
   int upstream_status = 0;
   double upstream_ms = 0;
   std::int64_t overhead_us = 0;  ///< the gateway's own time
 };
-
-/// The sentence for people: who was allowed or denied what, and why.
-[[nodiscard]] std::string sentence(const Event& event, Reason reason);
-
-/// Appends one line of JSON with its newline. Whatever the strings hold, it is one line of valid
-/// JSON; strings over 4 KiB are cut and marked with `…`.
-void append_line(std::string& out, const Event& event, const Completion& completion);
 
 }  // namespace agw::audit

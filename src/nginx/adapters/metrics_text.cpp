@@ -9,7 +9,7 @@
 namespace agw::nginx {
 namespace {
 
-enum class Type { counter, histogram };
+enum class Type { counter, gauge, histogram };
 
 struct Family {
   std::string_view name;
@@ -19,7 +19,15 @@ struct Family {
 
 // Every family that is written anywhere, by name.
 constexpr std::array families{
+    Family{"agent_audit_damaged_total", Type::counter, "Entries of the audit journal that could not be read."},
+    Family{"agent_audit_journal_slots", Type::gauge, "Room in the audit journal, in slots: one for a usual event."},
+    Family{"agent_audit_journal_used_slots", Type::gauge,
+           "Slots of the audit journal in use: calls under way, and events that wait to be written."},
     Family{"agent_audit_lines_total", Type::counter, "Audit lines written."},
+    Family{"agent_audit_lost_total", Type::counter, "Calls that passed without an event (agent_audit_on_error continue)."},
+    Family{"agent_audit_recovered_total", Type::counter,
+           "Events of calls whose worker died, recorded with outcome unknown."},
+    Family{"agent_audit_syncs_total", Type::counter, "Times the audit log was forced to the disk."},
     Family{"agent_audit_write_failures_total", Type::counter,
            "Writes to the audit file that failed or were cut short."},
     Family{"agent_decisions_total", Type::counter, "Calls judged, by operation, decision and reason."},
@@ -34,6 +42,7 @@ constexpr std::array families{
 std::string_view type_name(Type type) noexcept {
   switch (type) {
     case Type::counter: return "counter";
+    case Type::gauge: return "gauge";
     case Type::histogram: return "histogram";
   }
   return "untyped";

@@ -1,12 +1,34 @@
 #include "open_file.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
+#include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 namespace agw::nginx {
+namespace {
+
+/// Whoever reads a pipe may be slow this long; then the rest is tried again later.
+constexpr int patience_ms = 500;
+/// What a pipe that can be written takes at once without blocking (POSIX: PIPE_BUF).
+constexpr std::size_t pipe_piece = 4096;
+
+struct flock writers_lock(short type) noexcept {
+  struct flock lock{};
+  lock.l_type = type;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = off_t{1} << 62U;
+  lock.l_len = 1;
+  return lock;
+}
+
+bool stopping() noexcept { return ngx_quit != 0 || ngx_terminate != 0; }
+
+}  // namespace
 
 ngx_open_file_t* OpenFile::declare(ngx_conf_t* cf, ngx_str_t name) noexcept {
   ngx_open_file_t* file = ngx_conf_open_file(cf->cycle, &name);
@@ -24,55 +46,107 @@ OpenFile::OpenFile(ngx_open_file_t& file, ngx_log_t* log) noexcept : file_(file)
 OpenFile::~OpenFile() { file_.data = nullptr; }
 
 void OpenFile::flush(ngx_open_file_t* file, ngx_log_t* log) noexcept {
-  // The master reopens too, and has nothing to write.
+  // The other processes reopen too, and have nothing to write.
   auto* self = static_cast<OpenFile*>(file->data);
   if (self == nullptr) return;
   try {
     if (self->before_reopen_) self->before_reopen_();
   } catch (...) {
-    ngx_log_error(NGX_LOG_ALERT, log, 0, "agent gateway: lines of \"%V\" were lost while it was reopened", &file->name);
+    ngx_log_error(NGX_LOG_ALERT, log, 0, "agent gateway: lines of \"%V\" wait until it is reopened", &file->name);
   }
-  self->torn_ = false;
 }
 
-bool OpenFile::write_all(std::string_view bytes, std::size_t& written) noexcept {
-  // The descriptor changes when the file is reopened; a short write happens when the disk is full
-  // or a limit is reached, and the next one says why.
-  written = 0;
-  while (written < bytes.size()) {
-    const ssize_t got = ::write(file_.fd, bytes.data() + written, bytes.size() - written);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return false;
-    written += static_cast<std::size_t>(got);
-  }
-  return true;
-}
-
-bool OpenFile::append(std::string_view lines) noexcept {
-  if (lines.empty()) return true;
+std::optional<LogFile::State> OpenFile::begin() noexcept {
   if (private_fd_ != file_.fd) {
     // nginx makes logs readable by everybody; who did what is not for everybody. It fails where the
     // master's user owns the file, which init_module has then seen to.
     static_cast<void>(::fchmod(file_.fd, S_IRUSR | S_IWUSR));
     private_fd_ = file_.fd;
   }
+  struct stat info{};
+  if (::fstat(file_.fd, &info) != 0) {
+    failed("fstat() of");
+    return std::nullopt;
+  }
+  regular_ = S_ISREG(info.st_mode);
+  if (regular_) {
+    // While two masters are there (USR2) both write.
+    auto lock = writers_lock(F_WRLCK);
+    if (::fcntl(file_.fd, F_SETLK, &lock) != 0 && (errno == EACCES || errno == EAGAIN)) return std::nullopt;
+    if (::fstat(file_.fd, &info) != 0) return std::nullopt;
+  }
+  State out;
+  out.identity = static_cast<std::uint64_t>(info.st_ino) * 0x9E3779B97F4A7C15 + static_cast<std::uint64_t>(info.st_dev);
+  out.size = static_cast<std::uint64_t>(info.st_size);
+  out.regular = regular_;
+  return out;
+}
+
+void OpenFile::end() noexcept {
+  if (!regular_) return;
+  auto lock = writers_lock(F_UNLCK);
+  static_cast<void>(::fcntl(file_.fd, F_SETLK, &lock));
+}
+
+std::size_t OpenFile::append(std::string_view bytes) noexcept {
   std::size_t written = 0;
-  // What is left of a torn line must not run into this one.
-  if (torn_ && !write_all("\n", written)) return false;
-  torn_ = false;
-  if (write_all(lines, written)) {
+  while (written < bytes.size()) {
+    std::size_t size = bytes.size() - written;
+    if (!regular_) {
+      struct pollfd ready{file_.fd, POLLOUT, 0};
+      if (::poll(&ready, 1, patience_ms) <= 0) {
+        ngx_set_errno(EAGAIN);
+        break;
+      }
+      size = std::min(size, pipe_piece);
+    }
+    const ssize_t got = ::write(file_.fd, bytes.data() + written, size);
+    if (got < 0 && errno == EINTR && !stopping()) continue;
+    if (got <= 0) break;
+    written += static_cast<std::size_t>(got);
+  }
+  if (written == bytes.size()) {
     failing_ = false;
-    return true;
+  } else {
+    failed("write to");
   }
-  const ngx_err_t error = ngx_errno;
-  if (written > 0 && lines[written - 1] != '\n') {
-    std::size_t ended = 0;
-    torn_ = !write_all("\n", ended);
+  return written;
+}
+
+std::string OpenFile::read(std::uint64_t offset, std::size_t size) {
+  // nginx opened it for writing only.
+  const int fd = ::open(reinterpret_cast<const char*>(file_.name.data), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return {};
+  struct stat mine{};
+  struct stat other{};
+  std::string out;
+  if (::fstat(file_.fd, &mine) == 0 && ::fstat(fd, &other) == 0 && mine.st_ino == other.st_ino &&
+      mine.st_dev == other.st_dev) {
+    out.resize(size);
+    const ssize_t got = ::pread(fd, out.data(), size, static_cast<off_t>(offset));
+    out.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
   }
-  if (!std::exchange(failing_, true)) {
-    ngx_log_error(NGX_LOG_CRIT, log_, error, "agent gateway: write to \"%V\" failed", &file_.name);
-  }
+  ::close(fd);
+  // Closing any descriptor of a file ends this process's record locks on it.
+  auto lock = writers_lock(F_WRLCK);
+  static_cast<void>(::fcntl(file_.fd, F_SETLK, &lock));
+  return out;
+}
+
+bool OpenFile::cut(std::uint64_t size) noexcept {
+  return regular_ && ::ftruncate(file_.fd, static_cast<off_t>(size)) == 0;
+}
+
+bool OpenFile::sync() noexcept {
+  if (!regular_ || ::fdatasync(file_.fd) == 0) return true;
+  failed("fdatasync() of");
   return false;
+}
+
+void OpenFile::failed(const char* what) noexcept {
+  const ngx_err_t error = ngx_errno;
+  if (std::exchange(failing_, true)) return;
+  ngx_log_error(NGX_LOG_CRIT, log_, error, "agent gateway: %s \"%V\" failed", what, &file_.name);
 }
 
 }  // namespace agw::nginx

@@ -34,8 +34,4 @@ std::unique_ptr<InotifyWatch> WorkerHost::watch(std::string path, const FileIden
   return std::make_unique<InotifyWatch>(inotify_, std::move(path), known, nginx_log_);
 }
 
-std::unique_ptr<OpenFile> WorkerHost::open(ngx_open_file_t& file) {
-  return std::make_unique<OpenFile>(file, nginx_log_);
-}
-
 }  // namespace agw::nginx

@@ -10,7 +10,6 @@
 #include "inotify.h"
 #include "loop.h"
 #include "names.h"
-#include "open_file.h"
 #include "redis.h"
 #include "shared_zone.h"
 #include "thread_background.h"
@@ -50,7 +49,6 @@ class WorkerHost {
   [[nodiscard]] std::unique_ptr<NginxRedis> connect_redis(RedisSettings settings);
   /// `known`: file_identity() from before the file was last read.
   [[nodiscard]] std::unique_ptr<InotifyWatch> watch(std::string path, const FileIdentity& known);
-  [[nodiscard]] std::unique_ptr<OpenFile> open(ngx_open_file_t& file);
 
   /// Cancels the worker's own tasks: to be called before what they use is destroyed by others.
   void cancel_tasks() noexcept { loop_.cancel_spawned(); }

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "agw/audit/sealer.h"
+#include "agw/audit/writer.h"
 #include "agw/base/time.h"
 #include "agw/gateway/location.h"
 #include "agw/grants/policy_file.h"
@@ -47,6 +49,9 @@ struct MainConf {
   ngx_shm_zone_t* zone = nullptr;         ///< null: nothing here needs one
   ngx_open_file_t* audit_file = nullptr;  ///< null: agent_audit off
   std::string audit_key_file;
+  std::size_t audit_journal_bytes = std::size_t{16} << 20;  ///< for each worker
+  audit::Sync audit_sync = audit::Sync::interval;
+  audit::OnError audit_on_error = audit::OnError::deny;
   std::string state_dir;               ///< absolute, or empty
   std::vector<std::string> key_files;  ///< agent_key, the sealing one first
   HostPins pins;                       ///< addresses of the hosts that the configuration names

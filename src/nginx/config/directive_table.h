@@ -13,6 +13,8 @@ enum class Directive : std::uint8_t {
   store,
   store_admin,
   audit,
+  audit_sync,
+  audit_on_error,
   key,
   state,
   issuer,

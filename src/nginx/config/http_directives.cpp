@@ -1,16 +1,11 @@
-// agent_zone, agent_store, agent_audit, agent_key, agent_state: what holds for the whole of http.
-#include <filesystem>
-
+// agent_zone, agent_store, agent_key, agent_state: what holds for the whole of http.
 #include <sys/stat.h>
 
-#include "../adapters/open_file.h"
 #include "../adapters/shared_zone.h"
 #include "reading.h"
 
 namespace agw::nginx {
 namespace {
-
-constexpr std::size_t least_key_bytes = 32;
 
 Checked read_options(const Reading& in, StoreConfig& store) {
   for (const std::string_view word : in.arguments().subspan(1)) {
@@ -49,13 +44,6 @@ std::string shown(const std::string& path, const grants::PolicyError& error) {
   out += ": ";
   if (!error.path.empty() && error.path != path) out += error.path + " ";
   return out + error.message;
-}
-
-bool stands_in_folder(const std::string& path) {
-  std::filesystem::path entry(path);
-  if (!entry.has_filename()) entry = entry.parent_path();
-  std::error_code ignored;
-  return std::filesystem::is_directory(entry.parent_path(), ignored);
 }
 
 }  // namespace
@@ -100,44 +88,9 @@ Checked read_store_admin(const Reading& in) {
   return read_redis(in, in.main.store_admin.emplace());
 }
 
-Checked read_audit(const Reading& in) {
-  MainSettings& settings = *in.main.settings;
-  if (settings.audit) return fail(twice(in.name(), *settings.audit));
-  settings.audit = in.place;
-  if (in.words[1] == "off") {
-    if (in.words.size() > 2) return fail(quoted(in.name()) + " is off; nothing may follow");
-    return {};
-  }
-  if (in.words.size() > 2) {
-    const auto key = option(in.words[2]);
-    if (!key || key->first != "key")
-      return fail(quoted(in.name()) + " has the unknown word " + quoted(in.words[2]) + "; write key=FILE");
-    in.main.audit_key_file = full_path(in.cf, key->second);
-    const auto facts = file_facts("key", in.main.audit_key_file);
-    if (!facts) return fail(facts.error());
-    if (facts->size < least_key_bytes)
-      return fail(quoted("key") + ": " + in.main.audit_key_file +
-                  " is shorter than 32 bytes; write for example the output of: openssl rand 32");
-  }
-  ngx_str_t path = pool_copy(in.cf->pool, in.words[1]);
-  in.main.audit_file = path.data == nullptr ? nullptr : OpenFile::declare(in.cf, path);
-  if (in.main.audit_file == nullptr) return fail(std::string());
-  // nginx opens logs after it has read everything, and then says no line.
-  const std::string file(view(in.main.audit_file->name));
-  if (!stands_in_folder(file))
-    return fail(quoted(in.name()) + ": the folder of " + file + " doesn't exist; make it, or name another");
-  return {};
-}
-
 Checked read_key(const Reading& in) {
   std::string path = full_path(in.cf, in.words[1]);
-  const auto facts = file_facts(in.name(), path);
-  if (!facts) return fail(facts.error());
-  if (facts->size < least_key_bytes)
-    return fail(quoted(in.name()) + ": " + path +
-                " is shorter than 32 bytes; write for example the output of: openssl rand 32");
-  if (facts->world_readable)
-    return fail(quoted(in.name()) + ": " + path + " can be read by everybody; run: chmod 600 " + path);
+  if (auto fit = key_file(in.name(), path); !fit) return fit;
   in.main.key_files.push_back(std::move(path));
   return {};
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -44,6 +45,25 @@ Result<FileFacts, std::string> file_facts(std::string_view name, const std::stri
     return fail(quoted(name) + ": " + path + " can't be read: " + std::strerror(errno));
   if (!S_ISREG(info.st_mode)) return fail(quoted(name) + ": " + path + " is not a regular file");
   return FileFacts{static_cast<std::size_t>(info.st_size), (info.st_mode & 07U) != 0};
+}
+
+Checked key_file(std::string_view name, const std::string& path) {
+  constexpr std::size_t least_bytes = 32;
+  const auto facts = file_facts(name, path);
+  if (!facts) return fail(facts.error());
+  if (facts->size < least_bytes)
+    return fail(quoted(name) + ": " + path +
+                " is shorter than 32 bytes; write for example the output of: openssl rand 32");
+  if (facts->world_readable)
+    return fail(quoted(name) + ": " + path + " can be read by everybody; run: chmod 600 " + path);
+  return {};
+}
+
+bool stands_in_folder(const std::string& path) {
+  std::filesystem::path entry(path);
+  if (!entry.has_filename()) entry = entry.parent_path();
+  std::error_code ignored;
+  return std::filesystem::is_directory(entry.parent_path(), ignored);
 }
 
 Checked BlockReader::read(ngx_conf_t* cf) {

@@ -34,11 +34,18 @@ struct FileFacts {
 };
 [[nodiscard]] Result<FileFacts, std::string> file_facts(std::string_view name, const std::string& path);
 
+/// Whether it can serve as a key: at least 32 bytes, not readable by everybody.
+[[nodiscard]] Checked key_file(std::string_view name, const std::string& path);
+
+/// Whether the folder around the path exists.
+[[nodiscard]] bool stands_in_folder(const std::string& path);
+
 // Readers, one for each group of directives.
 [[nodiscard]] Checked read_zone(const Reading& in);
 [[nodiscard]] Checked read_store(const Reading& in);
 [[nodiscard]] Checked read_store_admin(const Reading& in);
 [[nodiscard]] Checked read_audit(const Reading& in);
+[[nodiscard]] Checked read_audit_setting(const Reading& in);
 [[nodiscard]] Checked read_key(const Reading& in);
 [[nodiscard]] Checked read_state(const Reading& in);
 [[nodiscard]] Checked read_issuer(const Reading& in);

@@ -192,8 +192,9 @@ class Nginx:
         bad = [line for line in lines if _BAD.search(line) and not any(re.search(a, line) for a in self._allowed)]
         assert not bad, "nginx complained:\n" + "\n".join(bad[:20])
 
-    def audit(self):
-        """Every event so far. A line that is no JSON object, or two events with one id, fail at once."""
+    def audit(self, records=False):
+        """Every event so far, with `records` also the chain's own. A line that is no JSON object, or two events with
+        one id, fail at once."""
         try:
             data = self.audit_path.read_bytes()
         except FileNotFoundError:
@@ -203,7 +204,7 @@ class Nginx:
         assert all(isinstance(e, dict) for e in events)
         ids = [e["id"] for e in events]
         assert len(ids) == len(set(ids)), "an id appears twice in the audit log"
-        return events
+        return events if records else [e for e in events if not e["type"].startswith("audit.")]
 
     def event(self, request_id: str, timeout=5.0):
         return eventually(lambda: next((e for e in self.audit() if e["id"] == request_id), None), timeout)

@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "agw/base/encoding.h"
-#include "agw/io/append_file.h"
 #include "agw/io/background.h"
 #include "agw/io/clock.h"
 #include "agw/io/file_watch.h"
@@ -303,17 +302,6 @@ class FakeBackground final : public Background {
 
  private:
   Loop& loop_;
-};
-
-class MemoryFile final : public AppendFile {
- public:
-  bool append(std::string_view lines) noexcept override {
-    if (broken) return false;
-    text += lines;
-    return true;
-  }
-  bool broken = false;
-  std::string text;
 };
 
 class FakeHeaders final : public Headers {
