@@ -248,7 +248,7 @@ ALL = {
     "e2e": (part_e2e, True),
     "keycloak": (part_keycloak, True),
     "quickstart": (part_quickstart, True),
-    "asan": (part_asan, False),
+    "asan": (part_asan, True),
     "fuzz": (part_fuzz, True),
     "lint": (part_lint, True),
     "faults": (part_faults, False),

@@ -1,5 +1,5 @@
 // The request's body, as it will be forwarded.
-#include <cstring>
+#include <algorithm>
 
 #include "context.h"
 
@@ -87,7 +87,7 @@ Result<std::string_view, Reason> RequestContext::gather_body(std::size_t max_byt
         const ssize_t got = ngx_read_file(piece->file, end, length, piece->file_pos);
         if (got < 0 || static_cast<std::size_t>(got) != length) return fail(Reason::internal_error);
       } else {
-        std::memcpy(end, piece->pos, length);
+        std::copy_n(piece->pos, length, end);
       }
       end += length;
     }
