@@ -58,12 +58,14 @@ int main_guarded(int argc, char** argv) {
   VerifyOptions verify_options;
   CLI::App* audit_command = app.add_subcommand("audit", "The audit log");
   audit_command->require_subcommand(1);
-  CLI::App* verify_command =
-      audit_command->add_subcommand("verify", "Say whether audit logs are what was written, or where they were changed");
+  CLI::App* verify_command = audit_command->add_subcommand(
+      "verify", "Say whether audit logs are what was written, or where they were changed");
   verify_command->add_option("FILES", verify_options.files, "the logs, the oldest first")->required();
-  verify_command->add_option("--key", verify_options.key_files,
-                             "the file of agent_audit's key= (repeatable: former ones too)");
-  verify_command->add_flag("--unkeyed", verify_options.unkeyed, "lines without MACs are good: only numbers are checked");
+  verify_command
+      ->add_option("--key", verify_options.key_files, "the file of agent_audit's key= (repeatable: former ones too)")
+      ->allow_extra_args(false);
+  verify_command->add_flag("--unkeyed", verify_options.unkeyed,
+                           "lines without MACs are good: only numbers are checked");
   verify_command->add_flag("--whole", verify_options.whole, "every chain must begin and end in these files");
 
   ExplainOptions explain_options;

@@ -11,6 +11,8 @@
 
 #include "agw/base/encoding.h"
 
+#include "cursor.h"
+
 namespace agw::audit {
 namespace {
 
@@ -50,12 +52,6 @@ std::optional<std::string_view> take_string(std::string_view& text, std::string_
   value->remove_suffix(1);
   if (value->find('"') != std::string_view::npos) return std::nullopt;
   return value;
-}
-
-void append_number(std::string& out, std::uint64_t value) {
-  char text[24];
-  const auto [end, error] = std::to_chars(text, text + sizeof text, value);
-  out.append(text, static_cast<std::size_t>(end - text));
 }
 
 }  // namespace
@@ -144,16 +140,22 @@ std::optional<LineTail> parse_tail(std::string_view line) {
 
 void append_tail(std::string& out, std::string_view chain, std::uint64_t seq, std::string_view key,
                  std::uint64_t step) {
-  out += R"(,"chain":")";
-  out += chain;
-  out += R"(","seq":)";
-  append_number(out, seq);
-  if (key.empty()) return;
-  out += R"(,"key":")";
-  out += key;
-  out += '.';
-  append_number(out, step);
-  out += '"';
+  constexpr std::size_t fixed_bytes = 100;
+  const std::size_t begin = out.size();
+  out.resize(begin + chain.size() + key.size() + fixed_bytes);
+  Cursor to(out.data() + begin, 0);
+  to.literal(R"(,"chain":")");
+  to.raw(chain);
+  to.literal(R"(","seq":)");
+  to.number(seq);
+  if (!key.empty()) {
+    to.literal(R"(,"key":")");
+    to.raw(key);
+    to.literal(".");
+    to.number(step);
+    to.literal("\"");
+  }
+  out.resize(static_cast<std::size_t>(to.at() - out.data()));
 }
 
 void append_mac(std::string& out, const Sha256& mac) {

@@ -2,10 +2,7 @@
 
 #include <algorithm>
 #include <bit>
-#include <charconv>
 #include <cstring>
-
-#include "agw/base/encoding.h"
 
 #include "cursor.h"
 
@@ -17,33 +14,33 @@ constexpr std::size_t fixed_bytes = 900;
 constexpr std::size_t actor_bytes = 24;
 constexpr std::size_t slack = 16;
 
-/// The name for people, else the id.
-std::string_view shown(std::string_view name, std::string_view id) noexcept {
-  if (!name.empty()) return name;
-  const std::size_t bar = id.find('|');
-  return bar == std::string_view::npos ? id : id.substr(bar + 1);
-}
-
-/// What the sentence calls the operation.
-std::string_view subject_of(const Event& event) noexcept {
-  return event.operation.empty() ? event.mcp_method : event.operation;
-}
-
-/// Calls add(size) for every string that compose() writes, as often as it does.
+/// Calls add(size) for every string that compose() writes.
 template <class Add>
 void each_size(const Event& event, Add add) noexcept {
-  for (const std::string_view text :
-       {event.id,         event.type,       event.agent_name,  event.agent_name, event.user_name,      event.user_name,
-        event.tier,       event.operation,  event.resource,    event.resource,   event.classification, event.audience,
-        event.method,     event.path,       event.mcp_version, event.mcp_method, event.mcp_id,         event.mcp_tool,
-        event.client_ip,  event.user_agent, event.trace_id,    event.span_id,    event.text,           event.detail,
-        subject_of(event)})
-    add(text.size());
+  add(event.id.size());
+  add(event.type.size());
+  add(event.agent_name.size());
+  add(event.user_name.size());
+  add(event.tier.size());
+  add(event.operation.size());
+  add(event.resource.size());
+  add(event.classification.size());
+  add(event.audience.size());
+  add(event.method.size());
+  add(event.path.size());
+  add(event.mcp_version.size());
+  add(event.mcp_method.size());
+  add(event.mcp_id.size());
+  add(event.mcp_tool.size());
+  add(event.client_ip.size());
+  add(event.user_agent.size());
+  add(event.trace_id.size());
+  add(event.span_id.size());
+  add(event.text.size());
+  add(event.detail.size());
   if (event.principal == nullptr) return;
   const Principal& principal = *event.principal;
   add(principal.user.size());
-  add(principal.user.size());
-  add(principal.agent.size());
   add(principal.agent.size());
   add(principal.tenant.size());
   for (const Actor& actor : principal.actors) {
@@ -52,122 +49,134 @@ void each_size(const Event& event, Add add) noexcept {
   }
 }
 
-void append_people(Cursor& out, const Event& event) noexcept {
-  const Principal& principal = *event.principal;
-  out.literal(R"(,"user":{"id":")");
-  out.text(principal.user);
-  if (!event.user_name.empty()) {
-    out.literal(R"(","name":")");
-    out.text(event.user_name);
+/// Composes, and knows where its strings are.
+class Composition {
+ public:
+  Composition(char* begin, std::size_t spare) noexcept : out(begin, spare), begin_(begin) {}
+
+  [[nodiscard]] std::uint32_t here() const noexcept { return static_cast<std::uint32_t>(out.at() - begin_); }
+  Piece text(std::string_view value) noexcept {
+    const std::uint32_t at = here();
+    out.text(value);
+    return {at, here() - at};
   }
-  out.literal(R"("},"agent":{"id":")");
-  out.text(principal.agent);
-  if (!event.agent_name.empty()) {
-    out.literal(R"(","name":")");
-    out.text(event.agent_name);
+  /// A member, left out when it is empty.
+  template <std::size_t N>
+  Piece member(const char (&key)[N], std::string_view value) noexcept {
+    if (value.empty()) return {};
+    out.literal(key);
+    const Piece piece = text(value);
+    out.literal("\"");
+    return piece;
   }
-  if (!event.tier.empty()) {
-    out.literal(R"(","tier":")");
-    out.text(event.tier);
-  }
-  out.literal(R"("})");
-  if (!principal.actors.empty()) {
-    out.literal(R"(,"actors":[)");
-    bool first = true;
-    for (const Actor& actor : principal.actors) {
-      if (!first) out.literal(",");
-      first = false;
-      out.literal("{");
-      if (!actor.issuer.empty()) {
-        out.literal(R"("iss":")");
-        out.text(actor.issuer);
-        out.literal(R"(",)");
-      }
-      out.literal(R"("sub":")");
-      out.text(actor.subject);
-      out.literal(R"("})");
+
+  Cursor out;
+
+ private:
+  char* begin_;
+};
+
+void append_actors(Cursor& out, const std::vector<Actor>& actors) noexcept {
+  out.literal(R"(,"actors":[)");
+  bool first = true;
+  for (const Actor& actor : actors) {
+    if (!first) out.literal(",");
+    first = false;
+    out.literal("{");
+    if (!actor.issuer.empty()) {
+      out.literal(R"("iss":")");
+      out.text(actor.issuer);
+      out.literal(R"(",)");
     }
-    out.literal("]");
+    out.literal(R"("sub":")");
+    out.text(actor.subject);
+    out.literal(R"("})");
   }
-  out.literal(R"(,"tenant":")");
-  out.text(principal.tenant);
-  out.literal("\"");
+  out.literal("]");
 }
 
-void append_mcp(Cursor& out, const Event& event) noexcept {
+void append_people(Composition& to, const Event& event, Holes& holes) noexcept {
+  const Principal& principal = *event.principal;
+  to.out.literal(R"(,"user":{"id":")");
+  holes.user = to.text(principal.user);
+  to.out.literal("\"");
+  if (!event.user_name.empty()) holes.user = to.member(R"(,"name":")", event.user_name);
+  to.out.literal(R"(},"agent":{"id":")");
+  holes.agent = to.text(principal.agent);
+  to.out.literal("\"");
+  if (!event.agent_name.empty()) holes.agent = to.member(R"(,"name":")", event.agent_name);
+  to.member(R"(,"tier":")", event.tier);
+  to.out.literal("}");
+  if (!principal.actors.empty()) append_actors(to.out, principal.actors);
+  to.out.literal(R"(,"tenant":")");
+  to.out.text(principal.tenant);
+  to.out.literal("\"");
+}
+
+void append_mcp(Composition& to, const Event& event, Holes& holes) noexcept {
+  Cursor& out = to.out;
   out.literal(R"(,"mcp":{)");
   const char* const begin = out.at();
   const auto comma = [&] {
     if (out.at() != begin) out.literal(",");
   };
-  if (!event.mcp_version.empty()) {
-    out.literal(R"("version":")");
-    out.text(event.mcp_version);
-    out.literal("\"");
-  }
+  if (!event.mcp_version.empty()) to.member(R"("version":")", event.mcp_version);
   if (!event.mcp_method.empty()) {
     comma();
-    out.literal(R"("method":")");
-    out.text(event.mcp_method);
-    out.literal("\"");
+    const Piece method = to.member(R"("method":")", event.mcp_method);
+    if (event.operation.empty()) holes.operation = method;
   }
   if (!event.mcp_id.empty()) {
     // As a string, so that 7 and "7" stay two things: the raw JSON is what was sent.
     comma();
-    out.literal(R"("id":")");
-    out.text(event.mcp_id);
-    out.literal("\"");
+    to.member(R"("id":")", event.mcp_id);
   }
   if (!event.mcp_tool.empty()) {
     comma();
-    out.literal(R"("tool":")");
-    out.text(event.mcp_tool);
-    out.literal("\"");
+    to.member(R"("tool":")", event.mcp_tool);
   }
   out.literal("}");
 }
 
-/// model's append_sentence() up to its reason, which may still change.
-void append_sentence(Cursor& out, const Event& event) noexcept {
-  std::string_view agent;
-  std::string_view user;
-  if (event.principal != nullptr) {
-    agent = shown(event.agent_name, event.principal->agent);
-    user = shown(event.user_name, event.principal->user);
-  }
+/// An id without its issuer.
+std::string_view without_issuer(std::string_view id) noexcept {
+  const std::size_t bar = id.find('|');
+  return bar == std::string_view::npos ? id : id.substr(bar + 1);
+}
+
+/// model's append_sentence(), of pieces that are escaped already.
+void append_sentence(Cursor& out, std::string_view composed, const Holes& holes, std::string_view why) noexcept {
+  const auto text_of = [composed](const Piece& piece) { return composed.substr(piece.at, piece.size); };
+  const std::string_view agent = holes.agent_is_id ? without_issuer(text_of(holes.agent)) : text_of(holes.agent);
+  const std::string_view user = holes.user_is_id ? without_issuer(text_of(holes.user)) : text_of(holes.user);
   if (agent.empty()) {
     out.literal("An unidentified caller");
   } else {
-    out.text(agent);
+    out.raw(agent);
     if (!user.empty()) {
       out.literal(", acting for ");
-      out.text(user);
+      out.raw(user);
       out.literal(",");
     }
   }
-  switch (event.decision) {
+  switch (static_cast<DecisionKind>(holes.decision)) {
     case DecisionKind::allow: out.literal(" was allowed "); break;
-    case DecisionKind::deny: out.literal(" was denied "); break;
     case DecisionKind::approval_required: out.literal(" needs an approval for "); break;
     case DecisionKind::rate_limited: out.literal(" was slowed down on "); break;
+    default: out.literal(" was denied ");
   }
-  const std::string_view operation = subject_of(event);
-  if (operation.empty()) {
+  if (holes.operation.size == 0) {
     out.literal("the call");
   } else {
-    out.text(operation);
+    out.raw(text_of(holes.operation));
   }
-  if (!event.resource.empty()) {
+  if (holes.resource.size != 0) {
     out.literal(" on ");
-    out.text(event.resource);
+    out.raw(text_of(holes.resource));
   }
   out.literal(": ");
-}
-
-void append_number(std::string& out, std::uint64_t value) {
-  std::array<char, 24> text;
-  const auto [end, error] = std::to_chars(text.data(), text.data() + text.size(), value);
-  out.append(text.data(), static_cast<std::size_t>(end - text.data()));
+  out.raw(why);
+  out.literal(".\"");
 }
 
 }  // namespace
@@ -230,14 +239,10 @@ std::size_t Composer::compose(const Event& event, char* const begin, std::size_t
   if (event.time != time_) refresh_time(event.time);
   if (std::bit_cast<std::uint64_t>(event.checks) != checks_) refresh_checks(event.checks);
 
-  Cursor out(begin, capacity - needed);
-  const auto here = [&] { return static_cast<std::uint32_t>(out.at() - begin); };
-  const auto member = [&out](const auto& key, std::string_view value) {
-    if (value.empty()) return;
-    out.literal(key);
-    out.text(value);
-    out.literal("\"");
-  };
+  Composition to(begin, capacity - needed);
+  Cursor& out = to.out;
+  holes = Holes{};
+  holes.decision = static_cast<std::uint8_t>(event.decision);
   out.literal(R"({"v":1,"id":")");
   out.text(event.id);
   out.literal(R"(","time":")");
@@ -251,76 +256,86 @@ std::size_t Composer::compose(const Event& event, char* const begin, std::size_t
     case DecisionKind::rate_limited: out.literal(R"(","decision":"rate_limited","enforced":)"); break;
   }
   event.enforced ? out.literal("true") : out.literal("false");
-  holes.outcome = here();
+  holes.outcome = to.here();
   out.literal(R"(,"checks":)");
   out.raw({checks_text_.data(), checks_size_});
-  if (event.principal != nullptr) append_people(out, event);
-  member(R"(,"operation":")", event.operation);
-  member(R"(,"resource":")", event.resource);
-  member(R"(,"class":")", event.classification);
-  member(R"(,"audience":")", event.audience);
-  holes.status = 0;
+  if (event.principal != nullptr) append_people(to, event, holes);
+  holes.agent_is_id = event.agent_name.empty();
+  holes.user_is_id = event.user_name.empty();
+  holes.operation = to.member(R"(,"operation":")", event.operation);
+  holes.resource = to.member(R"(,"resource":")", event.resource);
+  to.member(R"(,"class":")", event.classification);
+  to.member(R"(,"audience":")", event.audience);
   if (!event.method.empty()) {
     out.literal(R"(,"http":{"method":")");
     out.text(event.method);
     out.literal(R"(","path":")");
     out.text(event.path);
     out.literal("\"");
-    holes.status = here();
+    holes.status = to.here();
     out.literal("}");
   }
-  if (!event.mcp_version.empty() || !event.mcp_method.empty()) append_mcp(out, event);
-  holes.upstream = here();
-  member(R"(,"trace_id":")", event.trace_id);
-  member(R"(,"span_id":")", event.span_id);
-  member(R"(,"client_ip":")", event.client_ip);
-  member(R"(,"user_agent":")", event.user_agent);
-  member(R"(,"detail":")", event.detail);
-  out.literal(R"(,"text":")");
+  if (!event.mcp_version.empty() || !event.mcp_method.empty()) append_mcp(to, event, holes);
+  holes.upstream = to.here();
+  to.member(R"(,"trace_id":")", event.trace_id);
+  to.member(R"(,"span_id":")", event.span_id);
+  to.member(R"(,"client_ip":")", event.client_ip);
+  to.member(R"(,"user_agent":")", event.user_agent);
+  to.member(R"(,"detail":")", event.detail);
+  to.member(R"(,"text":")", event.text);
   holes.sentence = event.text.empty();
-  if (holes.sentence) {
-    append_sentence(out, event);
-  } else {
-    out.text(event.text);
-    out.literal("\"");
-  }
   return out.overflowed() ? 0 : static_cast<std::size_t>(out.at() - begin);
 }
 
-void append_joined(std::string& out, std::string_view composed, const Holes& holes, const Outcomes& outcomes,
+bool whole(const Holes& holes, std::size_t size) noexcept {
+  if (holes.outcome > holes.upstream || holes.upstream > size) return false;
+  if (holes.status != 0 && (holes.status < holes.outcome || holes.status > holes.upstream)) return false;
+  for (const Piece& piece : {holes.agent, holes.user, holes.operation, holes.resource})
+    if (piece.size > max_string + cut_mark || piece.at > size || piece.size > size - piece.at) return false;
+  return true;
+}
+
+void append_joined(std::string& to, std::string_view composed, const Holes& holes, const Outcomes& outcomes,
                    std::string_view upstream) {
   const ReasonRow& why = row(static_cast<Reason>(outcomes.reason));
-  out.append(composed.substr(0, holes.outcome));
-  out += R"(,"reason":")";
-  out += why.code;
-  out += R"(","outcome":")";
-  out += to_string(static_cast<Outcome>(outcomes.outcome));
-  out += '"';
+  const std::size_t begin = to.size();
+  const std::size_t escapes = upstream.size() * 6;
+  to.resize(begin + composed.size() + escapes + holes.agent.size + holes.user.size + holes.operation.size +
+            holes.resource.size + why.sentence.size() + fixed_bytes);
+  Cursor out(to.data() + begin, escapes);
+  out.raw(composed.substr(0, holes.outcome));
+  out.literal(R"(,"reason":")");
+  out.raw(why.code);
+  out.literal(R"(","outcome":")");
+  out.raw(to_string(static_cast<Outcome>(outcomes.outcome)));
+  out.literal("\"");
   std::size_t at = holes.outcome;
   if (holes.status != 0) {
-    out.append(composed.substr(at, holes.status - at));
-    out += R"(,"status":)";
-    append_number(out, outcomes.status);
+    out.raw(composed.substr(at, holes.status - at));
+    out.literal(R"(,"status":)");
+    out.number(outcomes.status);
     at = holes.status;
   }
-  out.append(composed.substr(at, holes.upstream - at));
+  out.raw(composed.substr(at, holes.upstream - at));
   if (!upstream.empty()) {
-    out += R"(,"upstream":{"address":")";
-    append_json_escaped(out, upstream);
-    out += R"(","status":)";
-    append_number(out, outcomes.upstream_status);
-    out += R"(,"ms":)";
-    append_number(out, outcomes.upstream_tenths / 10);
-    out += '.';
-    append_number(out, outcomes.upstream_tenths % 10);
-    out += '}';
+    out.literal(R"(,"upstream":{"address":")");
+    out.text(upstream);
+    out.literal(R"(","status":)");
+    out.number(outcomes.upstream_status);
+    out.literal(R"(,"ms":)");
+    out.number(outcomes.upstream_tenths / 10);
+    out.literal(".");
+    out.number(outcomes.upstream_tenths % 10);
+    out.literal("}");
   }
-  out += R"(,"overhead_us":)";
-  append_number(out, outcomes.overhead_us);
-  out.append(composed.substr(holes.upstream));
-  if (!holes.sentence) return;
-  out += why.sentence;
-  out += ".\"";
+  out.literal(R"(,"overhead_us":)");
+  out.number(outcomes.overhead_us);
+  out.raw(composed.substr(holes.upstream));
+  if (holes.sentence) {
+    out.literal(R"(,"text":")");
+    append_sentence(out, composed, holes, why.sentence);
+  }
+  to.resize(static_cast<std::size_t>(out.at() - to.data()));
 }
 
 }  // namespace agw::audit

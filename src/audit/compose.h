@@ -11,13 +11,26 @@
 
 namespace agw::audit {
 
-/// Where the outcome's members belong. Offsets into the composed bytes, ascending; the sentence's
-/// end follows the last byte.
+/// A string of the composed bytes, escaped as it is there.
+struct Piece {
+  std::uint32_t at = 0;
+  std::uint32_t size = 0;  ///< 0: none
+};
+
+/// Where the outcome's members belong, as ascending offsets into the composed bytes; and what the
+/// sentence at the end is made of, when the line is written.
 struct Holes {
   std::uint32_t outcome = 0;
-  std::uint32_t status = 0;    ///< 0: the event has no HTTP
+  std::uint32_t status = 0;  ///< 0: the event has no HTTP
   std::uint32_t upstream = 0;
-  bool sentence = false;       ///< the text still lacks its reason
+  std::uint8_t decision = 0;
+  bool sentence = false;     ///< false: the event has its text
+  bool agent_is_id = false;  ///< else its name
+  bool user_is_id = false;
+  Piece agent;
+  Piece user;
+  Piece operation;
+  Piece resource;
 };
 
 /// What finish() leaves in the journal: plain values, checked again by whoever reads them.
@@ -51,9 +64,12 @@ class Composer {
   std::size_t checks_size_ = 0;
 };
 
+/// Whether everything lies within `size` composed bytes: they may come from anywhere.
+[[nodiscard]] bool whole(const Holes& holes, std::size_t size) noexcept;
+
 /// Appends the line up to where the chain's members follow: composed bytes and outcome joined,
-/// without the closing brace. `upstream` is the address, if any.
-void append_joined(std::string& out, std::string_view composed, const Holes& holes, const Outcomes& outcomes,
+/// without the closing brace. `upstream` is the address, if any. The holes are whole().
+void append_joined(std::string& to, std::string_view composed, const Holes& holes, const Outcomes& outcomes,
                    std::string_view upstream);
 
 }  // namespace agw::audit

@@ -1,6 +1,8 @@
 // JSON written straight into memory: literals by their known size, strings sixteen bytes at a time.
 #pragma once
 
+#include <bit>
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -28,40 +30,46 @@ class Cursor {
     std::memcpy(at_, text.data(), text.size());
     at_ += text.size();
   }
+  void number(std::uint64_t value) noexcept { at_ = std::to_chars(at_, at_ + 20, value).ptr; }
   /// The inside of a JSON string.
   void text(std::string_view value) noexcept {
-    const char* in = value.data();
-    std::size_t left = value.size();
-    char* out = at_;
-    if (left > max_string) return escape(value);
-    for (; left >= sizeof(Block); left -= sizeof(Block), in += sizeof(Block), out += sizeof(Block)) {
-      const auto block = load<Block>(in);
-      if (odd(block)) return escape(value);
-      store(out, block);
-    }
-    if (left >= 8) {
+    const char* const in = value.data();
+    const std::size_t size = value.size();
+    char* const out = at_;
+    Block odd{};
+    if (size >= sizeof(Block)) {
+      if (size > max_string) [[unlikely]]
+        return escape(value);
+      std::size_t at = 0;
+      for (; at + sizeof(Block) <= size; at += sizeof(Block)) odd |= copy(out + at, in + at);
+      // The last one overlaps the one before: no rest to be taken byte by byte.
+      odd |= copy(out + size - sizeof(Block), in + size - sizeof(Block));
+    } else if (size >= 8) {
       const auto front = load<std::uint64_t>(in);
-      const auto back = load<std::uint64_t>(in + left - 8);
-      if ((odd(front) | odd(back)) != 0) return escape(value);
+      const auto back = load<std::uint64_t>(in + size - 8);
       store(out, front);
-      store(out + left - 8, back);
-    } else if (left >= 4) {
+      store(out + size - 8, back);
+      odd = odd_in(std::bit_cast<Block>(Words{front, back}));
+    } else if (size >= 4) {
       const auto front = load<std::uint32_t>(in);
-      const auto back = load<std::uint32_t>(in + left - 4);
-      if (odd(front | std::uint64_t{back} << 32U) != 0) return escape(value);
+      const auto back = load<std::uint32_t>(in + size - 4);
       store(out, front);
-      store(out + left - 4, back);
-    } else if (left > 0) {
+      store(out + size - 4, back);
+      odd = odd_in(std::bit_cast<Block>(Words{front | std::uint64_t{back} << 32U, plain_word}));
+    } else if (size > 0) {
       const char front = in[0];
-      const char middle = in[left / 2];
-      const char back = in[left - 1];
-      constexpr std::uint64_t plain = 0x6161616161000000;
-      if (odd(plain | byte(front) | byte(middle) << 8U | byte(back) << 16U) != 0) return escape(value);
+      const char middle = in[size / 2];
+      const char back = in[size - 1];
       out[0] = front;
-      out[left / 2] = middle;
-      out[left - 1] = back;
+      out[size / 2] = middle;
+      out[size - 1] = back;
+      odd = odd_in(std::bit_cast<Block>(Words{
+          (plain_word & ~std::uint64_t{0xFFFFFF}) | byte(front) | byte(middle) << 8U | byte(back) << 16U, plain_word}));
     }
-    at_ = out + left;
+    const auto [low, high] = std::bit_cast<Words>(odd);
+    if ((low | high) != 0) [[unlikely]]
+      return escape(value);
+    at_ = out + size;
   }
 
   [[nodiscard]] char* at() const noexcept { return at_; }
@@ -69,7 +77,12 @@ class Cursor {
   [[nodiscard]] bool overflowed() const noexcept { return overflowed_; }
 
  private:
-  using Block = unsigned char __attribute__((vector_size(16)));
+  using Block = signed char __attribute__((vector_size(16)));
+  struct Words {
+    std::uint64_t low;
+    std::uint64_t high;
+  };
+  static constexpr std::uint64_t plain_word = 0x6161616161616161;
 
   template <class T>
   static T load(const char* from) noexcept {
@@ -83,21 +96,13 @@ class Cursor {
   }
   static std::uint64_t byte(char c) noexcept { return static_cast<unsigned char>(c); }
 
-  // Not zero if some byte is no plain ASCII character of a JSON string: a control character, a
-  // quote, a backslash, DEL or part of a longer UTF-8 sequence.
-  static std::uint64_t odd(std::uint64_t w) noexcept {
-    constexpr std::uint64_t ones = 0x0101010101010101;
-    const auto equals = [w](std::uint64_t c) {
-      const std::uint64_t x = w ^ (ones * c);
-      return (x - ones) & ~x;
-    };
-    return (((w - ones * 0x20) & ~w) | equals('"') | equals('\\') | equals(0x7F) | w) & (ones * 0x80);
-  }
-  static bool odd(const Block& v) noexcept {
-    const auto found = (v < 0x20) | (v > 0x7E) | (v == '"') | (v == '\\');
-    std::uint64_t halves[2];
-    std::memcpy(halves, &found, sizeof halves);
-    return (halves[0] | halves[1]) != 0;
+  // Marks what is no plain ASCII character of a JSON string: control characters and (as signed, they
+  // are less than a space) parts of longer UTF-8 sequences, quotes, backslashes, DEL.
+  static Block odd_in(Block v) noexcept { return (v < 0x20) | (v == '"') | (v == '\\') | (v == 0x7F); }
+  static Block copy(char* to, const char* from) noexcept {
+    const auto block = load<Block>(from);
+    store(to, block);
+    return odd_in(block);
   }
 
   void escape(std::string_view value) noexcept;

@@ -24,18 +24,19 @@ constexpr Milliseconds sync_interval{1000};
 constexpr std::uint64_t layout = 0x616777636f6e7401;  // changes whenever Control does
 
 bool has_control_character(std::string_view text) noexcept {
-  // Bytes below a space, found eight at a time.
-  constexpr std::uint64_t ones = 0x0101010101010101;
-  std::uint64_t found = 0;
+  using Block = unsigned char __attribute__((vector_size(16)));
+  const auto is_control = [](Block block) { return block < 0x20; };
+  decltype(is_control(Block{})) found{};
   std::size_t at = 0;
-  for (; at + 8 <= text.size(); at += 8) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, text.data() + at, 8);
-    found |= (word - ones * 0x20) & ~word;
+  for (; at + sizeof(Block) <= text.size(); at += sizeof(Block)) {
+    Block block;
+    std::memcpy(&block, text.data() + at, sizeof block);
+    found |= is_control(block);
   }
-  if ((found & (ones * 0x80)) != 0) return true;
-  return std::any_of(text.begin() + static_cast<std::ptrdiff_t>(at), text.end(),
-                     [](char c) { return static_cast<unsigned char>(c) < 0x20; });
+  std::uint64_t halves[2];
+  std::memcpy(halves, &found, sizeof halves);
+  return (halves[0] | halves[1]) != 0 || std::any_of(text.begin() + static_cast<std::ptrdiff_t>(at), text.end(),
+                                                     [](char c) { return static_cast<unsigned char>(c) < 0x20; });
 }
 
 }  // namespace

@@ -105,8 +105,7 @@ bool Segment::read(std::uint32_t slot, std::string& out) noexcept try {
   const std::uint32_t size = first.size;
   const Holes holes = first.holes;
   const Outcomes outcomes = first.outcomes;
-  if (size == 0 || size > max_event || holes.outcome > holes.upstream || holes.upstream > size) return false;
-  if (holes.status != 0 && (holes.status < holes.outcome || holes.status > holes.upstream)) return false;
+  if (size == 0 || size > max_event || !whole(holes, size)) return false;
   if (outcomes.outcome >= outcome_count || outcomes.reason >= reasons().size() ||
       outcomes.upstream_size > upstream_bytes)
     return false;

@@ -16,6 +16,7 @@ namespace {
 constexpr std::size_t max_line = 1U << 20;
 /// Keys are followed this far: a forged step must not keep anybody busy.
 constexpr std::uint64_t max_steps = 1U << 26;
+constexpr std::uint64_t none = ~std::uint64_t{1};
 
 std::string number(std::uint64_t value) { return std::to_string(value); }
 
@@ -27,7 +28,9 @@ struct Verifier::State {
   }
 
   struct Chain {
+    std::uint64_t first = 1;  ///< the first number in these files
     std::uint64_t next = 1;   ///< the number that must follow
+    std::uint64_t late = none;  ///< the last number, if it came too late
     bool known = false;       ///< whether `mac` is that of line next - 1
     Sha256 mac{};
     std::string key;
@@ -136,16 +139,21 @@ bool Verifier::State::check_number(std::string_view name, Chain& chain, const Li
           here + "begins with number " + number(tail.seq) + "; what was before isn't in these files";
       options.whole ? find(words) : notes.push_back(words);
     }
+    chain.first = tail.seq;
     chain.next = tail.seq + 1;
-    chain.known = false;
-    if (tail.seq == 1) chain.known = true;  // nothing was before: the MAC starts from zeros
+    chain.known = tail.seq == 1;  // nothing was before it: the MAC starts from zeros
     return true;
   }
   if (tail.seq < chain.next) {
-    const bool late = chain.missing.erase(tail.seq) > 0;
-    find(here + "number " + number(tail.seq) + (late ? " comes too late: reordered" : " is there twice: inserted"));
+    // A run of late lines is one finding.
+    const bool goes_on = tail.seq == std::exchange(chain.late, tail.seq) + 1;
+    const bool late = chain.missing.erase(tail.seq) > 0 || tail.seq < chain.first;
+    if (!goes_on)
+      find(here + "number " + number(tail.seq) +
+           (late ? " comes too late: reordered (are the files in their order?)" : " is there twice: inserted"));
     return false;
   }
+  chain.late = none;
   if (chain.closed) find(here + "goes on after its closing record");
   chain.closed = false;
   if (tail.seq > chain.next) {

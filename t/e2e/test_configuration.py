@@ -74,7 +74,17 @@ BAD = {
     "agent_audit": [(http("agent_audit;", "agent_audit"), "agent_audit"),
                     (http("agent_audit @PREFIX@/no/such/folder/a.jsonl;", "agent_audit"), "no/such/folder|No such file"),
                     (http("agent_audit @PREFIX@/a.jsonl key=@PREFIX@/none;", "agent_audit"), "none"),
+                    (http("agent_audit @PREFIX@/a.jsonl key=@PREFIX@/secret;", "agent_audit"), "32"),
+                    (http("agent_audit @PREFIX@/a.jsonl key=@PREFIX@/open.key;", "agent_audit"), "chmod 600"),
+                    (http("agent_audit @PREFIX@/a.jsonl journal=1k;", "agent_audit"), "256k"),
+                    (http("agent_audit @PREFIX@/a.jsonl journal=much;", "agent_audit"), "size"),
+                    (http("agent_audit off key=@PREFIX@/secret;", "agent_audit"), "off"),
+                    (http("agent_audit @PREFIX@/b.jsonl;"), "twice"),
                     (http("agent_audit @PREFIX@/a.jsonl colour=red;", "agent_audit"), "key=")],
+    "agent_audit_sync": [(http("agent_audit_sync sometimes;"), "interval"),
+                         (http("agent_audit_sync none; agent_audit_sync none;"), "twice")],
+    "agent_audit_on_error": [(http("agent_audit_on_error allow;"), "continue"),
+                             (http("agent_audit_on_error deny; agent_audit_on_error deny;"), "twice")],
     "agent_key": [(http("agent_key @PREFIX@/none;"), "none"), (http("agent_key @PREFIX@/secret;"), "32")],
     "agent_state": [(http("agent_state @PREFIX@/policy.json;", "agent_state"), "directory|folder"),
                     (http("agent_state;", "agent_state"), "agent_state")],
@@ -169,6 +179,8 @@ def prepared(site, pieces):
 def bench(tmp_path_factory):
     from plugins.site import Site
     site = Site(tmp_path_factory.mktemp("configuration"))
+    (site.prefix / "open.key").write_text("k" * 64)
+    (site.prefix / "open.key").chmod(0o644)
     yield site
     for server in site._own:
         server.stop()

@@ -30,7 +30,7 @@ OPERATIONS = """
 """
 
 _CONF = """{load}
-user root;
+user {user};
 daemon off;
 master_process on;
 worker_processes {workers};
@@ -85,7 +85,7 @@ http {{
 _GATEWAY = """
     agent_zone agents 8m;
     agent_store {store};
-    agent_audit {prefix}/audit.jsonl;
+    agent_audit {audit};
     agent_state {prefix}/state;
     agent_issuer company {{
         {keys}
@@ -129,7 +129,7 @@ class Site:
 
     def conf(self, **pieces) -> str:
         values = {
-            "load": f"load_module {module_path()};", "workers": "2", "main": "", "http": "", "server": "", "listen": "",
+            "load": f"load_module {module_path()};", "user": "root", "audit": f"{self.prefix}/audit.jsonl", "workers": "2", "main": "", "http": "", "server": "", "listen": "",
             "mcp": "", "api": "", "servers": "", "forward": NO_TOKEN, "tools": TOOLS, "operations": OPERATIONS,
             "trust": "company", "resource": self.resource, "prefix": str(self.prefix), "port": str(self.port),
             "backend": str(self.backend.port), "store": f"file:{self.policy_path}", "skew": "2s", "timeout": "2s",
