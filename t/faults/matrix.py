@@ -1,0 +1,205 @@
+"""Which fault can happen to which dependency, what may then be decided, and how long it may take."""
+import itertools
+from dataclasses import dataclass, field
+
+from world import CONNECT_TIMEOUT, ISSUER_TIMEOUT, KEYS_MAX_AGE, READ_TIMEOUT, STORE_TIMEOUT
+
+FAULTS = {
+    "refused": "refused",
+    "reset": "reset mid-answer",
+    "hung": "hung",
+    "drip": "a byte a second",
+    "wrong": "wrong content",
+    "endless": "endless answer",
+    "expired": "TLS: expired certificate",
+    "foreign": "TLS: foreign certificate",
+    "garbage": "TLS: garbage record",
+    "skewed": "clock skewed",
+    "emptied": "emptied",
+    "older": "rolled back",
+    "another": "another store in its place",
+}
+TLS = ("expired", "foreign", "garbage")
+
+DEPENDENCIES = {
+    "redis": "Redis",
+    "file": "policy file",
+    "metadata": "issuer metadata",
+    "keys": "key set",
+    "exchange": "token endpoint",
+    "backend": "backend",
+    "audit": "audit disk",
+    "names": "DNS",
+}
+
+# Cells that make no sense, and why.
+NO = {
+    ("redis", "skewed"): "the gateway asks Redis for no time",
+    ("file", "reset"): "a file has no connection",
+    ("file", "hung"): "a file has no connection",
+    ("file", "endless"): "a file has no connection; larger ones are in t/e2e/test_policy_file.py",
+    ("file", "skewed"): "the gateway takes no time from it",
+    ("backend", "older"): "what the backend remembers is its own",
+    ("audit", "hung"): "a disk that hangs can't be made without a driver; the log is written outside of the calls",
+    ("audit", "drip"): "as hung",
+    ("audit", "wrong"): "the gateway only appends",
+    ("audit", "endless"): "the gateway only appends",
+    ("audit", "skewed"): "it has no clock",
+}
+for _fault in TLS:
+    NO["file", _fault] = "a file has no connection"
+    NO["audit", _fault] = "a file has no connection"
+    NO["names", _fault] = "the question isn't asked over TLS"
+for _fault in ("expired", "foreign"):
+    NO["keys", _fault] = "it lies on the metadata's host"
+
+STORE = {"store_unavailable", "store_invalid", "store_uninitialised", "store_rolled_back"}
+KEYS = {"issuer_unavailable"}
+EXCHANGE = {"exchange_unavailable", "exchange_refused", "exchange_invalid"}
+MARGIN = 3.0        # what a busy machine may add to a bound
+RECOVERY = 6.0      # back-offs of at most two seconds, a timeout, and the margin
+
+
+@dataclass
+class Cell:
+    dependency: str
+    fault: str
+    warm: bool
+    stream: bool         # a stream is open, or (cold) asked for; else a call waits for the dependency
+    skipped: str = ""
+    # What may be decided about a call that would be allowed, by whether its token is known; None: not asked.
+    known: set = field(default_factory=set)
+    fresh: set = field(default_factory=set)
+    settled: float = 0.3     # from when on that holds, in seconds after the fault's beginning
+    lasts: float = 3.0
+    bound: float = 0.0       # for a call, margin included; 0: the client ends it
+    patience: float = 15.0
+    recovery: float = RECOVERY
+
+    @property
+    def name(self):
+        return f"{self.dependency}/{self.fault}/{'warm' if self.warm else 'cold'}/{'stream' if self.stream else 'waiting'}"
+
+    @property
+    def tls(self):
+        return self.fault in TLS
+
+
+def _expect_redis(cell):
+    cell.known = cell.fresh = STORE
+    cell.bound = STORE_TIMEOUT
+
+
+def _expect_file(cell):
+    cell.known = cell.fresh = {"allow"}   # the last good policy, in which the former agent has no grant
+    cell.bound = CONNECT_TIMEOUT
+
+
+def _keys_are_known(cell):
+    """What was fetched is believed until keys_max_age is over, and not a moment longer."""
+    cell.lasts, cell.settled = KEYS_MAX_AGE + 4.5, KEYS_MAX_AGE + ISSUER_TIMEOUT + 1.5
+    cell.known = cell.fresh = KEYS
+
+
+def _expect_metadata(cell):
+    cell.bound = ISSUER_TIMEOUT
+    cell.known = cell.fresh = KEYS
+    if cell.warm:
+        _keys_are_known(cell)
+        # Known key sets are refreshed where they were found: metadata need not be there.
+        cell.known = cell.fresh = KEYS | {"allow"}
+    if cell.fault == "skewed":   # the issuer's clock is an hour off: what it issues now is not valid now
+        cell.known = {"allow"} if cell.warm else {"token_not_yet_valid", "token_expired"}
+        cell.fresh = {"token_not_yet_valid", "token_expired"}
+        cell.settled = 0.3
+
+
+def _expect_keys(cell):
+    cell.bound = ISSUER_TIMEOUT
+    cell.known = cell.fresh = KEYS
+    if cell.warm:
+        _keys_are_known(cell)
+    if cell.fault == "skewed":   # dates of a web server decide nothing
+        cell.known = cell.fresh = {"allow"}
+        cell.settled = 0.3
+    if cell.fault == "older":
+        cell.known = cell.fresh = {"token_key_unknown"}
+    if cell.fault == "emptied":
+        cell.known = cell.fresh = KEYS | {"token_key_unknown"}
+
+
+def _expect_exchange(cell):
+    cell.known, cell.fresh = {"allow"} if cell.warm else EXCHANGE, EXCHANGE
+    cell.bound = ISSUER_TIMEOUT
+
+
+def _expect_backend(cell):
+    cell.known = cell.fresh = {"allow"}
+    cell.bound = READ_TIMEOUT
+    if cell.fault in ("drip", "endless"):
+        cell.bound, cell.patience = 0, 4.0   # a backend that always sends something is ended by the client
+
+
+def _expect_audit(cell):
+    cell.known = cell.fresh = {"allow", "audit_unavailable"}
+    cell.bound = CONNECT_TIMEOUT
+
+
+def _expect_names(cell):
+    _expect_keys(cell)
+    if cell.fault == "skewed":
+        return
+    cell.known = cell.fresh = KEYS
+
+
+EXPECT = {"redis": _expect_redis, "file": _expect_file, "metadata": _expect_metadata, "keys": _expect_keys,
+          "exchange": _expect_exchange, "backend": _expect_backend, "audit": _expect_audit, "names": _expect_names}
+
+
+def _why_not(cell):
+    why = NO.get((cell.dependency, cell.fault))
+    if why:
+        return why
+    if cell.dependency == "redis" and not cell.warm and cell.fault in ("older", "another"):
+        return "a gateway that has just been started has seen no newer state"
+    if cell.dependency == "file":
+        if not cell.warm:
+            return "nginx doesn't start without a good policy file: t/e2e/test_policy_file.py"
+        if not cell.stream:
+            return "no call waits for the file but while it is compiled: t/e2e/test_policy_file.py"
+        if cell.fault == "older":
+            return "an older file that is put in place is the policy"
+    if cell.dependency == "audit" and not cell.warm and cell.fault in ("emptied", "older"):
+        return "there is nothing yet"
+    if cell.dependency == "backend" and cell.fault in ("skewed", "emptied") and cell.warm and cell.stream:
+        return "nothing of it reaches a stream that is open"
+    return ""
+
+
+def cells():
+    """All of them, the senseless ones with the word why."""
+    for dependency, fault, warm, stream in itertools.product(DEPENDENCIES, FAULTS, (False, True), (False, True)):
+        if fault == "another" and dependency != "redis":
+            continue
+        cell = Cell(dependency, fault, warm, stream)
+        cell.skipped = _why_not(cell)
+        EXPECT[dependency](cell)
+        if cell.bound:
+            cell.bound += MARGIN
+        yield cell
+
+
+# A share of the whole that touches each dependency, each fault and each state: what CI runs.
+QUICK = {
+    "redis/refused/warm/waiting", "redis/reset/warm/stream", "redis/hung/warm/waiting", "redis/wrong/warm/stream",
+    "redis/drip/cold/waiting", "redis/endless/cold/stream", "redis/garbage/warm/waiting", "redis/emptied/warm/stream",
+    "redis/older/warm/waiting", "redis/another/warm/stream",
+    "file/emptied/warm/stream",
+    "metadata/refused/cold/waiting", "metadata/skewed/warm/stream", "metadata/wrong/cold/stream",
+    "keys/hung/warm/stream", "metadata/expired/cold/waiting", "keys/older/warm/waiting", "keys/endless/cold/stream",
+    "exchange/refused/warm/waiting", "exchange/drip/cold/stream", "exchange/foreign/warm/stream",
+    "exchange/older/warm/stream",
+    "backend/reset/warm/waiting", "backend/hung/warm/stream", "backend/garbage/cold/waiting",
+    "audit/refused/warm/stream", "audit/reset/cold/waiting", "audit/older/warm/stream",
+    "names/hung/cold/waiting", "names/emptied/warm/stream",
+}

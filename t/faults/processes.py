@@ -1,0 +1,5 @@
+ALL = {}
+
+
+def run(name, folder, quick, seconds):
+    return ALL[name](folder, quick, seconds)
