@@ -39,6 +39,14 @@ struct ExportOptions {
 /// Prints what Redis holds as a policy file.
 int export_policy(const ExportOptions& options, std::ostream& out);
 
+struct ConfirmOptions {
+  StoreOptions store;
+  std::vector<std::string> tenants;  ///< empty: all
+};
+/// Says to the gateways that what Redis holds now is the truth, although they have seen a newer
+/// policy or another store.
+int confirm_store(const ConfirmOptions& options, std::ostream& out);
+
 /// Says whether a policy file is good, or what is wrong with it and where.
 int check(const std::string& file, std::ostream& out);
 

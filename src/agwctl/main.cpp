@@ -27,7 +27,7 @@ std::string current_user() {
 }
 
 int main_guarded(int argc, char** argv) {
-  CLI::App app("The agent gateway: its policy (apply, export, check, explain) and its audit log.");
+  CLI::App app("The agent gateway: its policy (apply, export, check, explain, store confirm) and its audit log.");
   app.require_subcommand(1);
   app.footer(
       "Exit status: 0 done (explain: allowed); 1 failed: the file is wrong, the store doesn't answer,\n"
@@ -49,6 +49,14 @@ int main_guarded(int argc, char** argv) {
   CLI::App* export_command = app.add_subcommand("export", "Print what Redis holds as a policy file");
   add_store(*export_command, export_options.store, false);
   export_command->add_option("--tenant", export_options.tenants, "only this tenant (repeatable)");
+
+  ConfirmOptions confirm_options;
+  CLI::App* store_command = app.add_subcommand("store", "What concerns the store as a whole");
+  store_command->require_subcommand(1);
+  CLI::App* confirm_command = store_command->add_subcommand(
+      "confirm", "Say that what Redis holds is the truth, although gateways have seen a newer policy");
+  add_store(*confirm_command, confirm_options.store, false);
+  confirm_command->add_option("--tenant", confirm_options.tenants, "only this tenant (repeatable)");
 
   std::string check_file;
   CLI::App* check_command =
@@ -100,6 +108,7 @@ int main_guarded(int argc, char** argv) {
   if (scope_option->count() > 0) explain_options.scopes = scopes;
   if (apply_command->parsed()) return apply_policy(apply_options, std::cout);
   if (export_command->parsed()) return export_policy(export_options, std::cout);
+  if (confirm_command->parsed()) return confirm_store(confirm_options, std::cout);
   if (check_command->parsed()) return check(check_file, std::cout);
   if (verify_command->parsed()) return verify_audit(verify_options, std::cout);
   return explain(explain_options, std::cout);

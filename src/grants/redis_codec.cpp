@@ -134,6 +134,10 @@ Decoded<std::optional<Meta>> read_meta(std::string_view key, const Fields& field
   if (version.empty() || error != std::errc() || end != version.data() + version.size())
     return wrong(key, "version", "is not a number");
   if (out.incarnation.empty()) return wrong(key, "incarnation", "is missing");
+  if (const std::string_view text = field_of(fields, "confirmed"); !text.empty()) {
+    const auto [rest, bad] = std::from_chars(text.data(), text.data() + text.size(), out.confirmed);
+    if (bad != std::errc() || rest != text.data() + text.size()) return wrong(key, "confirmed", "is not a number");
+  }
   std::uint64_t born = 0;
   const auto [stop, problem] = std::from_chars(out.born.data(), out.born.data() + out.born.size(), born);
   if (out.born.empty() || problem != std::errc() || stop != out.born.data() + out.born.size())

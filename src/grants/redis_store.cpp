@@ -6,6 +6,7 @@
 #include <map>
 #include <unordered_map>
 
+#include "agw/base/digest.h"
 #include "agw/grants/redis_codec.h"
 
 namespace agw::grants {
@@ -111,6 +112,7 @@ class Inquiry {
 
   Task<Result<policy::FactsPtr, StoreFailure>> run();
   [[nodiscard]] bool moved() const noexcept { return moved_; }
+  [[nodiscard]] const std::optional<Meta>& meta() const noexcept { return meta_; }
 
  private:
   [[nodiscard]] std::string key(std::string_view rest) const { return policy_key(who_.tenant, rest); }
@@ -305,6 +307,11 @@ Task<Result<policy::FactsPtr, StoreFailure>> Inquiry::run() {
   co_return close();
 }
 
+Progress progress_of(const Meta& meta) noexcept {
+  // Any fixed key: all workers must come to the same number.
+  return {KeyedHash(0, 0)(meta.incarnation), meta.confirmed, meta.version};
+}
+
 Task<StoreHealth> ask_health(Redis& redis) {
   std::vector<RedisCommand> commands;
   commands.push_back({"PING"});
@@ -321,16 +328,28 @@ Task<StoreHealth> ask_health(Redis& redis) {
 Task<Result<policy::FactsPtr, StoreFailure>> RedisStore::ask(PrincipalPtr principal, std::string operation) {
   const std::shared_ptr<Hints> hints = hints_;
   Redis& redis = redis_;
+  Zone* const seen = seen_;
+  const std::string meta_key = policy_key(principal->tenant, "meta");
+  bool behind = false;
   for (int attempt = 0; attempt < max_attempts; ++attempt) {
     Inquiry inquiry(redis, *hints, *principal, operation);
     auto facts = co_await inquiry.run();
-    if (!inquiry.moved()) co_return facts;
+    if (inquiry.moved()) continue;
+    if (!facts || seen == nullptr) co_return facts;
+    // Another worker may have seen a newer policy since this one asked: then asking again helps.
+    behind = !seen->advance(meta_key, progress_of(*inquiry.meta()));
+    if (!behind) co_return facts;
   }
-  co_return fail(StoreFailure{Reason::store_unavailable, "key " + policy_key(principal->tenant, "meta") +
-                                                             ": the version changes during every reading"});
+  if (behind)
+    co_return fail(StoreFailure{Reason::store_rolled_back,
+                                "key " + meta_key +
+                                    ": the store holds another or an older policy than was seen; restore "
+                                    "it, or say that it is the truth: agwctl store confirm"});
+  co_return fail(
+      StoreFailure{Reason::store_unavailable, "key " + meta_key + ": the version changes during every reading"});
 }
 
-RedisStore::RedisStore(Redis& redis) : redis_(redis), hints_(std::make_shared<Hints>()) {}
+RedisStore::RedisStore(Redis& redis, Zone* seen) : redis_(redis), seen_(seen), hints_(std::make_shared<Hints>()) {}
 RedisStore::~RedisStore() = default;
 
 ValueTask<Result<policy::FactsPtr, StoreFailure>> RedisStore::facts(const PrincipalPtr& principal,

@@ -143,7 +143,7 @@ struct Worker::Services {
   }
 
   std::unique_ptr<grants::Store> make_store(const MainConf& conf) {
-    if (conf.store.kind == StoreConfig::Kind::redis) return std::make_unique<grants::RedisStore>(*host.redis());
+    if (conf.store.kind == StoreConfig::Kind::redis) return std::make_unique<grants::RedisStore>(*host.redis(), &host.zone());
     watch = host.watch(conf.store.path, conf.store.identity);
     return std::make_unique<grants::FileStore>(
         grants::FileStore::Host{host.loop(), host.background(), *watch, host.zone(), host.clock(), host.log(), news},

@@ -1,14 +1,18 @@
 """Redis as the store: asked on every call, in every variant, and whatever it holds or doesn't hold."""
+import os
 import signal
+import subprocess
 import time
 
 import pytest
 
 from plugins import policy
+from plugins.nginx import ROOT, module_path
 from plugins.redis import hashes, key
 from plugins.site import allowed, hidden
 from plugins.wait import eventually
 
+BINARY = os.environ.get("AGW_CTL") or str((module_path() or ROOT / "build/release/x").parent / "agwctl")
 AGENT = key("agent:company|docs-assistant")
 
 
@@ -292,6 +296,44 @@ def test_fault_redis_answers_garbage(make_site, reply):
         listener.close()
         for sock in open_sockets:
             sock.close()
+
+
+@pytest.mark.parametrize("how", ["an older version", "another store"])
+def test_fault_a_store_that_went_back_is_refused_until_it_is_confirmed(make_site, make_redis, how):
+    """What was revoked after the older state was saved isn't revoked in it."""
+    server = make_redis()
+    content, older = policy.base(), policy.base()
+    policy.tenant(content)["agents"]["company|docs-assistant"]["bundles"] = []
+    server.load(older)
+    site = make_site(store=server.store)
+    allowed(site.call())
+    server.load(content)
+    hidden(site.call(), "ticket.read")
+    if how == "an older version":
+        server.version = 0
+    else:
+        server.incarnation, server.version = "another", 1000
+    server.load(older)
+    for _ in range(8):  # every worker
+        unavailable(site.call(), "store_rolled_back")
+    site.reload(gone=True)
+    unavailable(site.call(), "store_rolled_back")
+    assert site.backend.count() == 1
+    said = subprocess.run([BINARY, "store", "confirm", "--store", server.store], capture_output=True, text=True, check=True)
+    assert f"version {server.version}" in said.stdout
+    allowed(site.call())
+    # A confirmation holds for what was confirmed, not for the next step back.
+    server.client.hset(key("meta"), "version", str(server.version - 1))
+    unavailable(site.call(), "store_rolled_back")
+
+
+def test_a_store_that_is_merely_written_goes_on(make_site, make_redis):
+    server = make_redis()
+    site = start(make_site, server)
+    for _ in range(3):
+        server.bump()
+        for _ in range(4):
+            allowed(site.call())
 
 
 def test_a_key_that_wants_escaping(make_site, make_redis):

@@ -75,10 +75,7 @@ class _Course:
 
     def _warm_up(self):
         """Each worker has met the known token, and everything that it asks."""
-        known = [eventually(lambda: (call := self.load.call("known")).status == 200 and call, timeout=15)]
-        for _ in range(12):
-            known.append(self.load.call("known"))
-        assert all(call.status == 200 for call in known), known
+        eventually(lambda: all(self.load.call("known").status == 200 for _ in range(12)), timeout=20)
 
     def _hold(self):
         cell, world = self.cell, self.world

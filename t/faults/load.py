@@ -79,6 +79,12 @@ class Load:
             return site.begin("GET", "/mcp", self.token(call.kind), LISTEN + headers, timeout=patience or self.patience)
         return site.begin_post(CALL, self.token(call.kind), headers, timeout=patience or self.patience)
 
+    def leaving(self):
+        """A call whose client won't wait for the answer."""
+        call = Call(f"f/{next(self._numbers)}", "fresh", time.monotonic())
+        call.ended = call.begun
+        return self.begin(call)
+
     def in_background(self, kind="fresh", stream=False):
         thread = threading.Thread(target=self.call, args=(kind, stream), daemon=True)
         thread.start()

@@ -1,6 +1,7 @@
 """The proxy that stands before a dependency and makes it fail, at the level of its protocol."""
 import os
 import re
+import select
 import socket
 import ssl
 import struct
@@ -12,19 +13,6 @@ from plugins.wait import free_port
 ENDLESS_PIECE = b"x" * 16384
 # An endless answer is not sent faster than this, so that the machine has something left for the others.
 ENDLESS_PAUSE = 0.002
-
-
-def reset(sock):
-    """Ends a connection with RST, without a farewell."""
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        sock.shutdown(socket.SHUT_RD)
-    except OSError:
-        pass
-    try:
-        sock.close()
-    except OSError:
-        pass
 
 
 class Protocol:
@@ -132,15 +120,15 @@ class Proxy:
         self._lock = threading.Lock()
         self._connections = set()
         self._listener = None
-        self._stopped = False
+        self.stopped = False
 
     def start(self):
-        self._stopped = False
+        self.stopped = False
         self._listen()
         return self
 
     def stop(self):
-        self._stopped = True
+        self.stopped = True
         self.gate.set()
         self._deaf()
         self._cut()
@@ -208,114 +196,109 @@ class Proxy:
 
 
 class _Connection:
+    """One thread moves the bytes of both directions: an SSL object is not for two."""
+
     def __init__(self, proxy, sock):
         self.proxy, self.client, self.upstream = proxy, sock, None
+        self._handle = sock.dup()   # to end it from outside, whatever its thread is doing
         self._concerned = proxy.path is None
-        self._writing = threading.Lock()
+        self._buffer = b""
 
     def end(self):
-        for sock in (self.client, self.upstream):
-            if sock is not None:
-                reset(sock)
+        try:
+            self._handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._handle.shutdown(socket.SHUT_RD)
+        except OSError:
+            pass
 
     def run(self):
         try:
-            self.client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self.proxy.certificates is not None:
-                kind = self.proxy.fault if self.proxy.fault in ("expired", "foreign") else "leaf"
-                self.client = self.proxy.certificates.server(kind).wrap_socket(self.client, server_side=True)
-            self.upstream = socket.create_connection(("127.0.0.1", self.proxy.upstream_port))
-            self.upstream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self.proxy.upstream_tls is not None:
-                self.upstream = self.proxy.upstream_tls.client().wrap_socket(self.upstream, server_hostname="localhost")
-            threading.Thread(target=self._down, daemon=True).start()
-            self._up()
+            self._open()
+            while True:
+                pending = [s for s in (self.client, self.upstream) if isinstance(s, ssl.SSLSocket) and s.pending()]
+                for sock in pending or select.select([self.client, self.upstream], [], [])[0]:
+                    piece = sock.recv(65536)
+                    if not piece:
+                        return
+                    (self._asked if sock is self.client else self._answer)(piece)
         except (OSError, ValueError):
             pass
         finally:
             self.proxy.forget(self)
-            self.end()
+            for sock in (self.client, self.upstream, self._handle):
+                if sock is not None:
+                    sock.close()
 
-    def _up(self):
-        proxy, buffer = self.proxy, b""
+    def _open(self):
+        proxy = self.proxy
+        self.client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if proxy.certificates is not None:
+            kind = proxy.fault if proxy.fault in ("expired", "foreign") else "leaf"
+            self.client = proxy.certificates.server(kind).wrap_socket(self.client, server_side=True)
+        self.upstream = socket.create_connection(("127.0.0.1", proxy.upstream_port))
+        self.upstream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if proxy.upstream_tls is not None:
+            self.upstream = proxy.upstream_tls.client().wrap_socket(self.upstream, server_hostname="localhost")
+
+    def _asked(self, piece):
+        proxy = self.proxy
+        self._buffer += piece
         while True:
-            piece = self.client.recv(65536)
-            if not piece:
+            request, self._buffer = proxy.protocol.take(self._buffer)
+            if request is None:
                 return
-            buffer += piece
-            while True:
-                request, buffer = proxy.protocol.take(buffer)
-                if request is None:
-                    break
-                self._concerned = proxy.concerns(request)
-                if not self._concerned:
-                    self.upstream.sendall(request)
-                    continue
+            self._concerned = proxy.concerns(request)
+            if self._concerned:
                 if not proxy.gate.is_set():
                     proxy.waiting += 1
                     proxy.gate.wait(60)
                 proxy.answered += 1
                 if proxy.fault == "refused":
-                    return
+                    self.end()
+                    raise OSError
                 if proxy.fault == "wrong":
-                    self._send(proxy.protocol.wrong(request, proxy.answered))
-                elif proxy.fault == "endless":
-                    self._endless(request)
-                else:
-                    self.upstream.sendall(request)
-
-    def _down(self):
-        try:
-            while piece := self.upstream.recv(65536):
-                self._answer(piece)
-        except (OSError, ValueError):
-            pass
-        finally:
-            self.end()
+                    self.client.sendall(proxy.protocol.wrong(request, proxy.answered))
+                    continue
+                if proxy.fault == "endless":
+                    for endless in proxy.protocol.endless(request):
+                        self._go_on(endless)
+            self.upstream.sendall(request)
 
     def _answer(self, piece):
         proxy, fault = self.proxy, self.proxy.fault if self._concerned else None
         if fault == "reset":
-            self._send(piece[:len(piece) // 2])
+            self.client.sendall(piece[:len(piece) // 2])
             self.end()
-        elif fault == "hung":
-            while proxy.fault == "hung" and not proxy._stopped:
+            raise OSError
+        if fault == "garbage":   # below TLS: a record that isn't one
+            os.write(self._handle.fileno(), b"\x17\x03\x03\x40\x00" + os.urandom(600))
+            raise OSError
+        if fault == "hung":
+            while proxy.fault == "hung" and not proxy.stopped:
                 time.sleep(0.02)
-            self._send(piece)
         elif fault == "drip":
-            for i in range(len(piece)):
-                self._send(piece[i:i + 1])
-                for _ in range(50):
-                    if proxy.fault != "drip" or proxy._stopped:
-                        break
+            while piece and proxy.fault == "drip" and not proxy.stopped:
+                self.client.sendall(piece[:1])
+                piece = piece[1:]
+                end = time.monotonic() + 1
+                while time.monotonic() < end and proxy.fault == "drip" and not proxy.stopped:
                     time.sleep(0.02)
-        elif fault == "wrong":
-            self._send(bytes(reversed(piece)))   # a stream that is open when its server loses its mind
+        elif fault == "wrong":   # a stream that is open when its server loses its mind
+            piece = bytes(reversed(piece))
         elif fault == "endless":
-            self._send(piece)
-            for _ in self._while_it_lasts():
-                self._send(ENDLESS_PIECE)
-        elif fault == "garbage":
-            with self._writing:   # below TLS: a record that isn't one
-                os.write(self.client.fileno(), b"\x17\x03\x03\x40\x00" + os.urandom(600))
-            self.end()
+            self.client.sendall(piece)
+            while True:
+                self._go_on(ENDLESS_PIECE)
         elif fault == "skewed":
-            self._send(proxy.protocol.skew(piece, 86400))
-        else:
-            self._send(piece)
+            piece = proxy.protocol.skew(piece, 86400)
+        self.client.sendall(piece)
 
-    def _endless(self, request):
-        for piece, _ in zip(self.proxy.protocol.endless(request), self._while_it_lasts()):
-            self._send(piece)
-
-    def _while_it_lasts(self):
-        while self.proxy.fault == "endless" and not self.proxy._stopped:
-            yield True
-            time.sleep(ENDLESS_PAUSE)
-
-    def _send(self, data):
-        with self._writing:
-            self.client.sendall(data)
+    def _go_on(self, piece):
+        """A piece of what never ends, until the fault does."""
+        if self.proxy.fault != "endless" or self.proxy.stopped:
+            raise OSError
+        self.client.sendall(piece)
+        time.sleep(ENDLESS_PAUSE)
 
 
 class Certificates:

@@ -141,7 +141,7 @@ class World:
 
     def _exchange(self):
         issuer = self._pieces()["issuer"] + f" token_endpoint {self._issuer_front(WRONG_TOKENS)}/token;"
-        return {"forward": EXCHANGE, "issuer": issuer}
+        return {"forward": EXCHANGE, "issuer": issuer, "workers": "1"}   # each worker remembers for itself
 
     def _backend(self):
         return {"backend": str(self._front(Http(WRONG_RESULTS), self.backend.port))}

@@ -309,6 +309,38 @@ TEST_F(RedisStoreTest, what_cannot_be_read_is_refused_by_the_keys_name) {
   }
 }
 
+TEST_F(RedisStoreTest, a_store_that_went_back_is_no_truth_until_it_is_confirmed) {
+  test::MemoryZone zone{clock};
+  RedisStore first{redis, &zone};
+  RedisStore second{redis, &zone};
+  auto& meta = redis.hashes[key("meta")];
+  const auto said = [&](RedisStore& by) -> std::string {
+    const auto facts = *loop.run(by.facts(caller(), "tickets/ticket.read"));
+    return facts ? "facts" : std::string(to_string(facts.error().reason));
+  };
+  EXPECT_EQ(said(first), "facts");
+  meta["version"] = "9";
+  EXPECT_EQ(said(second), "facts");
+  meta["version"] = "8";
+  EXPECT_EQ(said(first), "store_rolled_back") << "what one worker has seen holds for all";
+  meta["version"] = "9";
+  EXPECT_EQ(said(first), "facts");
+  meta["incarnation"] = "another";
+  meta["version"] = "1000";
+  EXPECT_EQ(said(second), "store_rolled_back");
+  meta["confirmed"] = "1800000000000";
+  EXPECT_EQ(said(second), "facts");
+  EXPECT_EQ(said(first), "facts");
+  meta["version"] = "12";
+  EXPECT_EQ(said(first), "store_rolled_back") << "a confirmation holds for one going back, not for the next";
+  meta["confirmed"] = "1800000000001";
+  EXPECT_EQ(said(first), "facts");
+  meta.erase("confirmed");
+  EXPECT_EQ(said(first), "store_rolled_back") << "an older copy that was never confirmed";
+  RedisStore alone{redis};
+  EXPECT_EQ(said(alone), "facts");
+}
+
 TEST_F(RedisStoreTest, no_answer_is_unavailable) {
   for (const RedisError error : {RedisError::connect, RedisError::timeout, RedisError::protocol, RedisError::auth}) {
     redis.broken = error;

@@ -5,6 +5,7 @@
 
 #include "agw/grants/store.h"
 #include "agw/io/redis.h"
+#include "agw/io/zone.h"
 
 namespace agw::grants {
 
@@ -12,10 +13,13 @@ namespace agw::grants {
 /// agent without a record comes by a tier whose bundles this worker hasn't met yet.) What was read
 /// while the version moved is read anew, so that no decision mixes two policies.
 /// A wrong type, broken JSON, unknown status or an error reply is store_invalid; a missing or
-/// malformed meta is store_uninitialised; no answer is store_unavailable.
+/// malformed meta is store_uninitialised; one of another incarnation or of a lower version than any
+/// worker has seen is store_rolled_back, until an operator confirms it; no answer is
+/// store_unavailable.
 class RedisStore final : public Store {
  public:
-  explicit RedisStore(Redis& redis);
+  /// `seen` holds how far the store had come; nullptr: a reader without a past (agwctl).
+  explicit RedisStore(Redis& redis, Zone* seen = nullptr);
   ~RedisStore() override;
   [[nodiscard]] ValueTask<Result<policy::FactsPtr, StoreFailure>> facts(const PrincipalPtr& principal,
                                                                         std::string_view operation) override;
@@ -27,6 +31,7 @@ class RedisStore final : public Store {
   Task<Result<policy::FactsPtr, StoreFailure>> ask(PrincipalPtr principal, std::string operation);
 
   Redis& redis_;
+  Zone* seen_;
   std::shared_ptr<Hints> hints_;
 };
 

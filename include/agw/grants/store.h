@@ -12,7 +12,7 @@
 
 namespace agw::grants {
 
-/// Why there are no facts: store_unavailable, store_invalid or store_uninitialised; `detail` names
+/// Why there are no facts: store_unavailable, store_invalid, store_uninitialised or store_rolled_back; `detail` names
 /// the key or field for the log, never a value.
 struct StoreFailure {
   Reason reason;

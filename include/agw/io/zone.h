@@ -18,6 +18,19 @@ struct SharedBlob {
   WallTime written{};
 };
 
+/// How far a store of truth had come when it was asked.
+struct Progress {
+  std::uint64_t lineage = 0;    ///< which store: a digest of its incarnation
+  std::uint64_t confirmed = 0;  ///< when an operator last said that its content is the truth; 0: never
+  std::uint64_t version = 0;
+
+  /// No step back from `known`: the same store, no older; or one that was confirmed since.
+  [[nodiscard]] bool follows(const Progress& known) const noexcept {
+    if (confirmed != known.confirmed) return confirmed > known.confirmed;
+    return lineage == known.lineage && version >= known.version;
+  }
+};
+
 class Zone {
  public:
   virtual ~Zone() = default;
@@ -34,6 +47,10 @@ class Zone {
   virtual void release(std::string_view name) noexcept = 0;
   /// When a lease of that name was last taken by anybody: the floor between two refreshes.
   [[nodiscard]] virtual std::optional<SteadyTime> last_lease(std::string_view name) const noexcept = 0;
+
+  /// True if `seen` follows what any worker has seen under `name` (or is the first); then it is what
+  /// the next one must follow. Never evicted.
+  [[nodiscard]] virtual bool advance(std::string_view name, const Progress& seen) noexcept = 0;
 };
 
 /// Counters in the zone, one cell per Prometheus series, summed over workers by being shared.

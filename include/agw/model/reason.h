@@ -93,6 +93,7 @@ enum class Disposition : std::uint8_t {
   X(store_unavailable,          agent,      unavailable,  0,      "the policy store does not answer") \
   X(store_invalid,              agent,      unavailable,  0,      "the policy store holds a record that can't be read") \
   X(store_uninitialised,        agent,      unavailable,  0,      "the policy store has no valid meta record") \
+  X(store_rolled_back,          agent,      unavailable,  0,      "the policy store is older than what was seen of it") \
   X(issuer_unavailable,         token,      unavailable,  0,      "the issuer's keys can't be fetched") \
   X(exchange_unavailable,       route,      unavailable,  0,      "the issuer's token endpoint does not answer") \
   X(exchange_refused,           route,      backend,      0,      "the issuer refused a token for the backend") \

@@ -12,7 +12,7 @@
 namespace agw::nginx {
 namespace {
 
-constexpr std::uint64_t layout = 0x6177677a6f6e6501;  // changes whenever the structures below do
+constexpr std::uint64_t layout = 0x6177677a6f6e6502;  // changes whenever the structures below do
 constexpr std::size_t buckets = 1024;
 
 // FNV-1a: the same in every build that shares the zone. Names come from the configuration.
@@ -62,9 +62,15 @@ struct SharedZone::Counter : Entry {
   Metrics::Cell value;
 };
 
+struct SharedZone::Mark : Entry {
+  static constexpr std::size_t table = 3;
+  bool set;
+  Progress progress;  // read and replaced under the lock only
+};
+
 struct SharedZone::Root {
   std::uint64_t layout;
-  std::array<std::array<std::atomic<Entry*>, buckets>, 3> tables;
+  std::array<std::array<std::atomic<Entry*>, buckets>, 4> tables;
 };
 
 static_assert(Metrics::Cell::is_always_lock_free && std::atomic<void*>::is_always_lock_free);
@@ -268,6 +274,27 @@ std::optional<SteadyTime> SharedZone::last_lease(std::string_view name) const no
   const auto* lease = find<Lease>(name);
   if (lease == nullptr || lease->holder == 0) return std::nullopt;
   return SteadyTime(Milliseconds(lease->taken));
+}
+
+bool SharedZone::advance(std::string_view name, const Progress& seen) noexcept {
+  {
+    const Lock lock(pool_);
+    if (auto* mark = find_or_add<Mark>(name, lock)) {
+      if (mark->set && !seen.follows(mark->progress)) return false;
+      mark->progress = seen;
+      mark->set = true;
+      return true;
+    }
+  }
+  say_full("each worker remembers for itself how new the policy store was");
+  try {
+    const auto [own, first] = own_marks_.try_emplace(std::string(name), seen);
+    if (!first && !seen.follows(own->second)) return false;
+    own->second = seen;
+    return true;
+  } catch (...) {
+    return false;
+  }
 }
 
 Metrics::Cell& SharedZone::cell(std::string_view series) {

@@ -35,6 +35,8 @@ class SharedZone final : public Zone, public Metrics {
   void release(std::string_view name) noexcept override;
   [[nodiscard]] std::optional<SteadyTime> last_lease(std::string_view name) const noexcept override;
 
+  [[nodiscard]] bool advance(std::string_view name, const Progress& seen) noexcept override;
+
   [[nodiscard]] Cell& cell(std::string_view series) override;
 
   /// Prometheus' text format of everything counted so far, by all workers.
@@ -45,6 +47,7 @@ class SharedZone final : public Zone, public Metrics {
   struct Blob;
   struct Lease;
   struct Counter;
+  struct Mark;
   struct Content;
   struct Root;
   class Lock;
@@ -61,9 +64,10 @@ class SharedZone final : public Zone, public Metrics {
   Root& root_;
   Log& log_;
   bool said_full_ = false;
-  // What had no room: counted and leased by this worker alone.
+  // What had no room: counted, leased and remembered by this worker alone.
   std::map<std::string, std::unique_ptr<Cell>, std::less<>> own_cells_;
   std::map<std::string, SteadyTime, std::less<>> own_leases_;
+  std::map<std::string, Progress, std::less<>> own_marks_;
 };
 
 }  // namespace agw::nginx

@@ -239,6 +239,12 @@ class MemoryZone final : public Zone {
     if (it == leases_.end()) return std::nullopt;
     return it->second.taken;
   }
+  [[nodiscard]] bool advance(std::string_view name, const Progress& seen) noexcept override {
+    const auto [mark, first] = marks_.try_emplace(std::string(name), seen);
+    if (!first && !seen.follows(mark->second)) return false;
+    mark->second = seen;
+    return true;
+  }
   bool full = false;
 
  private:
@@ -249,6 +255,7 @@ class MemoryZone final : public Zone {
   Clock& clock_;
   std::map<std::string, SharedBlob> blobs_;
   std::map<std::string, Lease> leases_;
+  std::map<std::string, Progress> marks_;
   std::uint64_t generations_ = 0;
 };
 
