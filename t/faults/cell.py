@@ -24,7 +24,7 @@ def run(cell: Cell, folder: Path):
     world = None
     began = time.monotonic()
     try:
-        world = World(folder, cell.dependency, cell.tls)
+        world = World(folder, cell.dependency, cell.tls, cell.dependency == "audit" and cell.fault in ("hung", "drip"))
         _Course(cell, world, found).run()
     except Exception:
         found["errors"].append(traceback.format_exc(limit=4))
@@ -61,7 +61,7 @@ class _Course:
         if world.held is not None:
             world.held.set()
             world.held = None
-        load.start(["fresh", "known", *NEVER])
+        load.start(["fresh", "known", *NEVER], cell.pause)
         self._until(self.fault_began + cell.lasts)
         before_end = time.monotonic()
         world.end(cell.fault)
@@ -148,9 +148,9 @@ class _Course:
         streams = {stream.call.mark for stream in load.streams}
         for call in load.calls:
             event = events.get(call.mark)
-            outcome = "none" if event is None else "allow" if event["decision"] == "allow" else event["reason"]
+            outcome = call.refusal or "none" if event is None else "allow" if event["decision"] == "allow" else event["reason"]
             passed = call.mark in reached or outcome == "allow"
-            if event is None and (call.request_id or call.mark in reached):
+            if event is None and (call.mark in reached or (call.request_id and not call.unrecorded)):
                 found["lost_events"].append(f"{call.mark} ({call.kind}): status {call.status}, "
                                             f"{'reached' if call.mark in reached else 'did not reach'} the backend")
             if call.kind in NEVER:

@@ -1,6 +1,7 @@
 """Light load while a fault lasts: calls that are right and calls that never are, each with a mark of its own."""
 import http.client
 import itertools
+import re
 import threading
 import time
 from dataclasses import dataclass
@@ -22,7 +23,13 @@ class Call:
     ended: float = 0.0
     status: int = 0     # 0: no answer
     request_id: str | None = None
+    refusal: str = ""   # the reason that a 503 gives
     trouble: str = ""
+
+    @property
+    def unrecorded(self):
+        """Refused because nothing more can be recorded: the one case without an event."""
+        return self.refusal == "audit_unavailable"
 
     @property
     def seconds(self):
@@ -63,6 +70,8 @@ class Load:
             if not stream:
                 while read < MOST_READ and (piece := exchange.read_some()):
                     read += len(piece)
+                    if call.status == 503 and (said := re.search(rb'"reason": ?"(\w+)"', piece)):
+                        call.refusal = said[1].decode()
                     if time.monotonic() > end:
                         break
         except TROUBLE as trouble:

@@ -68,7 +68,7 @@ class Trial:
             passed = call.mark in reached or (event is not None and event["decision"] == "allow")
             if call.kind in NEVER and passed:
                 found["wrong_allows"].append(f"{call.mark}: a token of kind {call.kind} passed")
-            if event is None and (call.request_id or call.mark in reached):
+            if event is None and (call.mark in reached or (call.request_id and not call.unrecorded)):
                 lost.append(f"{call.mark} ({call.kind}): status {call.status}, no event")
             if call.status == 0:
                 failed += 1

@@ -15,6 +15,7 @@ from plugins.server import Answer
 from plugins.site import EXCHANGE, Site
 from proxy import Certificates, Http, Proxy, Resp
 from names import Names
+from pipe import Pipe
 
 HOST = "issuer.faults.test"
 FORMER = "company|former-agent"   # had a grant once
@@ -81,9 +82,10 @@ class Stream(list):
 
 
 class World:
-    """`dependency`: redis, file, metadata, keys, exchange, backend, audit, names. With `tls` it is asked over TLS."""
+    """`dependency`: redis, file, metadata, keys, exchange, backend, audit, names. With `tls` it is asked over TLS;
+    with `pipe` the audit log is one."""
 
-    def __init__(self, folder: Path, dependency, tls=False, **pieces):
+    def __init__(self, folder: Path, dependency, tls=False, pipe=False, **pieces):
         folder.mkdir(parents=True)
         self.folder, self.dependency, self.tls = folder, dependency, tls
         self.streams_end = False
@@ -103,6 +105,7 @@ class World:
         self.nginx = self.site.nginx
         if dependency == "audit":
             self._mount()
+            self.pipe = Pipe(self.disk / "audit.pipe", self.disk / "audit.jsonl") if pipe else None
             self.nginx.allow("agent_audit")   # an audit log that can't be written is an alert
         self._policies()
 
@@ -186,7 +189,8 @@ class World:
         if self.dependency == "backend" and self.tls:
             conf = conf.replace("proxy_pass http://tickets;", "proxy_pass https://tickets;")
         if self.dependency == "audit":
-            conf = conf.replace(f"agent_audit {self.site.prefix}/audit.jsonl", f"agent_audit {self.disk}/audit.jsonl")
+            log = self.pipe.path if self.pipe else self.nginx.audit_path
+            conf = conf.replace(f"agent_audit {self.site.prefix}/audit.jsonl", f"agent_audit {log} journal=256k")
         self.nginx.start(conf)
         return self
 
@@ -196,11 +200,14 @@ class World:
         if self.held is not None:
             self.held.set()
         complaints = []
+        pipe = getattr(self, "pipe", None)
         for check in (self.nginx.stop, self.nginx.check):
             try:
                 check()
             except AssertionError as wrong:
                 complaints.append(str(wrong))
+        if pipe is not None:
+            pipe.stop()
         return complaints
 
     def end_servers(self):
@@ -333,7 +340,9 @@ class World:
 
     def _begin_audit(self, fault):
         log = self.nginx.audit_path
-        if fault in ("refused", "reset"):
+        if fault in ("hung", "drip"):
+            self.pipe.fault = fault
+        elif fault in ("refused", "reset"):
             self._fill(400 if fault == "reset" else 0)
         elif fault == "emptied":      # as logrotate's copytruncate does
             shutil.copy(log, self.disk / "copied.jsonl")
@@ -344,7 +353,9 @@ class World:
         return True
 
     def _end_audit(self, fault):
-        if fault in ("refused", "reset"):
+        if fault in ("hung", "drip"):
+            self.pipe.fault = None
+        elif fault in ("refused", "reset"):
             (self.disk / "filler").unlink()
         return True
 

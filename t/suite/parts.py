@@ -15,6 +15,7 @@ from work import CACHE, JOBS, LOGS, ROOT, Count, build, check, complain, gtest, 
 FUZZ_SECONDS = int(os.environ.get("AGW_FUZZ_SECONDS") or 10)
 # Where an intolerable input is: memory and time are bounded, whatever the input says.
 FUZZ_LIMITS = ["-rss_limit_mb=2048", "-malloc_limit_mb=512", "-timeout=10", "-max_len=65536"]
+FAULT_COUNTS = ("wrong_allows", "lost_events", "crashes", "late", "errors")
 SANITIZED = {"ASAN_OPTIONS": "detect_leaks=1:detect_odr_violation=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
 
 
@@ -202,9 +203,27 @@ def part_adapters():
 
 
 def part_faults():
-    """the end-to-end tests of faults alone: things stopped, hung, or answering garbage"""
+    """each dependency failing in each way (a share of the matrix), workers killed, reloads, limits: t/faults/run"""
     build("release")
-    return pytest("faults", "-k", "fault", env=module_env("release"))
+    return faults("--quick")
+
+
+def faults(*arguments, timeout=900):
+    """Each cell counts as one test."""
+    report = LOGS / "faults.json"
+    report.unlink(missing_ok=True)
+    status, text = step("faults", ["t/faults/run", "--json", report, *arguments], timeout=timeout)
+    try:
+        rows = [row for row in json.loads(report.read_text())["details"] if not row["skipped"]]
+        failed = sum(any(row[name] for name in FAULT_COUNTS) for row in rows)
+        count = Count(len(rows) - failed, failed)
+    except (OSError, ValueError, KeyError):
+        count = Count(0, 1)
+    if status != 0 and count.failed == 0:
+        count.failed = 1
+    if count.failed:
+        complain("t/faults/run", text, 60)
+    return count
 
 
 def part_keycloak():
@@ -233,9 +252,10 @@ def part_quickstart():
 
 
 def part_long():
-    """five minutes for each fuzzer, and the end-to-end tests that take long"""
+    """five minutes for each fuzzer, the end-to-end tests that take long, the whole matrix of faults"""
     build("release")
-    return part_fuzz(300) + pytest("long", "-m", "long", env=module_env("release"))
+    count = part_fuzz(300) + pytest("long", "-m", "long", env=module_env("release"))
+    return count + faults(timeout=5400)
 
 
 # In the order in which a breakage is found soonest. True: part of the default run.
@@ -251,7 +271,7 @@ ALL = {
     "asan": (part_asan, True),
     "fuzz": (part_fuzz, True),
     "lint": (part_lint, True),
-    "faults": (part_faults, False),
+    "faults": (part_faults, True),
     "long": (part_long, False),
 }
 
