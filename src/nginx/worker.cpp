@@ -86,9 +86,9 @@ class PolicyNews final : public grants::PolicyListener {
             const std::string& what) noexcept try {
     const std::string id = random_.hex(16);
     const std::string detail = path + ": " + what;
-    const std::string text = kind == DecisionKind::allow
-                                 ? "The edited policy file " + path + " is in force."
-                                 : "The edited policy file " + path + " is broken; the last good policy stays in force.";
+    const std::string text = kind == DecisionKind::allow ? "The edited policy file " + path + " is in force."
+                                                         : "The edited policy file " + path +
+                                                               " is broken; the last good policy stays in force.";
     audit::Event event;
     event.id = id;
     event.time = clock_.now();
@@ -143,7 +143,8 @@ struct Worker::Services {
   }
 
   std::unique_ptr<grants::Store> make_store(const MainConf& conf) {
-    if (conf.store.kind == StoreConfig::Kind::redis) return std::make_unique<grants::RedisStore>(*host.redis(), &host.zone());
+    if (conf.store.kind == StoreConfig::Kind::redis)
+      return std::make_unique<grants::RedisStore>(*host.redis(), &host.zone());
     watch = host.watch(conf.store.path, conf.store.identity);
     return std::make_unique<grants::FileStore>(
         grants::FileStore::Host{host.loop(), host.background(), *watch, host.zone(), host.clock(), host.log(), news},
