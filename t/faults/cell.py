@@ -8,7 +8,7 @@ from pathlib import Path
 from load import NEVER, Load
 from matrix import MARGIN, READ_TIMEOUT, Cell
 from plugins.wait import eventually
-from world import World
+from world import NoDisk, World
 
 ENOUGH = 5   # so many calls in a row that are allowed again
 
@@ -24,8 +24,10 @@ def run(cell: Cell, folder: Path):
     world = None
     began = time.monotonic()
     try:
-        world = World(folder, cell.dependency, cell.tls, cell.dependency == "audit" and cell.fault in ("hung", "drip"))
+        world = World(folder, cell.dependency, cell.tls, cell.disk)
         _Course(cell, world, found).run()
+    except NoDisk as why:
+        found["skipped"] = f"no disk of its own can be mounted: {why}"
     except Exception:
         found["errors"].append(traceback.format_exc(limit=4))
         if world is not None:

@@ -7,6 +7,7 @@ import collections
 import json
 import multiprocessing
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -34,8 +35,13 @@ def options():
     return parser.parse_args()
 
 
+def leave(*_):
+    sys.exit(143)
+
+
 def prepare(counter):
-    """In each process: its ports."""
+    """In each process: its ports, and an end that takes along what was started."""
+    signal.signal(signal.SIGTERM, leave)
     from plugins import wait
     with counter.get_lock():
         counter.value += 1
@@ -54,6 +60,7 @@ def work(task):
 
 
 def tasks(chosen, folder):
+    import cell as _  # noqa: F401  (all code is read before the first process forks)
     import matrix
     import processes
     found = []
@@ -94,6 +101,7 @@ def main():
         os.environ["AGW_ASAN"] = "1"
     if not Path(os.environ["AGW_MODULE"]).is_file():
         sys.exit(f"{os.environ['AGW_MODULE']} is not built: make module agwctl")
+    signal.signal(signal.SIGTERM, leave)
     began, rows = time.monotonic(), []
     with tempfile.TemporaryDirectory(prefix="agw-faults-", ignore_cleanup_errors=True) as folder:
         wanted = tasks(chosen, folder)

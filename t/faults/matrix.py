@@ -80,6 +80,11 @@ class Cell:
         return f"{self.dependency}/{self.fault}/{'warm' if self.warm else 'cold'}/{'stream' if self.stream else 'waiting'}"
 
     @property
+    def disk(self):
+        """What the audit log lies on: a pipe can hang, a small file system can be full."""
+        return {"hung": "pipe", "drip": "pipe", "refused": "small", "reset": "small"}.get(self.fault)
+
+    @property
     def tls(self):
         return self.fault in TLS
 

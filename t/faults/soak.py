@@ -18,7 +18,7 @@ def soak(trial, seconds):
     usual = trial.load.token
     trial.load.token = lambda kind: random.choice(pool) if kind == "fresh" else usual(kind)
     trial.start(("fresh", *KINDS), pause=0.01)
-    warm = max(8.0, seconds * 0.25)
+    warm = min(60.0, max(8.0, seconds * 0.25))
     began = time.monotonic()
     _round(trial, began + warm)
     first = memory(trial)

@@ -2,6 +2,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -35,6 +36,10 @@ HTTP = """
     send_timeout 3s;
 """
 LISTEN = [("Accept", "text/event-stream"), ("Mcp-Session-Id", "s-1")]
+
+
+class NoDisk(Exception):
+    """A disk of one's own needs the right to mount."""
 
 
 class Authority(Issuer):
@@ -82,10 +87,10 @@ class Stream(list):
 
 
 class World:
-    """`dependency`: redis, file, metadata, keys, exchange, backend, audit, names. With `tls` it is asked over TLS;
-    with `pipe` the audit log is one."""
+    """`dependency`: redis, file, metadata, keys, exchange, backend, audit, names. With `tls` it is asked over TLS.
+    `disk`: what the audit log lies on: "small" (a file system of its own), "pipe", or None: a folder."""
 
-    def __init__(self, folder: Path, dependency, tls=False, pipe=False, **pieces):
+    def __init__(self, folder: Path, dependency, tls=False, disk=None, **pieces):
         folder.mkdir(parents=True)
         self.folder, self.dependency, self.tls = folder, dependency, tls
         self.streams_end = False
@@ -104,8 +109,7 @@ class World:
         self.site.pieces = self._pieces() | wanted | pieces
         self.nginx = self.site.nginx
         if dependency == "audit":
-            self._mount()
-            self.pipe = Pipe(self.disk / "audit.pipe", self.disk / "audit.jsonl") if pipe else None
+            self._make_disk(disk)
             self.nginx.allow("agent_audit")   # an audit log that can't be written is an alert
         self._policies()
 
@@ -158,11 +162,14 @@ class World:
         http = self._pieces()["http"] + f"resolver 127.0.0.1:{self.names.port} valid=1s ipv6=off;"
         return {"http": http}
 
-    def _mount(self):
-        """The audit log lies on a small disk of its own; without the right to mount, on the shared one."""
+    def _make_disk(self, kind):
         self.disk = self.folder / "disk"
         self.disk.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", self.disk], check=True)
+        if kind == "small":
+            done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", self.disk], capture_output=True)
+            if done.returncode != 0:
+                raise NoDisk(done.stderr.decode(errors="replace").strip())
+        self.pipe = Pipe(self.disk / "audit.pipe", self.disk / "audit.jsonl") if kind == "pipe" else None
         self.nginx.__class__ = type("Elsewhere", (Nginx,), {"audit_path": self.disk / "audit.jsonl"})
 
     @property
@@ -211,10 +218,13 @@ class World:
         return complaints
 
     def end_servers(self):
+        """Whatever still runs, runs no more."""
+        if self.nginx.process is not None and self.nginx.process.poll() is None:
+            self.nginx.process.send_signal(signal.SIGTERM)
         for server in (self.proxy, self.names, self.redis, self.issuer, self.backend):
             if server is not None:
                 server.stop()
-        if self.dependency == "audit":
+        if self.dependency == "audit" and os.path.ismount(self.disk):
             subprocess.run(["umount", "-l", self.disk], check=False)
         if not os.environ.get("AGW_FAULTS_KEEP"):
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -349,7 +359,7 @@ class World:
             os.truncate(log, 0)
         elif fault == "older":        # it is gone, as on a disk that was restored, and nginx is told to reopen
             log.rename(self.disk / "copied.jsonl")
-            self.nginx.send_signal(10)   # USR1
+            self.nginx.send_signal(signal.SIGUSR1)
         return True
 
     def _end_audit(self, fault):
