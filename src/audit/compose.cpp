@@ -147,8 +147,8 @@ std::string_view without_issuer(std::string_view id) noexcept {
 /// model's append_sentence(), of pieces that are escaped already.
 void append_sentence(Cursor& out, std::string_view composed, const Holes& holes, std::string_view why) noexcept {
   const auto text_of = [composed](const Piece& piece) { return composed.substr(piece.at, piece.size); };
-  const std::string_view agent = holes.agent_is_id ? without_issuer(text_of(holes.agent)) : text_of(holes.agent);
-  const std::string_view user = holes.user_is_id ? without_issuer(text_of(holes.user)) : text_of(holes.user);
+  const std::string_view agent = holes.agent_is_id != 0 ? without_issuer(text_of(holes.agent)) : text_of(holes.agent);
+  const std::string_view user = holes.user_is_id != 0 ? without_issuer(text_of(holes.user)) : text_of(holes.user);
   if (agent.empty()) {
     out.literal("An unidentified caller");
   } else {
@@ -260,8 +260,8 @@ std::size_t Composer::compose(const Event& event, char* const begin, std::size_t
   out.literal(R"(,"checks":)");
   out.raw({checks_text_.data(), checks_size_});
   if (event.principal != nullptr) append_people(to, event, holes);
-  holes.agent_is_id = event.agent_name.empty();
-  holes.user_is_id = event.user_name.empty();
+  holes.agent_is_id = event.agent_name.empty() ? 1 : 0;
+  holes.user_is_id = event.user_name.empty() ? 1 : 0;
   holes.operation = to.member(R"(,"operation":")", event.operation);
   holes.resource = to.member(R"(,"resource":")", event.resource);
   to.member(R"(,"class":")", event.classification);
@@ -283,7 +283,7 @@ std::size_t Composer::compose(const Event& event, char* const begin, std::size_t
   to.member(R"(,"user_agent":")", event.user_agent);
   to.member(R"(,"detail":")", event.detail);
   to.member(R"(,"text":")", event.text);
-  holes.sentence = event.text.empty();
+  holes.sentence = event.text.empty() ? 1 : 0;
   return out.overflowed() ? 0 : static_cast<std::size_t>(out.at() - begin);
 }
 
@@ -331,7 +331,7 @@ void append_joined(std::string& to, std::string_view composed, const Holes& hole
   out.literal(R"(,"overhead_us":)");
   out.number(outcomes.overhead_us);
   out.raw(composed.substr(holes.upstream));
-  if (holes.sentence) {
+  if (holes.sentence != 0) {
     out.literal(R"(,"text":")");
     append_sentence(out, composed, holes, why.sentence);
   }

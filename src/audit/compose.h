@@ -24,9 +24,9 @@ struct Holes {
   std::uint32_t status = 0;  ///< 0: the event has no HTTP
   std::uint32_t upstream = 0;
   std::uint8_t decision = 0;
-  bool sentence = false;     ///< false: the event has its text
-  bool agent_is_id = false;  ///< else its name
-  bool user_is_id = false;
+  std::uint8_t sentence = 0;     ///< 0: the event has its text
+  std::uint8_t agent_is_id = 0;  ///< else its name
+  std::uint8_t user_is_id = 0;
   Piece agent;
   Piece user;
   Piece operation;

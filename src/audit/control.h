@@ -22,6 +22,12 @@ struct Name {
     while (size < N && bytes[size] != '\0') ++size;
     return {bytes.data(), size};
   }
+  /// Whether lines may carry it: it needs no escape.
+  [[nodiscard]] bool plain() const noexcept {
+    for (const char c : text())
+      if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))) return false;
+    return true;
+  }
   void set(std::string_view text) noexcept {
     bytes = {};
     text.copy(bytes.data(), N);
@@ -89,7 +95,15 @@ struct Control {
     word.store(static_cast<std::uint64_t>(phase) | current << 8U, std::memory_order_release);
   }
 
-  /// Null if the memory is too small. What nobody or another version has written is made anew.
+  /// Whether its names are such as were ever written.
+  [[nodiscard]] bool believable() const noexcept {
+    for (const ChainState& state : states)
+      if (!state.chain.plain() || !state.key_id.plain()) return false;
+    return start.chain.plain() && start.key_id.plain() && batch.chain.plain() && batch.key_id.plain();
+  }
+
+  /// Null if the memory is too small. What nobody or another version has written, and what no longer
+  /// can be what was written, is made anew: the master then wants a chain.
   [[nodiscard]] static Control* view(std::span<std::byte> memory) noexcept;
 };
 

@@ -27,6 +27,7 @@ class Cursor {
   }
   /// As it is: text of our own.
   void raw(std::string_view text) noexcept {
+    if (text.empty()) return;  // its data may be null
     std::memcpy(at_, text.data(), text.size());
     at_ += text.size();
   }

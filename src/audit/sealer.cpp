@@ -21,30 +21,15 @@ namespace {
 /// Bytes that are written at once, at most: many lines, few system calls.
 constexpr std::size_t batch_bytes = 256U * 1024;
 constexpr Milliseconds sync_interval{1000};
+constexpr std::uint64_t never = ~std::uint64_t{0};
 constexpr std::uint64_t layout = 0x616777636f6e7401;  // changes whenever Control does
-
-bool has_control_character(std::string_view text) noexcept {
-  using Block = unsigned char __attribute__((vector_size(16)));
-  const auto is_control = [](Block block) { return block < 0x20; };
-  decltype(is_control(Block{})) found{};
-  std::size_t at = 0;
-  for (; at + sizeof(Block) <= text.size(); at += sizeof(Block)) {
-    Block block;
-    std::memcpy(&block, text.data() + at, sizeof block);
-    found |= is_control(block);
-  }
-  std::uint64_t halves[2];
-  std::memcpy(halves, &found, sizeof halves);
-  return (halves[0] | halves[1]) != 0 || std::any_of(text.begin() + static_cast<std::ptrdiff_t>(at), text.end(),
-                                                     [](char c) { return static_cast<unsigned char>(c) < 0x20; });
-}
 
 }  // namespace
 
 Control* Control::view(std::span<std::byte> memory) noexcept {
   if (memory.size() < sizeof(Control)) return nullptr;
   auto* const control = reinterpret_cast<Control*>(memory.data());
-  if (control->mark == layout) return control;
+  if (control->mark == layout && control->believable()) return control;
   std::memset(memory.data(), 0, sizeof(Control));
   auto* const made = new (memory.data()) Control();
   made->mark = layout;
@@ -111,6 +96,7 @@ struct Sealer::State {
   LineMac mac;
   json::Document document;
   std::vector<EventRef> found;
+  std::vector<std::uint64_t> quiet;  ///< of each segment: its owners() when it was seen empty
   std::string text;
   std::string joined;
   std::uint64_t own_end = 0;  ///< where the file ended after our last batch
@@ -220,7 +206,12 @@ std::size_t Sealer::State::pass() {
 /// left. How many slots are in use.
 std::size_t Sealer::State::look(std::size_t index) {
   auto here = segment(index);
+  // Where nobody came since it was seen empty there is nothing. Read first: who comes from now on
+  // makes another number of it.
+  const std::uint64_t owners = here->owners();
   const bool alive = host.journal.owned(index);
+  quiet.resize(std::max(quiet.size(), index + 1), never);
+  if (!alive && quiet[index] == owners) return 0;
   const auto first = static_cast<std::ptrdiff_t>(found.size());
   std::size_t taken = collect(*here, index, alive ? here->limit() : here->slots());
   if (!alive && taken > found.size() - static_cast<std::size_t>(first) && host.journal.take(index)) {
@@ -234,6 +225,7 @@ std::size_t Sealer::State::look(std::size_t index) {
   }
   std::sort(found.begin() + first, found.end(), [](const auto& a, const auto& b) { return a.number < b.number; });
   if (alive) return taken;
+  if (taken == 0) quiet[index] = owners;
   // The remains of a process that ended in the middle of something are believed only if they are whole.
   const auto bad = std::remove_if(found.begin() + first, found.end(), [&](const EventRef& event) {
     if (readable(*here, event.slot)) return false;
@@ -332,7 +324,7 @@ ChainState Sealer::State::render(std::string& out) {
     if (!here || event.slot >= here->slots() || here->state(event.slot).load(std::memory_order_acquire) != event.number)
       continue;
     const std::size_t begin = out.size();
-    if (!here->read(event.slot, out) || has_control_character(std::string_view(out).substr(begin))) {
+    if (!here->read(event.slot, out) || std::memchr(out.data() + begin, '\n', out.size() - begin) != nullptr) {
       out.resize(begin);
       ++unreadable;
       continue;

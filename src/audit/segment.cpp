@@ -34,6 +34,7 @@ std::uint32_t Segment::part_after(std::uint32_t slot) noexcept {
 }
 
 std::size_t Segment::recover() noexcept {
+  head_->owners.fetch_add(1, std::memory_order_release);
   if (head_->mark != layout) {
     // Never used, or another version's: nothing in it can be read.
     for (std::uint32_t i = 0; i < slots_; ++i) states_[i].store(slot_free, std::memory_order_relaxed);

@@ -53,6 +53,8 @@ class Segment {
   [[nodiscard]] std::atomic<std::uint64_t>& state(std::uint32_t slot) noexcept { return states_[slot]; }
   [[nodiscard]] Slot& slot(std::uint32_t index) noexcept { return slot_[index]; }
 
+  /// How many owners it has had.
+  [[nodiscard]] std::uint64_t owners() const noexcept { return head_->owners.load(std::memory_order_acquire); }
   /// By the owner, when it comes: what its predecessor had begun is finished as unknown, parts
   /// that belong to nothing are freed. How many events were finished so.
   std::size_t recover() noexcept;
@@ -82,6 +84,7 @@ class Segment {
     std::atomic<std::uint64_t> numbers;
     std::atomic<std::uint64_t> lost;
     std::atomic<std::uint64_t> recovered;
+    std::atomic<std::uint64_t> owners;
     std::atomic<std::uint32_t> limit;
   };
   static_assert(std::atomic<std::uint64_t>::is_always_lock_free);

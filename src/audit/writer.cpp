@@ -126,7 +126,7 @@ struct Writer::State {
     out.upstream_tenths = clamped<std::uint32_t>(completion.upstream_ms * 10);
     out.overhead_us = clamped_number<std::uint32_t>(completion.overhead_us);
     const std::size_t size = std::min(completion.upstream_address.size(), upstream_bytes);
-    std::memcpy(first.upstream.data(), completion.upstream_address.data(), size);
+    if (size > 0) std::memcpy(first.upstream.data(), completion.upstream_address.data(), size);
     out.upstream_size = static_cast<std::uint16_t>(size);
     segment->state(slot).store(segment->next_number(), std::memory_order_release);
   }

@@ -1,5 +1,6 @@
 // What a dead worker or a broken disk leaves in the journal: whatever it is, every line is JSON, the chain holds, and
 // no line says what no worker wrote as a whole.
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -9,6 +10,7 @@
 #include "agw/audit/sealer.h"
 #include "agw/audit/verify.h"
 #include "agw/audit/writer.h"
+#include "agw/json/document.h"
 
 #include "support/audit.h"
 
@@ -77,13 +79,22 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (control_too) scribble(shared.control, data, size, 4);
   for (auto& segment : shared.memory) scribble(segment, data, size, 16);
 
+  {
+    // The next start.
+    test::MemoryJournal master(shared);
+    audit::want_chain(master, root, random);
+  }
   test::MemoryJournal memory(shared);
   audit::Sealer sealer({memory, file, clock, random, log, metrics, audit::Sync::none});
   for (int i = 0; i < 3; ++i) sealer.pass();
   if (!file.text.starts_with(before)) std::abort();
   if (!file.text.empty() && file.text.back() != '\n') std::abort();
-  for (const char c : file.text)
-    if (static_cast<unsigned char>(c) < 0x20 && c != '\n') std::abort();
+  json::Document document;
+  for (std::size_t at = 0; at < file.text.size();) {
+    const std::size_t end = file.text.find('\n', at);
+    if (!document.read(std::string_view(file.text).substr(at, end - at), {})) std::abort();
+    at = end + 1;
+  }
   if (control_too) return 0;  // who can write the control block has the key
   if (!sealer.close()) std::abort();
   std::vector<Secret> keys;
