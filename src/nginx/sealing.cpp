@@ -1,6 +1,7 @@
 #include "sealing.h"
 
 #include <exception>
+#include <stdexcept>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -111,6 +112,28 @@ void make_journal(ngx_cycle_t* cycle, const MainConf& conf) {
   journal()->reserve(static_cast<std::size_t>(workers < 1 ? 1 : workers) + 1);
 }
 
+void want_chain(const MainConf& conf) {
+  Secret root;
+  if (!conf.audit_key_file.empty()) {
+    WatchedFile key(conf.audit_key_file, max_key);
+    const auto content = key.read();
+    if (!content) throw std::runtime_error(conf.audit_key_file + " can't be read");
+    root = (*content)->clone();
+  }
+  NginxRandom random;
+  audit::want_chain(*journal(), root.reveal(), random);
+}
+
+/// False after an exception, which is logged.
+template <class Do>
+bool step(ngx_cycle_t* cycle, Do&& act) noexcept try {
+  act();
+  return true;
+} catch (const std::exception& error) {
+  ngx_log_error(NGX_LOG_EMERG, cycle->log, 0, "agent_audit: %s", error.what());
+  return false;
+}
+
 }  // namespace
 
 SealingProcess::SealingProcess(ngx_cycle_t* cycle, const MainConf& conf, JournalMemory& memory)
@@ -125,24 +148,14 @@ SealingProcess::~SealingProcess() { file_.before_reopen(nullptr); }
 
 ngx_msec_t SealingProcess::pass() noexcept { return sealer_.pass() > busy_events ? busy_ms : idle_ms; }
 
-bool prepare_sealing(ngx_cycle_t* cycle, const MainConf& conf) noexcept try {
+bool prepare_sealing(ngx_cycle_t* cycle, const MainConf& conf) noexcept {
   if (conf.audit_file == nullptr) return true;
   give_to_workers(cycle, *conf.audit_file);
-  Secret root;
-  if (!conf.audit_key_file.empty()) {
-    WatchedFile key(conf.audit_key_file, max_key);
-    const auto content = key.read();
-    if (!content) throw std::runtime_error(conf.audit_key_file + " can't be read");
-    root = (*content)->clone();
-  }
-  make_journal(cycle, conf);
-  NginxRandom random;
-  audit::want_chain(*journal(), root.reveal(), random);
-  if (core_conf(cycle).master == 0) return true;
-  return ask_for_helper(cycle);
-} catch (const std::exception& error) {
-  ngx_log_error(NGX_LOG_EMERG, cycle->log, 0, "agent_audit: %s", error.what());
-  return false;
+  // Each for itself: at a reload that can't have one of them, what is there goes on with the others.
+  const bool journal_made = step(cycle, [&] { make_journal(cycle, conf); });
+  const bool chain_wanted = journal() != nullptr && step(cycle, [&] { want_chain(conf); });
+  const bool helped = core_conf(cycle).master == 0 || ask_for_helper(cycle);
+  return journal_made && chain_wanted && helped;
 }
 
 JournalMemory& audit_journal() noexcept {

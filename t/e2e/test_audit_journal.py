@@ -198,6 +198,41 @@ def test_another_key_begins_another_chain(make_keyed):
     assert "2 chains" in good(site, options=["--whole", "--key", str(site.prefix / "next.key")])
 
 
+def test_a_reload_without_the_key_goes_on_with_the_chain(make_keyed):
+    """The file went away after nginx -t would have looked: what is there still seals."""
+    site = make_keyed()
+    site.call().event()
+    (site.prefix / "audit.key").rename(site.prefix / "away.key")
+    site.nginx.reload_refused(site.conf())
+    site.call().event()
+    site.nginx.stop()
+    assert "in 1 chains" in good(site, key="away.key", options=["--whole"])
+
+
+def test_a_reload_that_finds_no_room_for_more_journal_serves_as_far_as_it_can(make_keyed, small_disk):
+    """agent_state lies on a disk that has room for the first journal only, and old workers stay with their streams."""
+    subprocess.run(["mount", "-o", "remount,size=1m", small_disk], check=True)
+    site = make_keyed(audit=KEYED + " journal=256k", workers="1", state=str(small_disk / "state"))
+    site.nginx.allow("no room|journal is full")
+    assert site.call().event()["outcome"] == "ok"
+    site.backend.answer = HANG
+    streams = []
+    for _ in range(4):
+        count = site.backend.count()
+        streams.append(site.begin_post(CALL))
+        eventually(lambda: site.backend.count() > count or site.nginx.errors("journal is full"))
+        site.reload()
+    assert site.nginx.errors("no room")
+    denied = site.call()
+    assert denied.status == 503 and denied.json()["error"]["data"]["reason"] == "audit_unavailable"
+    for stream in streams:
+        stream.close()
+    site.backend.answer = None
+    eventually(lambda: site.call().status == 200, timeout=10)
+    site.nginx.stop()
+    good(site, options=["--whole"])
+
+
 def test_rotation_goes_on_with_the_chain(make_keyed):
     site = make_keyed()
     files = []

@@ -86,7 +86,7 @@ _GATEWAY = """
     agent_zone agents 8m;
     agent_store {store};
     agent_audit {audit};
-    agent_state {prefix}/state;
+    agent_state {state};
     agent_issuer company {{
         {keys}
         algorithms {algorithms};
@@ -129,7 +129,8 @@ class Site:
 
     def conf(self, **pieces) -> str:
         values = {
-            "load": f"load_module {module_path()};", "user": "root", "audit": f"{self.prefix}/audit.jsonl", "workers": "2", "main": "", "http": "", "server": "", "listen": "",
+            "load": f"load_module {module_path()};", "user": "root", "workers": "2",
+            "audit": f"{self.prefix}/audit.jsonl", "state": f"{self.prefix}/state", "main": "", "http": "", "server": "", "listen": "",
             "mcp": "", "api": "", "servers": "", "forward": NO_TOKEN, "tools": TOOLS, "operations": OPERATIONS,
             "trust": "company", "resource": self.resource, "prefix": str(self.prefix), "port": str(self.port),
             "backend": str(self.backend.port), "store": f"file:{self.policy_path}", "skew": "2s", "timeout": "2s",
