@@ -71,6 +71,7 @@ def test_latency_and_exchanges(make_site):
     site = make_site(forward=EXCHANGE)
     for _ in range(4):
         allowed(site.call())
+    eventually(lambda: site.series("overhead_seconds_count") >= 4)  # counted when the answer has gone
     series = site.nginx.metrics(site.port)
     assert any("exchange" in k and v >= 1 for k, v in series.items()), series
     latency = [k for k in series if ("overhead" in k or "duration" in k or "latency" in k) and k.split("{")[0].endswith("_count")]
