@@ -159,18 +159,25 @@ class _Course:
                 if passed:
                     found["wrong_allows"].append(f"{call.mark}: a token of kind {call.kind}, {outcome}")
                 continue
-            if call.mark in streams or not self.fault_began <= call.begun < self.fault_ended:
+            if call.mark in streams or call.ended < self.fault_began or call.begun >= self.fault_ended:
                 continue
-            slowest = max(slowest, call.seconds)
-            if cell.bound and call.seconds > cell.bound:
-                found["late"].append(f"{call.mark} took {call.seconds:.1f} s, bound {cell.bound:.1f} s")
-            if call.begun < self.fault_began + cell.settled:
+            waited = call.begun < self.fault_began   # it is the one that was held at the dependency
+            seconds = call.ended - max(call.begun, self.fault_began)
+            slowest = max(slowest, seconds)
+            if cell.bound and seconds > cell.bound:
+                found["late"].append(f"{call.mark} took {seconds:.1f} s, bound {cell.bound:.1f} s")
+            if waited:
+                decisions[f"waiting {outcome}"] += 1
+            elif call.begun < self.fault_began + cell.settled:
                 decisions[f"at first {outcome}"] += 1
                 continue
             if call.ended > self.fault_ended:
                 continue   # it saw both
-            decisions[f"{call.kind} {outcome}"] += 1
-            wanted = cell.known if call.kind == "known" else cell.fresh
+            if not waited:
+                decisions[f"{call.kind} {outcome}"] += 1
+            # A clock that goes wrong does so after the waiting call's token was made.
+            known = call.kind == "known" or (waited and cell.fault == "skewed" and cell.dependency == "metadata")
+            wanted = cell.known if known else cell.fresh
             if passed and "allow" not in wanted:
                 found["wrong_allows"].append(f"{call.mark}: {call.kind} token, {outcome}; only {sorted(wanted)} may be said")
             elif outcome != "none" and outcome not in wanted:

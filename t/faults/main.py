@@ -3,7 +3,7 @@
 A cell is harmless when no call was allowed that must not be, no event of an answered or forwarded call is missing,
 no worker died or raised an alert, and neither a call nor the recovery took longer than its bound."""
 import argparse
-import collections
+import fcntl
 import json
 import multiprocessing
 import os
@@ -18,7 +18,7 @@ ROOT = HERE.parents[1]
 sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
 
 # Each process has its own range of ports, below the ephemeral ones and above those of t/e2e.
-FIRST_PORT, PORTS = 29600, 300
+FIRST_PORT, PORTS, RANGES = 29600, 240, 13
 COUNTS = ("wrong_allows", "lost_events", "crashes", "late", "errors")
 
 
@@ -39,13 +39,20 @@ def leave(*_):
     sys.exit(143)
 
 
-def prepare(counter):
-    """In each process: its ports, and an end that takes along what was started."""
+def prepare():
+    """In each process: a range of ports that no other has, and an end that takes along what was started."""
     signal.signal(signal.SIGTERM, leave)
     from plugins import wait
-    with counter.get_lock():
-        counter.value += 1
-        wait._base, wait._SPAN = FIRST_PORT + counter.value % 10 * PORTS, PORTS
+    for index in range(RANGES):
+        mine = open(Path(tempfile.gettempdir()) / f"agw-faults-ports-{index}", "a")
+        try:
+            fcntl.flock(mine, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            mine.close()
+            continue
+        prepare.held = mine   # until the process ends
+        break
+    wait._base, wait._SPAN = FIRST_PORT + index * PORTS, PORTS
     wait._next = os.getpid() % PORTS
 
 
@@ -84,6 +91,26 @@ def line(row):
     return f"{row['name']:<36} {slowest:>5} {bound:>5} {recovery:>8}  {harm}; {decisions}{row.get('said', '')}"
 
 
+def overview(rows):
+    """For each dependency and fault: the slowest call and the longest recovery of its cells, in seconds."""
+    import matrix
+    cells = [row for row in rows if "fault" in row]
+    faults = [name for name in matrix.FAULTS if any(row["fault"] == name for row in cells)]
+    print(f"\nslowest call / recovery, seconds\n{'':<10}" + "".join(f"{name:>9}" for name in faults))
+    for dependency in dict.fromkeys(row["dependency"] for row in cells):
+        print(f"{dependency:<10}" + "".join(f"{_summary(cells, dependency, name):>9}" for name in faults))
+
+
+def _summary(cells, dependency, fault):
+    run = [row for row in cells if row["dependency"] == dependency and row["fault"] == fault and not row["skipped"]]
+    if not run:
+        return "-"
+    if any(row[name] for row in run for name in COUNTS):
+        return "HARM"
+    slowest, recovery = (max(row[name] or 0 for row in run) for name in ("slowest_s", "recovery_s"))
+    return f"{slowest:.1f}/{recovery:.1f}"
+
+
 def report(rows, began):
     run = [row for row in rows if not row.get("skipped")]
     total = {"cells": len(run), "skipped": len(rows) - len(run)}
@@ -109,19 +136,18 @@ def main():
             return print("\n".join(task[1] for task in wanted))
         os.chmod(folder, 0o755)
         print(f"{'':<36} {'most':>5} {'bound':>5} {'recovery':>8}  (seconds)")
-        counter = multiprocessing.Value("i", os.getpid() % 10)
         # The process faults load the machine; they come after the cells, two at a time.
         for kind, jobs in (("cell", chosen.jobs), ("process", 2)):
             some = [task for task in wanted if task[0] == kind]
             if some:
-                with multiprocessing.get_context("fork").Pool(jobs, prepare, (counter,), maxtasksperchild=8) as pool:
+                with multiprocessing.get_context("fork").Pool(jobs, prepare, maxtasksperchild=8) as pool:
                     for row in pool.imap_unordered(work, some, chunksize=1):
                         rows.append(row)
                         if not (chosen.quick and row.get("skipped")):
                             print(line(row), flush=True)
     total = report(rows, began)
+    order = {task[1]: index for index, task in enumerate(wanted)}
     if chosen.json:
-        order = {task[1]: index for index, task in enumerate(wanted)}
         rows.sort(key=lambda row: order[row["name"]])
         Path(chosen.json).write_text(json.dumps(total | {"details": rows}, indent=1) + "\n")
     harmed = [row for row in rows if any(row[name] for name in COUNTS)]
@@ -130,8 +156,8 @@ def main():
         for name in COUNTS:
             for text in row[name][:5]:
                 print(f"   {name.replace('_', ' ')}: {text}")
-    by = collections.Counter(row["dependency"] for row in rows if not row.get("skipped") and "dependency" in row)
-    print(f"\n{', '.join(f'{name} {count}' for name, count in by.items())}")
+    overview(sorted(rows, key=lambda row: order[row["name"]]))
+    print()
     print(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in total.items()))
     return 1 if harmed or not rows else 0
 
