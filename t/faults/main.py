@@ -19,6 +19,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
 
 # Each process has its own range of ports, below the ephemeral ones and above those of t/e2e.
 FIRST_PORT, PORTS, RANGES = 29600, 240, 13
+MOST_TRIED_AGAIN = 8
 COUNTS = ("wrong_allows", "lost_events", "crashes", "late", "errors")
 
 
@@ -111,6 +112,22 @@ def _summary(cells, dependency, fault):
     return f"{slowest:.1f}/{recovery:.1f}"
 
 
+def once_more(rows, wanted, folder):
+    """A machine that others use may stand still for seconds. What was merely late, or not as expected, is tried again
+    alone, and the second time counts; a wrong allow, a lost event or a crash is never forgiven."""
+    late = [row for row in rows if (row["late"] or row["errors"])
+            and not (row["wrong_allows"] or row["lost_events"] or row["crashes"])]
+    for row in late[:MOST_TRIED_AGAIN]:
+        kind, name, _, quick, seconds = next(task for task in wanted if task[1] == row["name"])
+        folder_again = f"{folder}/again-{name.replace('/', '-').replace(' ', '-')}"
+        with multiprocessing.get_context("fork").Pool(1, prepare) as pool:
+            second = pool.apply(work, ((kind, name, folder_again, quick, seconds),))
+        second["first"] = {count: row[count] for count in COUNTS}
+        rows[rows.index(row)] = second
+        print(f"once more: {line(second)}", flush=True)
+    return min(len(late), MOST_TRIED_AGAIN)
+
+
 def report(rows, began):
     run = [row for row in rows if not row.get("skipped")]
     total = {"cells": len(run), "skipped": len(rows) - len(run)}
@@ -145,7 +162,9 @@ def main():
                         rows.append(row)
                         if not (chosen.quick and row.get("skipped")):
                             print(line(row), flush=True)
+        again = once_more(rows, wanted, folder)
     total = report(rows, began)
+    total["again"] = again
     order = {task[1]: index for index, task in enumerate(wanted)}
     if chosen.json:
         rows.sort(key=lambda row: order[row["name"]])
