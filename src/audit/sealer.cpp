@@ -338,7 +338,8 @@ ChainState Sealer::State::render(std::string& out) {
 
 bool Sealer::State::after_line(const LogFile::State& file) {
   if (!file.regular || file.size == 0 || file.size == own_end) return true;
-  return host.file.read(file.size - 1, 1) == "\n";
+  const std::string last = host.file.read(file.size - 1, 1);
+  return last.empty() || last == "\n";
 }
 
 bool Sealer::State::seal() {

@@ -173,18 +173,10 @@ ngx_http_module_t filter_context{nullptr, install_filters_at_end, nullptr, nullp
 
 extern "C" {
 
-ngx_module_t ngx_http_agent_gateway_module = {NGX_MODULE_V1,
-                                              &agw::nginx::gateway_context,
-                                              agw::nginx::commands.data(),
-                                              NGX_HTTP_MODULE,
-                                              nullptr,
-                                              agw::nginx::init_module,
-                                              agw::nginx::init_worker,
-                                              nullptr,
-                                              nullptr,
-                                              agw::nginx::exit_worker,
-                                              agw::nginx::exit_master,
-                                              NGX_MODULE_V1_PADDING};
+ngx_module_t ngx_http_agent_gateway_module = {
+    NGX_MODULE_V1, &agw::nginx::gateway_context, agw::nginx::commands.data(), NGX_HTTP_MODULE,
+    nullptr,       agw::nginx::init_module,      agw::nginx::init_worker,     nullptr,
+    nullptr,       agw::nginx::exit_worker,      agw::nginx::exit_master,     NGX_MODULE_V1_PADDING};
 
 ngx_module_t ngx_http_agent_gateway_filter_module = {NGX_MODULE_V1, &agw::nginx::filter_context,
                                                      nullptr,       NGX_HTTP_MODULE,

@@ -252,6 +252,27 @@ def test_rotation_goes_on_with_the_chain(make_keyed):
     assert status == 3 and "reordered" in said, said
 
 
+def test_a_sealer_that_dies_at_a_rotation_tears_nothing(make_keyed):
+    """Its successor finds the file under another name, and reads back what is in it all the same."""
+    site = make_keyed()
+    site.nginx.allow("exited on signal 9")
+    files = []
+    with Load(site) as load:
+        for i in range(5):
+            before = len(load.answered)
+            eventually(lambda: len(load.answered) > before + 20, timeout=20)
+            files.append(site.prefix / f"audit.{i}")
+            site.nginx.audit_path.rename(files[-1])
+            os.kill(eventually(lambda: sealers(site.nginx))[0], signal.SIGKILL)
+            time.sleep(0.1 * i)
+            site.nginx.send_signal(signal.SIGUSR1)
+            eventually(site.nginx.audit_path.exists, timeout=10)
+    site.nginx.stop()
+    files.append(site.nginx.audit_path)
+    assert not set(load.answered) - {e["id"] for e in events_of(*files)}
+    good(site, *files, options=["--whole"])
+
+
 def test_reloads_under_load_lose_nothing(make_keyed):
     site = make_keyed()
     with Load(site) as load:

@@ -114,8 +114,10 @@ std::size_t OpenFile::append(std::string_view bytes) noexcept {
 }
 
 std::string OpenFile::read(std::uint64_t offset, std::size_t size) {
-  // nginx opened it for writing only.
-  const int fd = ::open(reinterpret_cast<const char*>(file_.name.data), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  // nginx opened it for writing only; by its name it may be another file by now.
+  const std::string self = "/proc/self/fd/" + std::to_string(file_.fd);
+  int fd = ::open(self.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) fd = ::open(reinterpret_cast<const char*>(file_.name.data), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return {};
   struct stat mine{};
   struct stat other{};
