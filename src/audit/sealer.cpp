@@ -338,7 +338,7 @@ ChainState Sealer::State::render(std::string& out) {
 
 bool Sealer::State::after_line(const LogFile::State& file) {
   if (!file.regular || file.size == 0 || file.size == own_end) return true;
-  const std::string last = host.file.read(file.size - 1, 1);
+  const std::string last = host.file.read(file.identity, file.size - 1, 1);
   return last.empty() || last == "\n";
 }
 
@@ -365,7 +365,8 @@ bool Sealer::State::seal() {
   control->set(Phase::writing, current);
   if (!put(text, 0)) {
     // All of it or nothing: what can't be cut off stays, and is completed later.
-    if (batch.written == 0 || (file->regular && host.file.cut(size))) control->set(Phase::idle, current);
+    if (batch.written == 0 || (file->regular && host.file.cut(file->identity, size)))
+      control->set(Phase::idle, current);
     host.file.end();
     healthy(false);
     return false;
@@ -421,16 +422,17 @@ void Sealer::State::free_events() {
 /// where it was.
 std::size_t Sealer::State::found_again(const LogFile::State& file, const std::string& bytes) {
   const Batch& batch = control->batch;
-  if (file.identity != batch.file) return 0;
-  if (!file.regular) return std::min<std::size_t>(batch.written, bytes.size());
-  if (file.size <= batch.offset) return 0;
-  const std::string there =
-      host.file.read(batch.offset, std::min<std::uint64_t>(file.size - batch.offset, bytes.size()));
+  const bool here = file.identity == batch.file;
+  if (here && !file.regular) return std::min<std::size_t>(batch.written, bytes.size());
+  const std::string there = host.file.read(batch.file, batch.offset, bytes.size());
   const auto [end, ignored] = std::mismatch(bytes.begin(), bytes.end(), there.begin(), there.end());
   const auto same = static_cast<std::size_t>(end - bytes.begin());
-  if (same == there.size() && batch.offset + same == file.size) return same;
-  // Others have written behind it: whole lines are there, a torn one is written again.
-  return same == bytes.size() ? same : bytes.rfind('\n', same == 0 ? 0 : same - 1) + 1;
+  const bool at_end = same == there.size();
+  if (same == bytes.size() || (here && at_end)) return same;
+  // The file was rotated, or others have written behind it: whole lines are there, a torn one is written again.
+  const std::size_t lines = same == 0 ? 0 : bytes.rfind('\n', same - 1) + 1;
+  if (at_end && lines < same) static_cast<void>(host.file.cut(batch.file, batch.offset + lines));
+  return lines;
 }
 
 bool Sealer::State::resume() {
@@ -443,7 +445,10 @@ bool Sealer::State::resume() {
     control->batch.file = file->identity;
     control->batch.offset = file->size;
   }
+  const bool elsewhere = from > 0 && control->batch.file != file->identity;
   if (!put(text, from)) {
+    // What is in the file before can be found again, what is in this one as well couldn't.
+    if (elsewhere) static_cast<void>(host.file.cut(file->identity, file->size));
     host.file.end();
     healthy(false);
     return false;

@@ -276,8 +276,10 @@ class DeadlyLog final : public LogFile {
     if (dead) memory_then = {shared_.control, shared_.memory};
     return taken;
   }
-  std::string read(std::uint64_t offset, std::size_t size) override { return file_.read(offset, size); }
-  bool cut(std::uint64_t) noexcept override { return false; }
+  std::string read(std::uint64_t identity, std::uint64_t offset, std::size_t size) override {
+    return file_.read(identity, offset, size);
+  }
+  bool cut(std::uint64_t, std::uint64_t) noexcept override { return false; }
   bool sync() noexcept override { return true; }
   bool dead = false;
   /// What a successor finds: whatever is done after that moment was never done.
@@ -290,41 +292,41 @@ class DeadlyLog final : public LogFile {
 };
 
 TEST_F(Journal, a_sealer_that_dies_anywhere_writes_nothing_twice_and_nothing_half) {
-  std::string whole;
-  std::set<std::string> expected;
-  for (std::size_t bytes = 1; bytes < 4000; bytes += 7) {
-    shared = test::SharedJournal();
-    file = test::MemoryLog();
-    want(root);
-    Worker worker(*this);
-    expected.clear();
-    for (int i = 0; i < 6; ++i) {
-      auto record = worker.writer->begin(event_of(std::to_string(i)));
-      record->finish({.outcome = Outcome::ok});
-      expected.insert(std::to_string(i));
-    }
-    {
-      DeadlyLog deadly(file, shared, bytes);
-      test::MemoryJournal memory(shared);
-      Sealer sealer({memory, deadly, clock, random, log, metrics, Sync::none});
-      sealer.pass();
-      if (deadly.dead) {
-        shared.control = deadly.memory_then.first;
-        for (std::size_t i = 0; i < shared.memory.size(); ++i) shared.memory[i] = deadly.memory_then.second[i];
-      } else {
-        whole = file.text;
+  for (const bool rotates : {false, true}) {
+    std::set<std::string> expected;
+    for (std::size_t bytes = 1; bytes < 4000; bytes += 7) {
+      shared = test::SharedJournal();
+      file = test::MemoryLog();
+      want(root);
+      Worker worker(*this);
+      expected.clear();
+      for (int i = 0; i < 6; ++i) {
+        auto record = worker.writer->begin(event_of(std::to_string(i)));
+        record->finish({.outcome = Outcome::ok});
+        expected.insert(std::to_string(i));
       }
+      {
+        DeadlyLog deadly(file, shared, bytes);
+        test::MemoryJournal memory(shared);
+        Sealer sealer({memory, deadly, clock, random, log, metrics, Sync::none});
+        sealer.pass();
+        if (deadly.dead) {
+          shared.control = deadly.memory_then.first;
+          for (std::size_t i = 0; i < shared.memory.size(); ++i) shared.memory[i] = deadly.memory_then.second[i];
+        }
+      }
+      if (rotates) file.rotate();
+      Helper next(*this);
+      next.sealer.pass();
+      next.sealer.pass();
+      ASSERT_TRUE(next.sealer.close());
+      file.text = file.whole();
+      const auto found = ids();
+      ASSERT_EQ(std::set<std::string>(found.begin(), found.end()), expected) << bytes;
+      ASSERT_EQ(found.size(), expected.size()) << "twice, after " << bytes;
+      ASSERT_TRUE(verify(true).empty()) << bytes << "\n" << file.text;
     }
-    Helper next(*this);
-    next.sealer.pass();
-    next.sealer.pass();
-    const auto found = ids();
-    ASSERT_EQ(std::set<std::string>(found.begin(), found.end()), expected) << bytes;
-    ASSERT_EQ(found.size(), expected.size()) << "twice, after " << bytes;
-    ASSERT_TRUE(next.sealer.close());
-    ASSERT_TRUE(verify(true).empty()) << bytes << "\n" << file.text;
   }
-  EXPECT_FALSE(whole.empty());
 }
 
 TEST_F(Journal, what_a_full_disk_tore_is_cut_off_or_completed) {

@@ -25,10 +25,11 @@ class LogFile {
   /// Appends; how many bytes were taken. Fewer than given: an error, or nobody reads. Waits a
   /// bounded time.
   [[nodiscard]] virtual std::size_t append(std::string_view bytes) noexcept = 0;
-  /// Reads back. Fewer bytes than asked for: the end, or an error.
-  [[nodiscard]] virtual std::string read(std::uint64_t offset, std::size_t size) = 0;
+  /// Reads back, also from a file that has been renamed since (rotation). Fewer bytes than asked
+  /// for: the end, or it can't be read.
+  [[nodiscard]] virtual std::string read(std::uint64_t identity, std::uint64_t offset, std::size_t size) = 0;
   /// Cuts what was appended behind `size`.
-  [[nodiscard]] virtual bool cut(std::uint64_t size) noexcept = 0;
+  [[nodiscard]] virtual bool cut(std::uint64_t identity, std::uint64_t size) noexcept = 0;
   /// What was appended survives a loss of power when it returns true.
   [[nodiscard]] virtual bool sync() noexcept = 0;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <utility>
 
 #include <fcntl.h>
@@ -24,6 +25,10 @@ struct flock writers_lock(short type) noexcept {
   lock.l_start = off_t{1} << 62U;
   lock.l_len = 1;
   return lock;
+}
+
+std::uint64_t identity_of(const struct stat& info) noexcept {
+  return static_cast<std::uint64_t>(info.st_ino) * 0x9E3779B97F4A7C15 + static_cast<std::uint64_t>(info.st_dev);
 }
 
 bool stopping() noexcept { return ngx_quit != 0 || ngx_terminate != 0; }
@@ -76,7 +81,7 @@ std::optional<LogFile::State> OpenFile::begin() noexcept {
     if (::fstat(file_.fd, &info) != 0) return std::nullopt;
   }
   State out;
-  out.identity = static_cast<std::uint64_t>(info.st_ino) * 0x9E3779B97F4A7C15 + static_cast<std::uint64_t>(info.st_dev);
+  out.identity = identity_of(info);
   out.size = static_cast<std::uint64_t>(info.st_size);
   out.regular = regular_;
   return out;
@@ -113,21 +118,32 @@ std::size_t OpenFile::append(std::string_view bytes) noexcept {
   return written;
 }
 
-std::string OpenFile::read(std::uint64_t offset, std::size_t size) {
-  // nginx opened it for writing only; by its name it may be another file by now.
-  const std::string self = "/proc/self/fd/" + std::to_string(file_.fd);
-  int fd = ::open(self.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) fd = ::open(reinterpret_cast<const char*>(file_.name.data), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) return {};
-  struct stat mine{};
-  struct stat other{};
-  std::string out;
-  if (::fstat(file_.fd, &mine) == 0 && ::fstat(fd, &other) == 0 && mine.st_ino == other.st_ino &&
-      mine.st_dev == other.st_dev) {
-    out.resize(size);
-    const ssize_t got = ::pread(fd, out.data(), size, static_cast<off_t>(offset));
-    out.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+int OpenFile::reopen(std::uint64_t identity, int flags) const {
+  const auto try_open = [&](const std::string& path) {
+    const int fd = ::open(path.c_str(), flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat info{};
+    if (fd < 0 || (::fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && identity_of(info) == identity)) return fd;
+    ::close(fd);
+    return -1;
+  };
+  if (const int fd = try_open("/proc/self/fd/" + std::to_string(file_.fd)); fd >= 0) return fd;
+  const std::filesystem::path name(reinterpret_cast<const char*>(file_.name.data));
+  if (const int fd = try_open(name); fd >= 0) return fd;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(name.parent_path(), ignored)) {
+    struct stat info{};
+    if (::lstat(entry.path().c_str(), &info) != 0 || !S_ISREG(info.st_mode) || identity_of(info) != identity) continue;
+    if (const int fd = try_open(entry.path()); fd >= 0) return fd;
   }
+  return -1;
+}
+
+std::string OpenFile::read(std::uint64_t identity, std::uint64_t offset, std::size_t size) {
+  const int fd = reopen(identity, O_RDONLY);
+  if (fd < 0) return {};
+  std::string out(size, '\0');
+  const ssize_t got = ::pread(fd, out.data(), size, static_cast<off_t>(offset));
+  out.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
   ::close(fd);
   // Closing any descriptor of a file ends this process's record locks on it.
   auto lock = writers_lock(F_WRLCK);
@@ -135,8 +151,17 @@ std::string OpenFile::read(std::uint64_t offset, std::size_t size) {
   return out;
 }
 
-bool OpenFile::cut(std::uint64_t size) noexcept {
-  return regular_ && ::ftruncate(file_.fd, static_cast<off_t>(size)) == 0;
+bool OpenFile::cut(std::uint64_t identity, std::uint64_t size) noexcept try {
+  struct stat info{};
+  if (::fstat(file_.fd, &info) == 0 && identity_of(info) == identity)
+    return regular_ && ::ftruncate(file_.fd, static_cast<off_t>(size)) == 0;
+  const int fd = reopen(identity, O_WRONLY);
+  if (fd < 0) return false;
+  const bool done = ::ftruncate(fd, static_cast<off_t>(size)) == 0;
+  ::close(fd);
+  return done;
+} catch (...) {
+  return false;
 }
 
 bool OpenFile::sync() noexcept {

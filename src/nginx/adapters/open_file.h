@@ -25,8 +25,8 @@ class OpenFile final : public LogFile {
   [[nodiscard]] std::optional<State> begin() noexcept override;
   void end() noexcept override;
   [[nodiscard]] std::size_t append(std::string_view bytes) noexcept override;
-  [[nodiscard]] std::string read(std::uint64_t offset, std::size_t size) override;
-  [[nodiscard]] bool cut(std::uint64_t size) noexcept override;
+  [[nodiscard]] std::string read(std::uint64_t identity, std::uint64_t offset, std::size_t size) override;
+  [[nodiscard]] bool cut(std::uint64_t identity, std::uint64_t size) noexcept override;
   [[nodiscard]] bool sync() noexcept override;
 
   /// Called before the file is reopened: whoever holds lines back writes them then.
@@ -34,6 +34,9 @@ class OpenFile final : public LogFile {
 
  private:
   static void flush(ngx_open_file_t* file, ngx_log_t* log) noexcept;
+  /// Another descriptor of the file with this identity, or -1: nginx opened it for writing only,
+  /// and it may have another name by now.
+  [[nodiscard]] int reopen(std::uint64_t identity, int flags) const;
   void failed(const char* what) noexcept;
 
   ngx_open_file_t& file_;

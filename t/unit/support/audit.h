@@ -76,13 +76,24 @@ class MemoryLog final : public LogFile {
     ++writes;
     return taken;
   }
-  std::string read(std::uint64_t offset, std::size_t size) override {
-    return offset < text.size() ? text.substr(offset, size) : std::string();
+  std::string read(std::uint64_t which, std::uint64_t offset, std::size_t size) override {
+    const std::string& from = which == identity ? text : rotated[which];
+    return offset < from.size() ? from.substr(offset, size) : std::string();
   }
-  bool cut(std::uint64_t size) noexcept override {
+  bool cut(std::uint64_t which, std::uint64_t size) noexcept override {
     if (!can_cut) return false;
-    text.resize(size);
+    (which == identity ? text : rotated[which]).resize(size);
     return true;
+  }
+  void rotate() {
+    rotated[identity++] = std::move(text);
+    text.clear();
+  }
+  /// All that was written, the oldest file first.
+  std::string whole() const {
+    std::string out;
+    for (const auto& [which, content] : rotated) out += content;
+    return out + text;
   }
   bool sync() noexcept override {
     ++syncs;
@@ -93,6 +104,7 @@ class MemoryLog final : public LogFile {
   std::string text;
   std::size_t room = no_limit;  ///< bytes until the disk is full
   std::uint64_t identity = 1;
+  std::map<std::uint64_t, std::string> rotated;
   bool regular = true;
   bool can_cut = true;
   bool busy = false;
