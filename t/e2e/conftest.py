@@ -1,6 +1,8 @@
 """Fixtures of the end-to-end stories."""
 import os
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from plugins import certs as certificates  # noqa: E402
+from plugins.audit import KEYED  # noqa: E402
 from plugins.nginx import Nginx, module_path  # noqa: E402
 from plugins.redis import Redis  # noqa: E402
 from plugins.site import Site  # noqa: E402
@@ -86,6 +89,31 @@ def site(site_of_module):
     site_of_module.issuer.reset_exchange()
     site_of_module.backend.reset()
     return site_of_module
+
+
+@pytest.fixture
+def make_keyed(make_site):
+    """make_keyed(audit="", **pieces): a site whose lines carry MACs."""
+    def make(audit=KEYED, **pieces):
+        site = make_site(start=False, audit=audit, **pieces)
+        key = site.prefix / "audit.key"
+        key.write_bytes(os.urandom(32))
+        key.chmod(0o600)
+        return site.start()
+
+    return make
+
+
+@pytest.fixture
+def small_disk():
+    folder = Path(tempfile.mkdtemp(prefix="agw-disk-"))
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", folder], capture_output=True, text=True)
+    if done.returncode != 0:
+        folder.rmdir()
+        pytest.skip("this machine lets nobody mount a tmpfs")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+    folder.rmdir()
 
 
 @pytest.fixture

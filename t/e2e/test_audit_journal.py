@@ -1,99 +1,23 @@
 """What is in the audit log when processes are killed, disks are full and nobody reads: every call that reached the
 backend, once, in a chain that agwctl believes."""
-import json
 import os
 import random
 import signal
 import subprocess
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from plugins import mcp
-from plugins.nginx import ROOT, binary, module_path
+from plugins.audit import KEYED, Load, events_of, good, reached, sealers, verify
+from plugins.nginx import binary
 from plugins.server import HANG
 from plugins.site import allowed
 from plugins.wait import eventually
 
-AGWCTL = os.environ.get("AGW_CTL") or str((module_path() or ROOT / "build/release/x").parent / "agwctl")
 CALL = mcp.call("ticket.read", {"id": "T-1"})
-KEYED = "@PREFIX@/audit.jsonl key=@PREFIX@/audit.key"
-
-
-@pytest.fixture
-def make_keyed(make_site):
-    """make_keyed(audit="", **pieces): a site whose lines carry MACs."""
-    def make(audit=KEYED, **pieces):
-        site = make_site(start=False, audit=audit, **pieces)
-        key = site.prefix / "audit.key"
-        key.write_bytes(os.urandom(32))
-        key.chmod(0o600)
-        return site.start()
-
-    return make
-
-
-def verify(site, *files, key="audit.key", options=()):
-    """(exit status, what agwctl said)"""
-    done = subprocess.run([AGWCTL, "audit", "verify", "--key", str(site.prefix / key), *options,
-                           *map(str, files or [site.nginx.audit_path])], capture_output=True, text=True, timeout=60)
-    return done.returncode, done.stdout + done.stderr
-
-
-def good(site, *files, **how):
-    status, said = verify(site, *files, **how)
-    assert status == 0, said
-    return said
-
-
-def sealers(nginx):
-    return [p for p, title in nginx._children().items() if "audit sealer" in title]
-
-
-def events_of(*paths):
-    lines = [json.loads(line) for path in paths for line in path.read_text().splitlines()]
-    ids = [e["id"] for e in lines]
-    assert len(ids) == len(set(ids)), "an event is there twice"
-    return [e for e in lines if not e["type"].startswith("audit.")]
-
-
-class Load:
-    """Calls from several threads until it is stopped; errors are what is expected of killed workers."""
-
-    def __init__(self, site, threads=4):
-        self.site, self.answered, self._stop = site, [], threading.Event()
-        self.token = site.token()
-        self.threads = [threading.Thread(target=self._run) for _ in range(threads)]
-
-    def __enter__(self):
-        for t in self.threads:
-            t.start()
-        return self
-
-    def __exit__(self, *error):
-        self._stop.set()
-        for t in self.threads:
-            t.join()
-
-    def _run(self):
-        while not self._stop.is_set():
-            try:
-                answer = self.site.call(token=self.token)
-            except (OSError, AssertionError, ValueError):
-                continue
-            if answer.request_id:
-                self.answered.append(answer.request_id)
-
-
-def reached(site):
-    """The ids of the calls that the backend saw."""
-    with site.backend._lock:
-        return {r.header("X-Request-Id") for r in site.backend.requests} - {None}
-
-
 def test_whoever_is_killed_no_call_that_reached_the_backend_is_missing(make_keyed):
     site = make_keyed(workers="3")
     site.nginx.allow("exited on signal 9")
@@ -321,134 +245,6 @@ def alive(pid):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
-
-
-# --- a file that can't be written ------------------------------------------------------------------------------------
-
-SMALL = " journal=256k"
-
-
-def fill(site, most=400):
-    """Calls until one is refused for want of the audit log; how many were answered before."""
-    token = site.token()
-    for answered in range(most):
-        answer = site.call(token=token)
-        if answer.status == 503:
-            assert answer.json()["error"]["data"]["reason"] == "audit_unavailable", answer.text
-            return answered
-        allowed(answer)
-    raise AssertionError("never refused")
-
-
-def test_a_full_disk_denies_before_the_backend_is_asked(make_keyed):
-    site = make_keyed(audit="/dev/full key=@PREFIX@/audit.key" + SMALL, workers="1")
-    site.nginx.allow("can't be written|journal is full|write to .* failed")
-    answered = fill(site)
-    assert 50 < answered < 400
-    assert len(reached(site)) == answered
-    start = time.monotonic()
-    for _ in range(20):
-        assert site.call().status == 503
-    assert time.monotonic() - start < 5, "a worker waited"
-    assert len(reached(site)) == answered
-    assert site.series("audit_write_failures") > 0
-    eventually(lambda: site.series("journal_used_slots") >= answered)
-
-
-def test_a_full_disk_may_be_passed_by(make_keyed):
-    site = make_keyed(audit="/dev/full key=@PREFIX@/audit.key" + SMALL, workers="1", http="agent_audit_on_error continue;")
-    site.nginx.allow("can't be written|journal is full|write to .* failed")
-    token = site.token()
-    for _ in range(300):
-        allowed(site.call(token=token))
-
-
-@pytest.fixture
-def small_disk():
-    folder = Path(tempfile.mkdtemp(prefix="agw-disk-"))
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", folder], capture_output=True, text=True)
-    if done.returncode != 0:
-        folder.rmdir()
-        pytest.skip("this machine lets nobody mount a tmpfs")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
-    folder.rmdir()
-
-
-@pytest.mark.parametrize("on_error", ["deny", "continue"])
-def test_what_waited_is_written_when_there_is_room(make_keyed, small_disk, on_error):
-    log = small_disk / "audit.jsonl"
-    site = make_keyed(audit=f"{log} key=@PREFIX@/audit.key" + SMALL, workers="1",
-                      http=f"agent_audit_on_error {on_error};")
-    site.nginx.allow("can't be written|journal is full|write to .* failed")
-    ballast = small_disk / "ballast"
-    site.call()
-    ballast.write_bytes(b"x" * 110_000)
-    if on_error == "deny":
-        fill(site)
-    else:
-        token = site.token()
-        for _ in range(250):
-            allowed(site.call(token=token))
-    ballast.unlink()
-    subprocess.run(["mount", "-o", "remount,size=4m", small_disk], check=True)
-    eventually(lambda: site.series("journal_used_slots") == 0)
-    allowed(site.call())
-    site.nginx.stop()
-    events = {e["id"] for e in events_of(log)}
-    missing = reached(site) - events
-    if on_error == "deny":
-        assert not missing
-    else:
-        lost = [json.loads(line)["text"] for line in log.read_text().splitlines() if '"audit.lost"' in line]
-        assert missing and f"{len(missing)} calls passed" in " ".join(lost), lost
-    good(site, log, options=["--whole"])
-
-
-def test_a_reader_that_is_slow_holds_up_nobody(make_keyed):
-    """A pipe that nobody reads for a while: calls go on until the journal is full, then they are denied at once."""
-    folder = Path(tempfile.mkdtemp(prefix="agw-pipe-"))
-    pipe = folder / "audit"
-    os.mkfifo(pipe)
-    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        site = make_keyed(audit=f"{pipe} key=@PREFIX@/audit.key" + SMALL, workers="1")
-        site.nginx.allow("can't be written|journal is full|write to .* failed")
-        start = time.monotonic()
-        answered = fill(site)
-        assert time.monotonic() - start < 20
-        read = bytearray()
-
-        def drained():
-            try:
-                while piece := os.read(reader, 65536):
-                    read.extend(piece)
-            except BlockingIOError:
-                pass
-            return site.series("journal_used_slots") == 0
-
-        eventually(drained, timeout=20)
-        allowed(site.call())
-        eventually(drained)
-        site.nginx.process.send_signal(signal.SIGQUIT)
-        eventually(lambda: drained_until_end(reader, read, site.nginx.process), timeout=15)
-        copy = site.prefix / "copy.jsonl"
-        copy.write_bytes(bytes(read))
-        assert {e["id"] for e in events_of(copy)} >= reached(site) and answered > 50
-        good(site, copy, options=["--whole"])
-    finally:
-        os.close(reader)
-        pipe.unlink()
-        folder.rmdir()
-
-
-def drained_until_end(reader, read, process):
-    try:
-        while piece := os.read(reader, 65536):
-            read.extend(piece)
-    except BlockingIOError:
-        pass
-    return process.poll() is not None
 
 
 # --- who does it -----------------------------------------------------------------------------------------------------
