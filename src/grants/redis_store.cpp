@@ -101,6 +101,16 @@ class Trip {
   std::vector<Take> takes_;
 };
 
+Decoded<Meta> required_meta(std::string_view tenant, const RedisReply& reply) {
+  const std::string key = policy_key(tenant, "meta");
+  const auto fields = read_fields(key, reply);
+  if (!fields) return fail(fields.error());
+  auto meta = read_meta(key, *fields);
+  if (!meta) return fail(std::move(meta.error()));
+  if (!*meta) return fail(CodecError{"key " + key + " is missing"});
+  return **std::move(meta);
+}
+
 StoreFailure invalid(CodecError error) { return {Reason::store_invalid, std::move(error.detail)}; }
 
 /// One reading of the store. `moved` afterwards: the policy was written meanwhile, begin anew.
@@ -140,16 +150,12 @@ class Inquiry {
 /// Nothing else counts without meta: every absence could be a loss.
 void Inquiry::plan_meta(Trip& trip) {
   trip.ask({"HGETALL", key("meta")}, [this](const RedisReply& reply) -> Decoded<void> {
-    const auto fields = read_fields(key("meta"), reply);
-    auto meta = fields ? read_meta(key("meta"), *fields) : Decoded<std::optional<Meta>>(fail(fields.error()));
+    auto meta = required_meta(who_.tenant, reply);
     if (!meta) {
       meta_wrong_ = meta.error().detail;
-    } else if (!*meta) {
-      meta_wrong_ = "key " + key("meta") + " is missing";
-    } else {
-      meta_ = *std::move(meta);
+      return fail(std::move(meta.error()));
     }
-    if (!meta_) return fail(CodecError{meta_wrong_});
+    meta_ = *std::move(meta);
     return {};
   });
 }
@@ -312,14 +318,36 @@ Progress progress_of(const Meta& meta) noexcept {
   return {KeyedHash(0, 0)(meta.incarnation), meta.confirmed, meta.version};
 }
 
-Task<StoreHealth> ask_health(Redis& redis) {
-  std::vector<RedisCommand> commands;
-  commands.push_back({"PING"});
+/// What is wrong with one tenant's store, or nothing.
+std::string fault_of(std::string_view tenant, const RedisReply& reply, Zone* seen) {
+  const auto meta = required_meta(tenant, reply);
+  if (!meta) return meta.error().detail;
+  const std::string key = policy_key(tenant, "meta");
+  if (seen != nullptr && !seen->advance(key, progress_of(*meta))) return "key " + key + " went back";
+  return {};
+}
+
+Task<StoreHealth> ask_health(Redis& redis, Zone* seen, std::vector<std::string> tenants) {
+  std::vector<RedisCommand> commands{{"PING"}};
+  for (const auto& tenant : tenants) commands.push_back({"HGETALL", policy_key(tenant, "meta")});
+  const std::size_t asked = commands.size();
   const auto replies = co_await redis.pipeline(std::move(commands));
   StoreHealth out;
-  out.usable = replies && replies->size() == 1 && replies->front().type == RedisReply::Type::text;
-  if (!replies) out.detail = to_string(replies.error());
-  if (replies && !out.usable) out.detail = "Redis refuses PING";
+  if (!replies) {
+    out.detail = to_string(replies.error());
+    co_return out;
+  }
+  if (replies->size() != asked || replies->front().type != RedisReply::Type::text) {
+    out.detail = "Redis refuses PING";
+    co_return out;
+  }
+  out.usable = tenants.empty();
+  for (std::size_t i = 0; i < tenants.size(); ++i) {
+    const std::string fault = fault_of(tenants[i], (*replies)[i + 1], seen);
+    out.usable = out.usable || fault.empty();
+    if (!fault.empty() && !out.detail.empty()) out.detail += "; ";
+    out.detail += fault;
+  }
   co_return out;
 }
 
@@ -349,7 +377,8 @@ Task<Result<policy::FactsPtr, StoreFailure>> RedisStore::ask(PrincipalPtr princi
       StoreFailure{Reason::store_unavailable, "key " + meta_key + ": the version changes during every reading"});
 }
 
-RedisStore::RedisStore(Redis& redis, Zone* seen) : redis_(redis), seen_(seen), hints_(std::make_shared<Hints>()) {}
+RedisStore::RedisStore(Redis& redis, Zone* seen, std::vector<std::string> tenants)
+    : redis_(redis), seen_(seen), tenants_(std::move(tenants)), hints_(std::make_shared<Hints>()) {}
 RedisStore::~RedisStore() = default;
 
 ValueTask<Result<policy::FactsPtr, StoreFailure>> RedisStore::facts(const PrincipalPtr& principal,
@@ -357,6 +386,6 @@ ValueTask<Result<policy::FactsPtr, StoreFailure>> RedisStore::facts(const Princi
   return ask(principal, std::string(operation));
 }
 
-ValueTask<StoreHealth> RedisStore::health() { return ask_health(redis_); }
+ValueTask<StoreHealth> RedisStore::health() { return ask_health(redis_, seen_, tenants_); }
 
 }  // namespace agw::grants

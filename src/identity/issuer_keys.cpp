@@ -10,6 +10,8 @@ constexpr Milliseconds poll_interval{20};
 /// How often a key file is looked at: one stat, at most once a second.
 constexpr Milliseconds file_interval{1000};
 constexpr Milliseconds first_retry{500};
+/// After a fetch that failed, before anybody may cause another one.
+constexpr Milliseconds failed_pause{1000};
 constexpr Milliseconds longest_retry{30'000};
 
 std::string_view host_of(std::string_view url) {
@@ -39,6 +41,7 @@ IssuerKeys::IssuerKeys(Authenticator::Host host, const IssuerConfig& config)
       keys_name_("keys:" + config.digest()),
       lease_name_("fetch:" + config.digest()),
       unknown_name_("unknown:" + config.digest()),
+      failed_name_("failed:" + config.digest()),
       file_(config.jwks_file, max_document_bytes),
       fetches_(host.loop, [this] { return crashed(); }),
       discoveries_(host.loop, [this] { return crashed(); }),
@@ -90,7 +93,9 @@ void IssuerKeys::take_from_zone() {
   if (now == zone_generation_) return;
   zone_generation_ = now;
   const auto blob = host_.zone.read(keys_name_);
-  if (blob) static_cast<void>(take(blob->bytes, blob->written));
+  if (!blob || !take(blob->bytes, blob->written)) return;
+  last_fault_.clear();
+  tell(true);
 }
 
 SteadyTime IssuerKeys::deadline() const { return host_.clock.steady() + config_.timeout; }
@@ -137,11 +142,20 @@ Task<std::optional<std::string>> IssuerKeys::get(std::string url, SteadyTime dea
 }
 
 Task<std::optional<oauth::ServerMetadata>> IssuerKeys::discover(SteadyTime deadline) {
-  for (auto& url : urls_of(config_)) {
-    const auto document = co_await get(std::move(url), deadline);
+  const auto urls = urls_of(config_);
+  const std::size_t first = first_url_;
+  for (std::size_t i = 0; i < urls.size(); ++i) {
+    const std::size_t index = (first + i) % urls.size();
+    const auto document = co_await get(urls[index], deadline);
+    // One that hangs takes all the time there is: the next attempt begins behind it.
+    if (!document && host_.clock.steady() >= deadline) {
+      first_url_ = (index + 1) % urls.size();
+      break;
+    }
     if (!document) continue;
     auto parsed = oauth::parse_server_metadata(*document, config_.issuer);
     if (parsed) {
+      first_url_ = index;
       metadata_ = *parsed;
       co_return metadata_;
     }
@@ -176,22 +190,29 @@ Task<bool> IssuerKeys::fetch_keys(SteadyTime deadline) {
 Task<IssuerKeys::Fetched> IssuerKeys::fetch_once(SteadyTime deadline) {
   if (!host_.zone.try_lease(lease_name_, lease_time(config_))) co_return Fetched::busy;
   const bool good = co_await fetch_keys(deadline);
+  // Before anybody else may begin.
+  if (!good) static_cast<void>(host_.zone.try_lease(failed_name_, failed_pause));
   host_.zone.release(lease_name_);
   (good ? refreshed_ : failed_).fetch_add(1, std::memory_order_relaxed);
-  if (good) {
-    last_fault_.clear();
-  } else {
-    say(LogLevel::error, "keys can't be fetched: " + last_fault_);
-  }
+  if (good) last_fault_.clear();
+  tell(good);
   co_return good ? Fetched::ok : Fetched::failed;
 }
 
-bool IssuerKeys::fetch_is_under_way() {
-  if (fetches_.under_way() > 0) return true;
-  if (!host_.zone.try_lease(lease_name_, Milliseconds(0))) return true;
-  host_.zone.release(lease_name_);
+/// The log hears of changes, not of every attempt.
+void IssuerKeys::tell(bool good) {
+  if (!good && told_fault_ != last_fault_) say(LogLevel::error, "keys can't be fetched: " + last_fault_);
+  if (good && !told_fault_.empty()) say(LogLevel::notice, "keys are fetched again");
+  told_fault_ = last_fault_;
+}
+
+bool IssuerKeys::taken(const std::string& lease) const noexcept {
+  if (!host_.zone.try_lease(lease, Milliseconds(0))) return true;
+  host_.zone.release(lease);
   return false;
 }
+
+bool IssuerKeys::fetch_is_under_way() { return fetches_.under_way() > 0 || taken(lease_name_); }
 
 /// This worker's part in one fetch of all workers: it fetches, or waits until another one has.
 Task<bool> IssuerKeys::fetch_or_wait(SteadyTime deadline) {
@@ -200,10 +221,8 @@ Task<bool> IssuerKeys::fetch_or_wait(SteadyTime deadline) {
   if (result != Fetched::busy) co_return result == Fetched::ok;
   while (host_.zone.generation(keys_name_) == before && host_.clock.steady() < deadline) {
     co_await host_.loop.sleep(poll_interval);
-    if (!host_.zone.try_lease(lease_name_, Milliseconds(0))) continue;
     // The one who fetched has ended, with new keys or without.
-    host_.zone.release(lease_name_);
-    break;
+    if (!taken(lease_name_)) break;
   }
   co_return host_.zone.generation(keys_name_) != before;
 }
@@ -217,11 +236,7 @@ Task<void> IssuerKeys::fetch_together(SteadyTime deadline) {
 
 Task<bool> IssuerKeys::await_keys() {
   if (!config_.jwks_file.empty()) co_return current() != nullptr;
-  const SteadyTime deadline = this->deadline();
-  const bool joined = fetches_.under_way() > 0;
-  co_await fetch_together(deadline);
-  // A fetch that began before this question may have failed of something that is over.
-  if (current() == nullptr && joined) co_await fetch_together(deadline);
+  if (fetch_is_under_way() || !taken(failed_name_)) co_await fetch_together(deadline());
   co_return current() != nullptr;
 }
 
@@ -244,10 +259,14 @@ Task<bool> IssuerKeys::refresh_for_unknown_key() {
   co_return generation_ != before;
 }
 
-Task<bool> IssuerKeys::discover_once() { co_return (co_await discover(deadline())).has_value(); }
+Task<bool> IssuerKeys::discover_once() {
+  const bool found = (co_await discover(deadline())).has_value();
+  if (!found) next_discovery_ = host_.clock.steady() + failed_pause;
+  co_return found;
+}
 
 Task<std::optional<oauth::ServerMetadata>> IssuerKeys::metadata() {
-  if (!metadata_) {
+  if (!metadata_ && (discoveries_.under_way() > 0 || host_.clock.steady() >= next_discovery_)) {
     auto work = [this] { return discover_once(); };
     static_cast<void>(co_await discoveries_.run("metadata", std::move(work)));
   }

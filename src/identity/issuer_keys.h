@@ -13,7 +13,9 @@ namespace agw::identity {
 
 /// Fetched by one worker for all: documents lie in the zone, a lease says who fetches. A key set
 /// is refreshed before it ages and when a token names an unknown key, but never more often than
-/// keys_floor allows; while fetches fail the last one is believed until keys_max_age.
+/// keys_floor allows; while fetches fail the last one is believed until keys_max_age. After a fetch
+/// that failed nobody asks again for a moment, whoever calls: strangers can't make the gateway
+/// hammer an issuer that is down.
 class IssuerKeys {
  public:
   IssuerKeys(Authenticator::Host host, const IssuerConfig& config);
@@ -57,6 +59,8 @@ class IssuerKeys {
   [[nodiscard]] Task<bool> fetch_or_wait(SteadyTime deadline);
   [[nodiscard]] Task<void> fetch_together(SteadyTime deadline);
   [[nodiscard]] bool fetch_is_under_way();
+  [[nodiscard]] bool taken(const std::string& lease) const noexcept;
+  void tell(bool good);
   void say(LogLevel level, const std::string& what);
 
   Authenticator::Host host_;
@@ -64,6 +68,7 @@ class IssuerKeys {
   std::string keys_name_;   ///< in the zone
   std::string lease_name_;    ///< who fetches
   std::string unknown_name_;  ///< the floor between fetches because of unknown keys
+  std::string failed_name_;   ///< the pause after a fetch that failed
   WatchedFile file_;
   std::uint64_t file_generation_ = 0;
   std::shared_ptr<const jose::KeySet> keys_;
@@ -73,7 +78,10 @@ class IssuerKeys {
   std::uint64_t zone_generation_ = 0;
   SteadyTime next_look_{};               ///< at the file
   std::optional<oauth::ServerMetadata> metadata_;
+  std::size_t first_url_ = 0;  ///< of the well-known ones: that which answered last, or the one after that which hung
+  SteadyTime next_discovery_{};
   std::string last_fault_;
+  std::string told_fault_;  ///< what the log says is wrong now
   SingleFlight<bool> fetches_;
   SingleFlight<bool> discoveries_;
   Metrics::Cell& refreshed_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "agw/base/encoding.h"
 #include "agw/gateway/issuer_access.h"
@@ -29,6 +30,16 @@ std::vector<const identity::IssuerConfig*> pointers(const MainConf& conf) {
   out.reserve(conf.issuers.size());
   for (const auto& issuer : conf.issuers) out.push_back(&issuer);
   return out;
+}
+
+/// Every tenant that some issuer may speak for.
+std::vector<std::string> tenants(const MainConf& conf) {
+  std::set<std::string> names;
+  for (const auto& issuer : conf.issuers) {
+    names.insert(issuer.tenants.begin(), issuer.tenants.end());
+    if (issuer.tenants.empty()) names.insert("default");
+  }
+  return {names.begin(), names.end()};
 }
 
 WorkerHost::Settings host_settings(const MainConf& conf) {
@@ -144,7 +155,7 @@ struct Worker::Services {
 
   std::unique_ptr<grants::Store> make_store(const MainConf& conf) {
     if (conf.store.kind == StoreConfig::Kind::redis)
-      return std::make_unique<grants::RedisStore>(*host.redis(), &host.zone());
+      return std::make_unique<grants::RedisStore>(*host.redis(), &host.zone(), tenants(conf));
     watch = host.watch(conf.store.path, conf.store.identity);
     return std::make_unique<grants::FileStore>(
         grants::FileStore::Host{host.loop(), host.background(), *watch, host.zone(), host.clock(), host.log(), news},

@@ -7,7 +7,7 @@ import pytest
 
 from plugins import jose
 from plugins.issuer import METADATA, Issuer
-from plugins.server import Answer, Server
+from plugins.server import HANG, Answer, Server
 from plugins.wait import eventually, free_port
 
 
@@ -151,6 +151,33 @@ def test_fault_issuer_stopped_at_start_and_up_later(make_site):
     unavailable(site.call())
     site.issuer.start()
     eventually(lambda: site.call().status == 200, timeout=20, interval=0.3)
+
+
+def test_fault_a_flood_while_the_issuer_is_down_costs_it_nothing(make_site):
+    """Anybody can send something that looks like a token: it must not become a request each, nor a line each."""
+    site = make_site(start=False)
+    site.issuer.fault = {"all": "500"}
+    site.start()
+    token = site.token()
+    asked, begun = len(site.issuer.requests), time.monotonic()
+    for _ in range(200):
+        answer = site.call(token=token)
+        assert answer.status == 503 and int(answer.header("Retry-After")) >= 1
+    seconds = time.monotonic() - begun
+    assert len(site.issuer.requests) - asked <= 4 * (seconds + 2), "both well-known URLs, about once a second"
+    said = [line for line in site.nginx.error_log.splitlines() if "can't be fetched" in line]
+    assert len(said) <= 2, "once for each worker"
+    site.issuer.fault = {}
+    eventually(lambda: site.call(token=token).status == 200, timeout=3, interval=0.1)
+
+
+@pytest.mark.parametrize("hanging", METADATA)
+def test_fault_one_well_known_url_hangs(make_site, hanging):
+    site = make_site(start=False, timeout="700ms")
+    answer = site.issuer.handler
+    site.issuer.handler = lambda received: HANG if received.path.startswith(hanging) else answer(received)
+    site.start()
+    eventually(lambda: site.call().status == 200, timeout=6, interval=0.1)
 
 
 @pytest.mark.parametrize("fault", ["stop", "hang", "garbage", "500"])

@@ -158,6 +158,24 @@ def test_fault_not_ready_while_the_store_is_away(make_site, make_redis):
     eventually(lambda: ready(site).status == 200, timeout=10, interval=0.2)
 
 
+def test_fault_not_ready_while_the_store_is_not_set_up(make_site, make_redis):
+    """Redis answers PING, but whether it is whole can't be known: every call would be refused."""
+    from plugins import policy
+    from plugins.redis import key
+    server = make_redis()
+    server.load(policy.base())
+    site = make_site(store=server.store)
+    eventually(lambda: ready(site).status == 200, timeout=10)
+    server.client.delete(key("meta"))
+    answer = ready(site)
+    assert answer.status == 503 and "meta" in answer.text and "missing" in answer.text
+    server.client.hset(key("meta"), mapping={"schema": "99"})
+    assert ready(site).status == 503
+    server.client.delete(key("meta"))
+    server.load(policy.base())
+    assert ready(site).status == 200
+
+
 @pytest.mark.parametrize("method,status", [("GET", 200), ("HEAD", 200), ("POST", 405), ("DELETE", 405)])
 def test_pages_are_for_reading(make_site, method, status):
     site = make_site()

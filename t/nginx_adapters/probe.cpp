@@ -148,7 +148,6 @@ std::string zone(Arguments given) {
     zone.release(name);
     return "released\n";
   }
-  if (given["op"] == "last") return zone.last_lease(name) ? "known\n" : "never\n";
   if (given["op"] == "count") {
     const std::uint64_t by = given["by"].empty() ? 1 : std::stoull(given["by"]);
     return std::to_string(zone.cell(name).fetch_add(by) + by) + "\n";

@@ -285,18 +285,50 @@ TEST_F(Identity, nobody_waits_past_the_timeout_of_an_issuer_that_hangs) {
   auto early = test::FakeLoop::await_step(one().authenticate(token, trust));
   EXPECT_FALSE(loop.run(early));
   loop.advance(seconds(3));
-  // It joins what is under way, and asks once more when that has failed.
   auto late = test::FakeLoop::await_step(one().authenticate(token, trust));
-  EXPECT_FALSE(loop.run(late));
+  EXPECT_FALSE(loop.run(late)) << "it joins what is under way";
   loop.advance(seconds(2) + Milliseconds(100));
-  const auto early_answer = loop.run(early);
-  ASSERT_TRUE(early_answer);
-  EXPECT_EQ(early_answer->error().reason, Reason::issuer_unavailable);
-  EXPECT_FALSE(loop.run(late));
-  loop.advance(seconds(3));
-  const auto late_answer = loop.run(late);
-  ASSERT_TRUE(late_answer);
-  EXPECT_EQ(late_answer->error().reason, Reason::issuer_unavailable);
+  for (auto* waiting : {&early, &late}) {
+    const auto answer = loop.run(*waiting);
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->error().reason, Reason::issuer_unavailable);
+  }
+}
+
+TEST_F(Identity, a_well_known_url_that_hangs_is_not_asked_first_again) {
+  http.on(metadata_url, 200, "{}", seconds(60));
+  http.on(openid_url, 200, R"({"issuer":"https://as.example","jwks_uri":")" + keys_url + "\"}");
+  publish(key.jwk);
+  EXPECT_EQ(refused(signed_by(key, payload())), Reason::issuer_unavailable);
+  loop.advance(seconds(2));
+  EXPECT_EQ(refused(signed_by(key, payload())), Reason::allowed);
+  EXPECT_EQ(http.count(metadata_url), 1U);
+}
+
+TEST_F(Identity, strangers_cannot_make_it_hammer_an_issuer_that_is_down) {
+  auto other = worker();
+  const std::string token = signed_by(key, payload());
+  for (int i = 0; i < 50; ++i) {
+    EXPECT_EQ(refused(token), Reason::issuer_unavailable);
+    EXPECT_EQ(loop.run(other->authenticate(token, trust))->error().reason, Reason::issuer_unavailable);
+  }
+  EXPECT_EQ(http.count(metadata_url), 1U) << "one attempt in the pause, whoever asks";
+  for (int i = 0; i < 5; ++i) {
+    loop.advance(seconds(2));
+    EXPECT_EQ(refused(token), Reason::issuer_unavailable);
+  }
+  EXPECT_EQ(http.count(metadata_url), 6U);
+  const auto told = [&](std::string_view words) {
+    return std::count_if(log.lines.begin(), log.lines.end(),
+                         [&](const auto& line) { return line.second.find(words) != std::string::npos; });
+  };
+  EXPECT_EQ(told("can't be fetched"), 1) << "a state is told once";
+
+  publish_metadata();
+  publish(key.jwk);
+  loop.advance(seconds(1));
+  EXPECT_EQ(refused(token), Reason::allowed);
+  EXPECT_EQ(told("fetched again"), 1);
 }
 
 TEST_F(Identity, an_issuer_that_fails_is_believed_until_its_keys_age) {

@@ -2,6 +2,9 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "agw/grants/store.h"
 #include "agw/io/redis.h"
@@ -18,11 +21,14 @@ namespace agw::grants {
 /// store_unavailable.
 class RedisStore final : public Store {
  public:
-  /// `seen` holds how far the store had come; nullptr: a reader without a past (agwctl).
-  explicit RedisStore(Redis& redis, Zone* seen = nullptr);
+  /// `seen` holds how far the store had come; nullptr: a reader without a past (agwctl). `tenants`:
+  /// those that the configuration speaks for, encoded; health() looks at them.
+  explicit RedisStore(Redis& redis, Zone* seen = nullptr, std::vector<std::string> tenants = {});
   ~RedisStore() override;
   [[nodiscard]] ValueTask<Result<policy::FactsPtr, StoreFailure>> facts(const PrincipalPtr& principal,
                                                                         std::string_view operation) override;
+  /// Usable while some tenant's meta is: one that isn't set up yet must not take the node out of
+  /// service for the others. The detail names those that aren't usable.
   [[nodiscard]] ValueTask<StoreHealth> health() override;
 
   struct Hints;
@@ -32,6 +38,7 @@ class RedisStore final : public Store {
 
   Redis& redis_;
   Zone* seen_;
+  std::vector<std::string> tenants_;
   std::shared_ptr<Hints> hints_;
 };
 

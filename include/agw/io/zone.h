@@ -45,9 +45,6 @@ class Zone {
   /// A holder that was killed loses it when `hold` ends.
   [[nodiscard]] virtual bool try_lease(std::string_view name, Milliseconds hold) noexcept = 0;
   virtual void release(std::string_view name) noexcept = 0;
-  /// When a lease of that name was last taken by anybody: the floor between two refreshes.
-  [[nodiscard]] virtual std::optional<SteadyTime> last_lease(std::string_view name) const noexcept = 0;
-
   /// True if `seen` follows what any worker has seen under `name` (or is the first); then it is what
   /// the next one must follow. Never evicted.
   [[nodiscard]] virtual bool advance(std::string_view name, const Progress& seen) noexcept = 0;

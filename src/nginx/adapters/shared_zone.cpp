@@ -53,7 +53,6 @@ struct SharedZone::Blob : Entry {
 struct SharedZone::Lease : Entry {
   static constexpr std::size_t table = 1;
   std::int64_t until;
-  std::int64_t taken;
   ngx_pid_t holder;
 };
 
@@ -241,7 +240,6 @@ bool SharedZone::try_lease(std::string_view name, Milliseconds hold) noexcept {
     const Lock lock(pool_);
     if (auto* lease = find_or_add<Lease>(name, lock)) {
       if (lease->until > now) return false;
-      lease->taken = now;
       lease->holder = ngx_pid;
       lease->until = now + hold.count();
       return true;
@@ -267,13 +265,6 @@ void SharedZone::release(std::string_view name) noexcept {
   } else if (const auto own = own_leases_.find(name); own != own_leases_.end()) {
     own->second = {};
   }
-}
-
-std::optional<SteadyTime> SharedZone::last_lease(std::string_view name) const noexcept {
-  const Lock lock(pool_);
-  const auto* lease = find<Lease>(name);
-  if (lease == nullptr || lease->holder == 0) return std::nullopt;
-  return SteadyTime(Milliseconds(lease->taken));
 }
 
 bool SharedZone::advance(std::string_view name, const Progress& seen) noexcept {

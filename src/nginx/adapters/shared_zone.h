@@ -33,7 +33,6 @@ class SharedZone final : public Zone, public Metrics {
   bool write(std::string_view name, std::string_view bytes, WallTime now) override;
   [[nodiscard]] bool try_lease(std::string_view name, Milliseconds hold) noexcept override;
   void release(std::string_view name) noexcept override;
-  [[nodiscard]] std::optional<SteadyTime> last_lease(std::string_view name) const noexcept override;
 
   [[nodiscard]] bool advance(std::string_view name, const Progress& seen) noexcept override;
 

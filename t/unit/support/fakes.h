@@ -225,19 +225,13 @@ class MemoryZone final : public Zone {
     return true;
   }
   [[nodiscard]] bool try_lease(std::string_view name, Milliseconds hold) noexcept override {
-    auto& lease = leases_[std::string(name)];
-    if (lease.until > clock_.steady()) return false;
-    lease.until = clock_.steady() + hold;
-    lease.taken = clock_.steady();
+    SteadyTime& until = leases_[std::string(name)];
+    if (until > clock_.steady()) return false;
+    until = clock_.steady() + hold;
     return true;
   }
   void release(std::string_view name) noexcept override {
-    if (auto it = leases_.find(std::string(name)); it != leases_.end()) it->second.until = {};
-  }
-  [[nodiscard]] std::optional<SteadyTime> last_lease(std::string_view name) const noexcept override {
-    auto it = leases_.find(std::string(name));
-    if (it == leases_.end()) return std::nullopt;
-    return it->second.taken;
+    if (auto it = leases_.find(std::string(name)); it != leases_.end()) it->second = {};
   }
   [[nodiscard]] bool advance(std::string_view name, const Progress& seen) noexcept override {
     const auto [mark, first] = marks_.try_emplace(std::string(name), seen);
@@ -248,13 +242,9 @@ class MemoryZone final : public Zone {
   bool full = false;
 
  private:
-  struct Lease {
-    SteadyTime until{};
-    SteadyTime taken{};
-  };
   Clock& clock_;
   std::map<std::string, SharedBlob> blobs_;
-  std::map<std::string, Lease> leases_;
+  std::map<std::string, SteadyTime> leases_;  ///< until when
   std::map<std::string, Progress> marks_;
   std::uint64_t generations_ = 0;
 };
