@@ -9,17 +9,11 @@
 #include <string_view>
 #include <vector>
 
-#include <jansson.h>
-
 #include "agw/base/time.h"
 #include "agw/grants/policy_file.h"
+#include "agw/json/tree.h"
 
 namespace agw::grants {
-
-struct JsonDeleter {
-  void operator()(json_t* value) const noexcept { json_decref(value); }
-};
-using Json = std::unique_ptr<json_t, JsonDeleter>;
 
 /// What a reader throws to its entry point; never leaves the room.
 struct Malformed {

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "agw/base/encoding.h"
+#include "agw/json/tree.h"
 #include "agw/model/pattern.h"
 
 #include "grant_json.h"
@@ -311,9 +312,9 @@ Result<std::string, PolicyError> read_file(const std::string& path) {
 }  // namespace
 
 Result<Policy, PolicyError> parse_policy(std::string_view json) {
-  json_error_t error{};
-  const Json root(json_loadb(json.data(), json.size(), JSON_REJECT_DUPLICATES, &error));
-  if (!root) return fail(PolicyError{error.line, "", std::string("is not valid JSON: ") + error.text});
+  json::TreeError error;
+  const json::Tree root = json::read_tree(json, &error);
+  if (!root) return fail(PolicyError{error.line, "", "is not valid JSON: " + error.message});
   try {
     const Node node(root.get(), "");
     node.expect_object({"schema", "tenants", "$schema"});

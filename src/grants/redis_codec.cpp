@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "agw/base/encoding.h"
+#include "agw/json/tree.h"
 #include "agw/model/pattern.h"
 
 #include "grant_json.h"
@@ -25,7 +26,7 @@ std::string_view field_of(const Fields& fields, std::string_view name) {
 Decoded<std::vector<std::string>> read_list(std::string_view key, const Fields& fields, std::string_view name) {
   const auto it = fields.find(name);
   if (it == fields.end()) return std::vector<std::string>();
-  const Json json(json_loadb(it->second.data(), it->second.size(), 0, nullptr));
+  const json::Tree json = json::read_tree(it->second);
   try {
     if (json) return Node(json.get(), "").texts();
   } catch (const Malformed&) {
@@ -240,8 +241,7 @@ Decoded<std::vector<Grant>> read_grants(std::string_view key, const Fields& fiel
   std::vector<Grant> out;
   out.reserve(fields.size());
   for (const auto& [id, text] : fields) {
-    json_error_t error{};
-    const Json json(json_loadb(text.data(), text.size(), JSON_REJECT_DUPLICATES, &error));
+    const json::Tree json = json::read_tree(text);
     if (!json) return wrong(key, id, "is not valid JSON");
     try {
       const Node node(json.get(), "");

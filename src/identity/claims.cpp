@@ -5,9 +5,8 @@
 #include <set>
 #include <sstream>
 
-#include <jansson.h>
-
 #include "agw/base/encoding.h"
+#include "agw/json/tree.h"
 
 namespace agw::identity {
 namespace {
@@ -15,14 +14,7 @@ namespace {
 constexpr std::size_t max_actors = 8;
 constexpr std::size_t max_list = 1024;  // groups, scopes, audiences
 
-struct JsonDeleter {
-  void operator()(json_t* value) const noexcept { json_decref(value); }
-};
-using Json = std::unique_ptr<json_t, JsonDeleter>;
-
-Json parse(std::string_view json) {
-  return Json(json_loadb(json.data(), json.size(), JSON_REJECT_DUPLICATES, nullptr));
-}
+json::Tree parse(std::string_view json) { return json::read_tree(json); }
 
 std::string text_of(const json_t* value) { return {json_string_value(value), json_string_length(value)}; }
 
@@ -238,14 +230,14 @@ class PrincipalReader {
 }  // namespace
 
 std::optional<std::string> unverified_issuer(std::string_view payload) {
-  const Json claims = parse(payload);
+  const json::Tree claims = parse(payload);
   if (!json_is_object(claims.get())) return std::nullopt;
   const json_t* issuer = json_object_get(claims.get(), "iss");
   return json_is_string(issuer) ? text_of(issuer) : std::string();
 }
 
 Result<std::shared_ptr<Principal>, TokenRefusal> read_claims(std::string_view payload, const ClaimRules& rules) {
-  const Json claims = parse(payload);
+  const json::Tree claims = parse(payload);
   if (!json_is_object(claims.get())) return fail(TokenRefusal{Reason::token_malformed, "the payload is not an object"});
   const auto times = read_times(claims.get(), rules.issuer, rules.now);
   if (!times) return fail(times.error());
@@ -263,7 +255,7 @@ Result<std::shared_ptr<Principal>, TokenRefusal> read_claims(std::string_view pa
 }
 
 std::optional<TokenRefusal> check_times(std::string_view payload, const IssuerConfig& issuer, WallTime now) {
-  const Json claims = parse(payload);
+  const json::Tree claims = parse(payload);
   if (!json_is_object(claims.get())) return TokenRefusal{Reason::token_malformed, "the payload is not an object"};
   const auto times = read_times(claims.get(), issuer, now);
   if (!times) return times.error();

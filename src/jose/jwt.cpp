@@ -5,17 +5,11 @@
 #include <memory>
 #include <utility>
 
-#include <jansson.h>
-
 #include "agw/base/encoding.h"
+#include "agw/json/tree.h"
 
 namespace agw::jose {
 namespace {
-
-struct JsonDeleter {
-  void operator()(json_t* value) const noexcept { json_decref(value); }
-};
-using Json = std::unique_ptr<json_t, JsonDeleter>;
 
 constexpr std::array<std::pair<std::string_view, Algorithm>, 11> names{{{"RS256", Algorithm::rs256},
                                                                         {"RS384", Algorithm::rs384},
@@ -72,7 +66,7 @@ Result<UnverifiedJwt, JwtError> parse_jwt(std::string_view token, std::size_t ma
   // jansson reads past a raw NUL in places; another reader would stop there.
   if (header->find('\0') != std::string::npos || payload->find('\0') != std::string::npos)
     return fail(JwtError::malformed);
-  const Json object(json_loadb(header->data(), header->size(), JSON_REJECT_DUPLICATES, nullptr));
+  const json::Tree object = json::read_tree(*header);
   if (!json_is_object(object.get())) return fail(JwtError::malformed);
   UnverifiedJwt out;
   std::string algorithm;

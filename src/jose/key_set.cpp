@@ -4,12 +4,12 @@
 #include <array>
 
 #include <cjose/cjose.h>
-#include <jansson.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 
 #include "agw/base/digest.h"
 #include "agw/base/encoding.h"
+#include "agw/json/tree.h"
 
 namespace agw::jose {
 namespace {
@@ -18,10 +18,6 @@ constexpr std::size_t max_key_set_bytes = 1U << 20;
 constexpr std::size_t max_keys = 256;
 constexpr std::size_t least_rsa_bytes = 256;  // 2048 bits: RFC 7518 section 3.3
 
-struct JsonDeleter {
-  void operator()(json_t* value) const noexcept { json_decref(value); }
-};
-using Json = std::unique_ptr<json_t, JsonDeleter>;
 struct CjoseKeyDeleter {
   void operator()(cjose_jwk_t* key) const noexcept { cjose_jwk_release(key); }
 };
@@ -104,6 +100,18 @@ std::string public_part(const json_t* jwk, Family family) {
          R"(,"y":)" + json_quoted(text_of(jwk, "y")) + "}";
 }
 
+/// RFC 7518 section 3.4, RFC 8037 section 3.1: one length, no other. (An RSA signature has its
+/// key's, which OpenSSL sees to; cjose ignores what a longer ECDSA one has at its end.)
+std::optional<std::size_t> fixed_signature_bytes(Algorithm algorithm) {
+  switch (algorithm) {
+    case Algorithm::es256:
+    case Algorithm::ed25519: return 64;
+    case Algorithm::es384: return 96;
+    case Algorithm::es512: return 132;
+    default: return std::nullopt;
+  }
+}
+
 }  // namespace
 
 struct KeySet::Key {
@@ -119,6 +127,8 @@ struct KeySet::Key {
   }
 
   [[nodiscard]] bool verify(const UnverifiedJwt& jwt) const {
+    const auto size = fixed_signature_bytes(jwt.algorithm);
+    if (size && jwt.signature.size() != *size) return false;
     const bool good = ed25519 ? verify_ed25519(jwt) : verify_cjose(jwt);
     ERR_clear_error();
     return good;
@@ -146,7 +156,7 @@ KeySet::~KeySet() = default;
 Result<std::shared_ptr<const KeySet>, KeySetError> KeySet::parse(std::string_view json) {
   if (json.size() > max_key_set_bytes) return fail(KeySetError::too_large);
   if (json.find('\0') != std::string_view::npos) return fail(KeySetError::malformed);
-  const Json root(json_loadb(json.data(), json.size(), JSON_REJECT_DUPLICATES, nullptr));
+  const json::Tree root = json::read_tree(json);
   const json_t* list = json_object_get(root.get(), "keys");
   if (!json_is_array(list)) return fail(KeySetError::malformed);
   if (json_array_size(list) > max_keys) return fail(KeySetError::too_large);

@@ -3,15 +3,10 @@
 #include <algorithm>
 #include <memory>
 
-#include <jansson.h>
+#include "agw/json/tree.h"
 
 namespace agw::oauth {
 namespace {
-
-struct JsonDeleter {
-  void operator()(json_t* value) const noexcept { json_decref(value); }
-};
-using Json = std::unique_ptr<json_t, JsonDeleter>;
 
 std::string_view text_of(const json_t* object, const char* key) {
   const json_t* value = json_object_get(object, key);
@@ -39,7 +34,7 @@ bool is_endpoint(std::string_view url, std::string_view issuer) {
 
 Result<ServerMetadata, MetadataError> parse_server_metadata(std::string_view json, std::string_view issuer) {
   if (json.find('\0') != std::string_view::npos) return fail(MetadataError::malformed);
-  const Json root(json_loadb(json.data(), json.size(), JSON_REJECT_DUPLICATES, nullptr));
+  const json::Tree root = json::read_tree(json);
   if (!json_is_object(root.get())) return fail(MetadataError::malformed);
   ServerMetadata out;
   out.issuer = text_of(root.get(), "issuer");

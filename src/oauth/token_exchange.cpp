@@ -4,10 +4,9 @@
 #include <memory>
 #include <sstream>
 
-#include <jansson.h>
-
 #include "agw/base/encoding.h"
 #include "agw/jose/sign.h"
+#include "agw/json/tree.h"
 
 namespace agw::oauth {
 namespace {
@@ -18,14 +17,9 @@ constexpr std::string_view jwt_bearer = "urn:ietf:params:oauth:client-assertion-
 constexpr std::int64_t assertion_life = 60;  // seconds
 constexpr std::size_t max_error_code = 64;
 
-struct JsonDeleter {
-  void operator()(json_t* value) const noexcept { json_decref(value); }
-};
-using Json = std::unique_ptr<json_t, JsonDeleter>;
-
-Json parse(std::string_view json) {
+json::Tree parse(std::string_view json) {
   if (json.find('\0') != std::string_view::npos) return nullptr;
-  return Json(json_loadb(json.data(), json.size(), JSON_REJECT_DUPLICATES, nullptr));
+  return json::read_tree(json);
 }
 
 std::string_view text_of(const json_t* value) {
@@ -90,7 +84,7 @@ Result<HttpRequest, ExchangeError> exchange_request(const ExchangeQuestion& ques
 }
 
 Result<ExchangeAnswer, ExchangeError> parse_exchange_answer(std::string_view json) {
-  const Json root = parse(json);
+  const json::Tree root = parse(json);
   const json_t* token = json_object_get(root.get(), "access_token");
   const json_t* issued = json_object_get(root.get(), "issued_token_type");
   const json_t* type = json_object_get(root.get(), "token_type");
@@ -114,7 +108,7 @@ Result<ExchangeAnswer, ExchangeError> parse_exchange_answer(std::string_view jso
 }
 
 std::string parse_error_code(std::string_view json) {
-  const Json root = parse(json);
+  const json::Tree root = parse(json);
   const std::string_view code = text_of(json_object_get(root.get(), "error"));
   const bool plain = std::all_of(code.begin(), code.end(), [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; });
   return plain && code.size() <= max_error_code ? std::string(code) : std::string();

@@ -5,17 +5,12 @@
 #include <sstream>
 #include <vector>
 
-#include <jansson.h>
+#include "agw/json/tree.h"
 
 namespace agw::outbound {
 namespace {
 
 constexpr Milliseconds unnamed_life{60'000};
-
-struct JsonDeleter {
-  void operator()(json_t* value) const noexcept { json_decref(value); }
-};
-using Json = std::unique_ptr<json_t, JsonDeleter>;
 
 std::string_view text_of(const json_t* value) {
   return json_is_string(value) ? std::string_view(json_string_value(value), json_string_length(value))
@@ -71,7 +66,7 @@ WallTime expiry_of(const oauth::ExchangeAnswer& answer, const ResultCheck& check
 bool looks_like_jwt(std::string_view token) noexcept { return std::count(token.begin(), token.end(), '.') == 2; }
 
 std::optional<std::string> check_claims(std::string_view payload, const ResultCheck& check, WallTime& expires_at) {
-  const Json claims(json_loadb(payload.data(), payload.size(), JSON_REJECT_DUPLICATES, nullptr));
+  const json::Tree claims = json::read_tree(payload);
   if (!json_is_object(claims.get())) return "its payload is not an object";
   const json_t* subject = json_object_get(claims.get(), "sub");
   if (!json_is_string(subject) || text_of(subject) != check.principal.subject) return "sub is not the caller's";

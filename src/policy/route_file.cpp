@@ -2,17 +2,11 @@
 
 #include <memory>
 
-#include <jansson.h>
-
 #include "agw/base/encoding.h"
+#include "agw/json/tree.h"
 
 namespace agw::policy {
 namespace {
-
-struct JsonDeleter {
-  void operator()(json_t* value) const noexcept { json_decref(value); }
-};
-using Json = std::unique_ptr<json_t, JsonDeleter>;
 
 void append_strings(std::string& out, const std::vector<std::string>& values) {
   out += '[';
@@ -93,9 +87,9 @@ std::string write_routes(const RouteFile& file) {
 }
 
 Result<RouteFile, std::string> read_routes(std::string_view json) {
-  json_error_t error{};
-  const Json root(json_loadb(json.data(), json.size(), JSON_REJECT_DUPLICATES, &error));
-  if (!root) return fail("line " + std::to_string(error.line) + ": " + error.text);
+  json::TreeError error;
+  const json::Tree root = json::read_tree(json, &error);
+  if (!root) return fail("line " + std::to_string(error.line) + ": " + error.message);
   const json_t* version = json_object_get(root.get(), "v");
   if (!json_is_integer(version) || json_integer_value(version) != 1)
     return fail(std::string("not a route file of version 1"));
