@@ -12,6 +12,8 @@
 
 namespace agw::gateway {
 
+bool stands_between(const Call& call) noexcept { return call.enforced || call.location->mode == Mode::enforce; }
+
 bool Location::knows_scope(std::string_view scope) const noexcept {
   const auto& known = resource.scopes_supported;
   return std::find(known.begin(), known.end(), scope) != known.end();
@@ -56,7 +58,7 @@ Result<void, Reason> credential_of(Minted minted, Call& call) {
   }
   call.detail = minted.error().detail;
   // Where the location only observes, nothing is refused: the caller's own headers go on.
-  if (call.location->mode == Mode::enforce) {
+  if (stands_between(call)) {
     call.enforced = true;
     return fail(minted.error().reason);
   }
@@ -66,6 +68,13 @@ Result<void, Reason> credential_of(Minted minted, Call& call) {
 
 Task<Result<void, Reason>> await_credential(ValueTask<Minted> step, Call& call) {
   co_return credential_of(co_await std::move(step), call);
+}
+
+/// A tool or operation may be enforced where the rest is only observed, and the other way round.
+/// Where some are enforced, what can't be read could be one of them.
+bool is_enforced(const Location& location, const Understanding& asked, const Call& call) {
+  if (call.route != nullptr) return call.route->mode == Mode::enforce;
+  return location.mode == Mode::enforce || (asked.refusal && location.enforces_some);
 }
 
 Answer preflight_answer(const Location& location, const Headers& headers) {
@@ -88,27 +97,32 @@ Task<Result<Forward, Answer>> Gateway::govern(const Location& location, Request&
 
   // Browsers: a preflight carries no credentials by design, and no page of a foreign origin may
   // drive an agent's session. Both are settled before anything is asked.
-  if (call.enforced && !origin_allowed(location, request.headers()))
+  if (location.mode == Mode::enforce && !origin_allowed(location, request.headers()))
     co_return conclude(location, request, call, deny(Reason::origin_refused));
-  if (call.enforced && is_preflight(request)) co_return fail(preflight_answer(location, request.headers()));
+  if (location.mode == Mode::enforce && is_preflight(request))
+    co_return fail(preflight_answer(location, request.headers()));
 
-  // Who calls, and for whom? A stranger's body isn't even read.
+  // Who calls, and for whom? A stranger's body isn't even read, unless it decides whether the call
+  // is one that is enforced.
   auto principal = co_await authenticate(location, request, call);
-  if (!principal) co_return conclude(location, request, call, deny(principal.error()));
-  call.principal = *std::move(principal);
+  if (!principal && !location.enforces_some) co_return conclude(location, request, call, deny(principal.error()));
+  if (principal) call.principal = *principal;
 
   // What is asked, of what? The bytes that are judged here are the ones that go on.
   Result<std::string_view, Reason> body = std::string_view();
   if (body_is_judged(location, request)) body = co_await request.body(location.max_body);
-  if (!body) co_return conclude(location, request, call, deny(body.error()));
+  if (!body) co_return conclude(location, request, call, deny(principal ? body.error() : principal.error()));
   const Understanding asked = understand(location, request, *body, document_, call);
+  call.enforced = is_enforced(location, asked, call);
+  if (!principal) co_return conclude(location, request, call, deny(principal.error()));
   if (asked.refusal) co_return conclude(location, request, call, deny(*asked.refusal));
+  if (location.enforces_some && call.enforced && !origin_allowed(location, request.headers()))
+    co_return conclude(location, request, call, deny(Reason::origin_refused));
 
   // What does the store know about them, now?
   auto facts = co_await services_.store.facts(call.principal, call.operation);
   if (!facts) call.detail = facts.error().detail;
   if (!facts) co_return conclude(location, request, call, deny(facts.error().reason));
-
   call.facts = *facts;
 
   // May this agent, acting for this user, do this to that, now?
@@ -126,7 +140,8 @@ Task<Result<Forward, Answer>> Gateway::govern(const Location& location, Request&
 void Gateway::open(const Location& location, const Request& request, Call& call) {
   call.location = &location;
   call.request_id = request.id();
-  call.enforced = location.mode == Mode::enforce;
+  // Until it is known to be one that is only observed.
+  call.enforced = location.mode == Mode::enforce || location.enforces_some;
   call.type = location.kind == Kind::mcp ? "mcp.unread" : "rest.call";
   call.speaks_rpc = location.kind == Kind::mcp && request.method() == "POST";
   const std::string_view trace = trace_id(request.headers());
@@ -163,7 +178,6 @@ Decision Gateway::judge(const Location& location, const policy::Facts& facts, st
   question.resource_failure = resource_failure;
   if (call.route != nullptr) {
     if (call.route->exchange) call.exchange = &*call.route->exchange;
-    call.enforced = call.enforced && call.route->mode == Mode::enforce;
   }
   return policy::evaluate(question, facts);
 }
@@ -192,7 +206,7 @@ Result<Forward, Answer> Gateway::conclude(const Location& location, const Reques
     return fail(answer_for(location, request.headers(), call, call.decision));
 
   Forward forward;
-  forward.strip_credentials = location.mode == Mode::enforce || call.backend_token != nullptr;
+  forward.strip_credentials = stands_between(call) || call.backend_token != nullptr;
   if (call.backend_token) forward.authorization = call.backend_token->authorization;
   if (location.identity_headers && call.principal)
     forward.identity = {call.principal->user, call.principal->agent, call.principal->tenant, call.operation};
@@ -245,7 +259,7 @@ bool Gateway::begin_record(const Request& request, Call& call) {
 }
 
 std::optional<Answer> Gateway::judge_response(Call& call, const Headers& headers, const BackendHead& head) {
-  if (call.location == nullptr || call.location->mode != Mode::enforce) return std::nullopt;
+  if (call.location == nullptr || !stands_between(call)) return std::nullopt;
   const bool refused = head.status == 401 || head.status == 403;
   if (!refused && !head.accel_redirect) return std::nullopt;
   // What the backend no longer believes is not offered to it again.

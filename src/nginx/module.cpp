@@ -128,7 +128,7 @@ ngx_int_t postconfiguration(ngx_conf_t* cf) noexcept try {
     if (main.zone == nullptr) return NGX_ERROR;
   }
   for (LocConf* conf : main.settings->locations) {
-    if (conf->location == nullptr || conf->location->mode != gateway::Mode::enforce) continue;
+    if (conf->location == nullptr || !conf->enforced) continue;
     guard_content_handler(conf->settings->core, *conf);
     ignore_accel_redirect(cf, *conf->settings);
   }

@@ -105,6 +105,66 @@ def test_one_tool_only(make_site):
     allowed(site.call())
 
 
+SOME = {"mcp": "agent_mode observe;", "api": "agent_mode observe;",
+        "tools": """agent_tool ticket.read { scope tickets:read; resource ticket:<id>; mode enforce; }
+                    agent_tool ticket.list { scope tickets:read; }""",
+        "operations": """agent_operation ticket.read GET /api/tickets/<id> { scope tickets:read; mode enforce;
+                                                                             resource ticket:<id>; }
+                         agent_operation ticket.list GET /api/tickets { scope tickets:read; }"""}
+
+
+def test_one_tool_is_enforced_where_the_rest_is_observed(make_site):
+    site = make_site(**SOME)
+    bare = site.token(agent="bare-agent")
+    for token in (None, "not-a-token"):
+        assert site.call(token=token).status == 401
+        assert site.call("ticket.list", {}, token).status == 200
+    assert "error" in site.call(token=bare).json()
+    observed(site, site.call("ticket.list", {}, bare), "deny", "tier_ceiling")
+    allowed(site.call(headers=[("Cookie", "a=b")]))
+    assert site.backend.last.header("Authorization") is None and site.backend.last.header("Cookie") is None
+    token = site.token()
+    allowed(site.call("ticket.list", {}, token, headers=[("Cookie", "a=b")]))
+    assert site.backend.last.header("Authorization") == "Bearer " + token
+    assert site.backend.last.header("Cookie") == "a=b"
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b'[{"jsonrpc":"2.0","id":1,"method":"tools/call"}]',
+                                  b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"ticket.list",'
+                                  b'"Name":"ticket.read"}}'])
+def test_what_cannot_be_read_could_be_the_enforced_tool(make_site, body):
+    site = make_site(**SOME)
+    before = site.backend.count()
+    assert site.post(body, None).status == 401 and site.post(body).status == 400
+    assert site.backend.count() == before
+    assert site.post(mcp.call("ticket.list", {}, 1), None).status == 200
+
+
+def test_no_foreign_page_drives_the_enforced_tool(make_site):
+    site = make_site(**SOME)
+    foreign = [("Origin", "https://evil.example")]
+    answer = site.call(headers=foreign)
+    assert answer.status == 403 and answer.event()["reason"] == "origin_refused"
+    allowed(site.call())
+    assert site.call("ticket.list", {}, headers=foreign).status == 200
+
+
+def test_one_operation_is_enforced_where_the_rest_is_observed(make_site):
+    site = make_site(**SOME)
+    assert site.send("GET", "/api/tickets/T-1", None).status == 401
+    assert site.send("GET", "/api/tickets/T-1").status == 200
+    assert site.send("GET", "/api/tickets", None).status == 200
+
+
+def test_the_guard_stands_before_the_enforced_tool(make_site):
+    """A subrequest has no access phase: it gets no further where anything is enforced."""
+    place = "/api/tickets/T-1"
+    site = make_site(server="location = /page { ssi on; ssi_types *; root @PREFIX@; default_type text/html; }", **SOME)
+    (site.prefix / "page").write_text(f'before <!--#include virtual="{place}" --> after')
+    assert "before" in site.send("GET", "/page", None).text and site.backend.count() == 0
+    assert site.send("GET", place).status == 200 and site.backend.count() == 1
+
+
 def test_with_an_exchange_the_token_is_exchanged(make_site):
     site = make_site(mcp="agent_mode observe;", forward=EXCHANGE)
     token = site.token()

@@ -51,4 +51,8 @@ struct Call {
   audit::Writer::Record record;
 };
 
+/// Whether what the gateway promises of enforced locations holds for this call: the caller's
+/// credentials end here, the backend's challenges and cookies too.
+[[nodiscard]] bool stands_between(const Call& call) noexcept;
+
 }  // namespace agw::gateway

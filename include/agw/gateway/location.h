@@ -50,6 +50,7 @@ struct Location {
   Kind kind = Kind::mcp;
   std::string name_space;
   Mode mode = Mode::enforce;
+  bool enforces_some = false;  ///< it only observes, but some route is enforced
   Disclosure disclosure = Disclosure::hide;
   policy::DelegationMode delegation = policy::DelegationMode::implicit;
   ProtectedResource resource;

@@ -86,6 +86,8 @@ class LocationCompiler {
     route.policy.classification = setting.classification;
     route.policy.risk = setting.risk;
     route.mode = setting.mode.value_or(location_->mode);
+    location_->enforces_some =
+        location_->enforces_some || (location_->mode == gateway::Mode::observe && route.mode == gateway::Mode::enforce);
     route.exchange = setting.exchange;
     const auto& exchange = setting.exchange ? setting.exchange : location_->exchange;
     if (exchange && !exchange->scope_independent) route.policy.exchange_scopes = exchange->scopes;

@@ -11,7 +11,7 @@ using Send = ngx_int_t (*)(ngx_http_request_t*, const gateway::Answer&);
 /// NGX_DECLINED lets it go on.
 ngx_int_t judge(ngx_http_request_t* r, Send send) {
   const LocConf& conf = loc_conf(r);
-  if (conf.location == nullptr || conf.location->mode != gateway::Mode::enforce) return NGX_DECLINED;
+  if (conf.location == nullptr || !conf.enforced) return NGX_DECLINED;
   // A subrequest (SSI, mirror, auth_request, slice) never had an access phase.
   if (r != r->main) return NGX_HTTP_FORBIDDEN;
   RequestContext* const context = RequestContext::obtain(r);

@@ -46,7 +46,7 @@ bool dress(ngx_http_request_t* r, RequestContext& context) {
   // The id under which audit has the call, whoever answered.
   drop_fields(r, "X-Request-Id");
   if (!add_field(r, "X-Request-Id", context.id())) return false;
-  if (location.mode == gateway::Mode::enforce) {
+  if (gateway::stands_between(context.call())) {
     // A backend speaks to the gateway: its challenges and cookies mean nothing to the agent.
     drop_fields(r, "WWW-Authenticate");
     drop_fields(r, "Set-Cookie");
