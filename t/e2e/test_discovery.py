@@ -1,7 +1,7 @@
 """An agent that knows only a URL learns how to log in; nothing a request says, and no other location, changes that."""
 import pytest
 
-from plugins import mcp
+from plugins import mcp, policy
 from plugins.site import problem
 
 PRM = "/.well-known/oauth-protected-resource"
@@ -177,3 +177,26 @@ def test_an_error_page_replaces_no_refusal(make_site):
         assert b"custom page" not in answer.body, answer
         assert answer.status >= 400 or "error" in answer.json()
         assert answer.request_id
+
+
+def test_a_resource_in_several_locations_names_the_scopes_of_all(make_site):
+    site = make_site(start=False)
+    site.pieces["server"] = f"""location /mcp/notes {{
+        agent_gateway mcp notes; agent_protected_resource {site.resource}; agent_trust company; agent_forward none;
+        agent_tool note.write {{ scope notes:write; }}
+        proxy_pass http://tickets;
+    }}"""
+    site.start()
+    found = site.send("GET", PRM + "/mcp", token=None).json()
+    assert {"tickets:read", "notes:write"} <= set(found["scopes_supported"])
+    # A step-up in one location doesn't cost the scopes of the other.
+    content = policy.base()
+    for to in ("agent:company|docs-assistant", "user:company|mira"):
+        policy.grant(content, to, "notes/note.write", id="n" + to[0])
+    site.write_policy(content)
+    body = mcp.encode(mcp.call("note.write", {}))
+    answer = site.send("POST", "/mcp/notes", site.token(scope="tickets:read"), [("Content-Type", "application/json")],
+                       body=body)
+    assert answer.status == 403 and set(answer.challenge["scope"].split()) == {"tickets:read", "notes:write"}
+    token = site.token(scope="tickets:read notes:write")
+    assert site.send("POST", "/mcp/notes", token, [("Content-Type", "application/json")], body=body).status == 200

@@ -23,7 +23,7 @@ class LocationCompiler {
   LocationCompiler(const MainConf& main, LocSettings& settings, Problems& problems)
       : main_(main), settings_(settings), problems_(problems), place_(settings.governance.place) {}
 
-  std::shared_ptr<const gateway::Location> compile() {
+  std::shared_ptr<gateway::Location> compile() {
     location_ = std::make_shared<gateway::Location>();
     gateway::Location& out = *location_;
     out.label = label_of(settings_);
@@ -192,10 +192,20 @@ void check_enforced(const MainConf& main, const LocSettings& settings, Problems&
   check_unsafe(main, settings, problems);
 }
 
+/// A resource may be spread over several locations: its metadata names the scopes of all of them,
+/// and a step-up in one keeps those of the others.
+void share_scopes(const std::vector<std::shared_ptr<gateway::Location>>& made) {
+  for (const auto& one : made)
+    for (const auto& other : made)
+      if (one->resource.identifier == other->resource.identifier)
+        add_new(one->resource.scopes_supported, other->resource.scopes_supported);
+}
+
 }  // namespace
 
 void compile(MainConf& main, Problems& problems) {
   const Place* first = nullptr;
+  std::vector<std::shared_ptr<gateway::Location>> made;
   for (const LocConf* conf : main.settings->locations) {
     if (!conf->settings->governance) continue;
     for (LocConf* outer = conf->settings->parent; outer != nullptr; outer = outer->settings->parent)
@@ -207,17 +217,23 @@ void compile(MainConf& main, Problems& problems) {
     check_effect(settings, problems);
     if (!settings.governed()) continue;
     if (first == nullptr) first = &settings.governance.place;
-        // A nested block that says nothing of its own is the location around it. (Limits on bodies
-        // are part of a location too.)
+    // A nested block that says nothing of its own is the location around it. (Limits on bodies
+    // are part of a location too.)
     const LocConf* outer = settings.parent;
     const bool same = !settings.written && outer != nullptr && outer->owner && outer->settings->core != nullptr &&
                       outer->settings->core->client_max_body_size == settings.core->client_max_body_size;
-    conf->owner = same ? outer->owner : LocationCompiler(main, settings, problems).compile();
+    if (same) {
+      conf->owner = outer->owner;
+    } else {
+      made.push_back(LocationCompiler(main, settings, problems).compile());
+      conf->owner = made.back();
+    }
     conf->location = conf->owner.get();
     conf->enforced = settings.enforced();
     if (settings.enforced()) check_enforced(main, settings, problems);
     if (!same) main.locations.push_back(conf->location);
   }
+  share_scopes(made);
   if (first == nullptr) return;
   if (!main.settings->store)
     problems.error(
