@@ -1,0 +1,190 @@
+// A whole gateway in memory: one issuer, one policy, one location, whatever a test makes of them.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "agw/gateway/discovery.h"
+#include "agw/gateway/gateway.h"
+#include "agw/gateway/issuer_access.h"
+#include "agw/grants/policy_file.h"
+#include "agw/grants/store.h"
+
+#include "support/audit.h"
+#include "support/fakes.h"
+#include "support/signer.h"
+
+namespace agw::test {
+
+class FakeRequest final : public gateway::Request {
+ public:
+  [[nodiscard]] std::string_view id() const noexcept override { return "0123456789abcdef0123456789abcdef"; }
+  [[nodiscard]] std::string_view method() const noexcept override { return verb; }
+  [[nodiscard]] std::string_view raw_path() const noexcept override { return raw.empty() ? target : raw; }
+  [[nodiscard]] std::string_view path() const noexcept override { return target; }
+  [[nodiscard]] std::string_view query() const noexcept override { return arguments; }
+  [[nodiscard]] std::string_view client_ip() const noexcept override { return "192.0.2.7"; }
+  [[nodiscard]] const Headers& headers() const noexcept override { return fields; }
+  [[nodiscard]] ValueTask<Result<std::string_view, Reason>> body(std::size_t max_bytes) override {
+    ++bodies_read;
+    if (content.size() > max_bytes) return Result<std::string_view, Reason>(fail(Reason::body_too_large));
+    return Result<std::string_view, Reason>(std::string_view(content));
+  }
+  std::string verb = "POST";
+  std::string target = "/mcp";
+  std::string raw;
+  std::string arguments;
+  std::string content;
+  FakeHeaders fields;
+  int bodies_read = 0;
+};
+
+/// A policy that doesn't change, or a store that has failed.
+class FixedStore final : public grants::Store {
+ public:
+  [[nodiscard]] ValueTask<Result<policy::FactsPtr, grants::StoreFailure>> facts(const PrincipalPtr& principal,
+                                                                                std::string_view operation) override {
+    using Answer = Result<policy::FactsPtr, grants::StoreFailure>;
+    ++asked;
+    if (broken) return Answer(fail(grants::StoreFailure{*broken, "agw:p:{default}:meta"}));
+    return Answer(std::make_shared<policy::Facts>(policy->facts(*principal, operation)));
+  }
+  [[nodiscard]] ValueTask<grants::StoreHealth> health() override { return grants::StoreHealth{!broken, ""}; }
+  std::shared_ptr<const grants::CompiledPolicy> policy;
+  std::optional<Reason> broken;
+  int asked = 0;
+};
+
+/// Everything that stands before a call; `call()` runs one to its end.
+struct GatewayWorld {
+  static constexpr std::int64_t now = 1'800'000'000;  // where FakeClock begins
+  static constexpr std::string_view issuer_url = "https://as.example";
+
+  GatewayWorld() {
+    const std::string base(issuer_url);
+    http.on(base + "/.well-known/oauth-authorization-server", 200,
+            R"({"issuer":"https://as.example","jwks_uri":"https://as.example/keys",)"
+            R"("token_endpoint":"https://as.example/token"})");
+    http.on(base + "/keys", 200, R"({"keys":[)" + signer.jwk + "]}");
+    grant_backend_token(R"({"sub":"mira","aud":"tickets-api","iss":"https://as.example","scope":"tickets:read",)"
+                        R"("exp":1800000600})");
+    policy(R"({"schema":1,"tenants":{"default":{
+      "agents":{"company|docs":{"name":"Docs","bundles":["support"]}},
+      "bundles":{"support":{"version":1,"grants":[{"id":"b","operation":"tickets/*","resource":"ticket:*"}]}},
+      "entitlements":[{"id":"e","to":"user:company|mira","operation":"tickets/ticket.*","resource":"ticket:T-1"}]
+    }}})");
+    location.label = "test/mcp";
+    location.name_space = "tickets";
+    location.resource = *gateway::parse_resource_identifier("https://gw.example/mcp");
+    location.resource.scopes_supported = {"tickets:read", "tickets:write"};
+    location.challenge_scopes = {"tickets:read"};
+    location.trust = {"https://gw.example/mcp", {&config}};
+    add_tool("ticket.read", "ticket.read", {"tickets:read"});
+    add_tool("ticket.write", "ticket.write", {"tickets:write"});
+    add_tool("secret.read", "secret.read", {"tickets:read"});
+  }
+  ~GatewayWorld() { loop.cancel_spawned(); }
+  GatewayWorld(const GatewayWorld&) = delete;
+  GatewayWorld& operator=(const GatewayWorld&) = delete;
+
+  void policy(std::string_view json) {
+    store.policy = std::make_shared<const grants::CompiledPolicy>(*grants::parse_policy(json));
+  }
+  void grant_backend_token(const std::string& claims) {
+    http.on("https://as.example/token", 200,
+            R"({"access_token":")" + signer.sign(claims) +
+                R"(","issued_token_type":"urn:ietf:params:oauth:token-type:access_token","token_type":"Bearer",)"
+                R"("expires_in":600})");
+  }
+  void add_tool(const std::string& tool, const std::string& operation, std::vector<std::string> scopes) {
+    gateway::OperationRoute route;
+    route.policy.operation = "tickets/" + operation;
+    route.policy.scopes = std::move(scopes);
+    route.policy.resource = *policy::ResourceTemplate::parse("ticket:<id>");
+    route.tool = tool;
+    location.tools.emplace(tool, static_cast<std::uint32_t>(location.routes.size()));
+    location.routes.push_back(std::move(route));
+  }
+  void observe() {
+    location.mode = gateway::Mode::observe;
+    for (auto& route : location.routes) route.mode = gateway::Mode::observe;
+  }
+  void exchange() {
+    outbound::ExchangeSpec spec;
+    spec.audience = "tickets-api";
+    spec.scopes = {"tickets:read"};
+    spec.key = "tickets-api tickets:read";
+    location.exchange = spec;
+  }
+  [[nodiscard]] std::string token(const std::string& scope = "tickets:read", const std::string& user = "mira",
+                                  const std::string& agent = "docs") const {
+    return signer.sign(R"({"iss":"https://as.example","sub":")" + user + R"(","azp":")" + agent +
+                       R"(","aud":"https://gw.example/mcp","exp":1800000300,"scope":")" + scope + "\"}");
+  }
+  void authorize(const std::string& bearer) { request.fields.add("Authorization", "Bearer " + bearer); }
+  void tool(const std::string& name, const std::string& arguments = R"({"id":"T-1"})") {
+    request.fields.add("Content-Type", "application/json");
+    request.content = R"({"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":")" + name +
+                      R"(","arguments":)" + arguments + "}}";
+  }
+
+  /// To its end; the answer, or nothing where it goes on to the backend (`forward`).
+  std::optional<gateway::Answer> call() {
+    under_way.emplace();
+    auto task = gateway.govern(location, request, *under_way);
+    for (int i = 0; i < 1000; ++i) {
+      if (auto outcome = loop.run(task)) {
+        if (!*outcome) return std::move(outcome->error());
+        forward = **outcome;
+        return std::nullopt;
+      }
+      loop.advance(Milliseconds(50));
+    }
+    return gateway::Answer{0, "", "it never ended", {}};
+  }
+  /// Ends the call as the host does; the audit lines written until then.
+  std::vector<std::string> finish(int status) {
+    audit::Completion completion;
+    completion.status = status;
+    gateway.finish(*under_way, completion);
+    return audit.lines();
+  }
+
+  FakeClock clock;
+  FakeLoop loop{clock};
+  ScriptedHttp http{loop};
+  MemoryZone zone{clock};
+  MemoryMetrics metrics;
+  FakeLog log;
+  FakeRandom random;
+  AuditLog audit;
+  Signer signer;
+  identity::IssuerConfig config = [] {
+    identity::IssuerConfig out;
+    out.alias = "company";
+    out.issuer = issuer_url;
+    out.algorithms = {jose::Algorithm::ed25519};
+    out.type = identity::TokenType::jwt;
+    out.client = identity::ClientConfig{};
+    out.client->id = "gateway";
+    // Read anew for each exchange: any file with something in it.
+    out.client->secret_file = "/proc/self/comm";
+    return out;
+  }();
+  FixedStore store;
+  identity::Authenticator authenticator{{loop, clock, http, zone, metrics, log, random}, {&config}, 100};
+  gateway::IssuerAccess access{authenticator, {&config}, log};
+  outbound::Exchanger exchanger{{loop, clock, http, metrics, log, random, access}, 100};
+  gateway::Gateway gateway{{clock, log, metrics, authenticator, store, exchanger, audit.writer}};
+  gateway::Location location;
+  FakeRequest request;
+  std::optional<gateway::Call> under_way;
+  gateway::Forward forward;
+};
+
+}  // namespace agw::test
