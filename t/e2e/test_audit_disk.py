@@ -106,7 +106,7 @@ def test_a_reader_that_is_slow_holds_up_nobody(make_keyed):
 
         eventually(drained, timeout=20)
         allowed(site.call())
-        eventually(drained)
+        eventually(drained, timeout=15)
         site.nginx.process.send_signal(signal.SIGQUIT)
         eventually(lambda: drained_until_end(reader, read, site.nginx.process), timeout=15)
         copy = site.prefix / "copy.jsonl"
