@@ -4,6 +4,8 @@
 
 #include "agw/base/encoding.h"
 
+#include "words.h"
+
 namespace agw::gateway {
 namespace {
 
@@ -30,15 +32,6 @@ bool is_loopback(std::string_view host) {
   const bool numeric = host.find_first_not_of("0123456789.") == std::string_view::npos;
   return host == "localhost" || host.ends_with(".localhost") || host == "[::1]" ||
          (numeric && host.starts_with("127."));
-}
-
-std::string joined(const std::vector<std::string>& words) {
-  std::string out;
-  for (const auto& word : words) {
-    if (!out.empty()) out += ' ';
-    out += word;
-  }
-  return out;
 }
 
 /// Text from configuration inside a Markdown code span.

@@ -7,6 +7,8 @@
 #include "agw/gateway/origin.h"
 #include "agw/mcp/error.h"
 
+#include "words.h"
+
 namespace agw::gateway {
 namespace {
 
@@ -15,15 +17,6 @@ constexpr int backend_code = 5020;
 constexpr int unavailable_code = 5030;
 constexpr int invalid_params = -32602;
 constexpr int resource_not_found = -32002;  // before 2026-07-28
-
-std::string joined(const std::vector<std::string>& words) {
-  std::string out;
-  for (const auto& word : words) {
-    if (!out.empty()) out += ' ';
-    out += word;
-  }
-  return out;
-}
 
 /// The token's own scopes as far as this resource knows them, and all that the operation needs:
 /// clients replace what they have by what they are told (MCP authorization, scope challenges).

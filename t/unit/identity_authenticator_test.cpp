@@ -1,15 +1,11 @@
 #include <string>
 
 #include <gtest/gtest.h>
-#include <openssl/bio.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
 
-#include "agw/base/encoding.h"
 #include "agw/identity/authenticator.h"
-#include "agw/jose/sign.h"
 
 #include "support/fakes.h"
+#include "support/signer.h"
 
 namespace agw::identity {
 namespace {
@@ -21,27 +17,7 @@ const std::string metadata_url = "https://as.example/.well-known/oauth-authoriza
 const std::string openid_url = "https://as.example/.well-known/openid-configuration";
 const std::string keys_url = "https://as.example/keys";
 
-struct Key {
-  std::string id;
-  std::string pem;
-  std::string jwk;
-};
-
-Key make_key(const std::string& id) {
-  EVP_PKEY* key = EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519");
-  BIO* bio = BIO_new(BIO_s_mem());
-  PEM_write_bio_PrivateKey(bio, key, nullptr, nullptr, 0, nullptr, nullptr);
-  char* text = nullptr;
-  const long size = BIO_get_mem_data(bio, &text);
-  std::string raw(32, '\0');
-  std::size_t length = raw.size();
-  EVP_PKEY_get_raw_public_key(key, reinterpret_cast<unsigned char*>(raw.data()), &length);
-  Key out{id, std::string(text, static_cast<std::size_t>(size)),
-          R"({"kty":"OKP","crv":"Ed25519","kid":")" + id + R"(","x":")" + base64url_encode(raw) + "\"}"};
-  BIO_free(bio);
-  EVP_PKEY_free(key);
-  return out;
-}
+using Key = test::Signer;
 
 /// What every token here has; `more` replaces nothing, it follows.
 std::string payload(const std::string& more = {}, std::int64_t expires = now + 300) {
@@ -49,9 +25,7 @@ std::string payload(const std::string& more = {}, std::int64_t expires = now + 3
          std::to_string(expires) + more + "}";
 }
 
-std::string signed_by(const Key& key, const std::string& claims) {
-  return jose::sign_jwt({key.pem, jose::Algorithm::ed25519, key.id}, claims).value_or("");
-}
+std::string signed_by(const Key& key, const std::string& claims) { return key.sign(claims); }
 
 IssuerConfig company() {
   IssuerConfig config;
@@ -101,7 +75,7 @@ class Identity : public testing::Test {
   test::MemoryMetrics metrics;
   test::FakeLog log;
   test::FakeRandom random;
-  Key key = make_key("a");
+  Key key{"a"};
   std::unique_ptr<Authenticator> authenticator;
 };
 
@@ -126,7 +100,7 @@ TEST_F(Identity, compiles_a_principal_whose_ids_carry_the_issuer) {
 TEST_F(Identity, refuses_each_fault_for_its_reason) {
   publish_metadata();
   publish(key.jwk);
-  const Key stranger = make_key("a");
+  const Key stranger("a");
   const auto base = [](const std::string& claims) { return R"({"iss":"https://as.example",)" + claims + "}"; };
   const std::string aud = R"("aud":"https://gw.example/mcp")";
   const std::string exp = R"("exp":1800000300)";
@@ -236,7 +210,7 @@ TEST_F(Identity, a_key_that_goes_takes_its_tokens_along) {
   publish(key.jwk);
   const std::string old = signed_by(key, payload("", now + 3000));
   ASSERT_TRUE(ask(old));
-  const Key next = make_key("b");
+  const Key next("b");
   publish(next.jwk);
   ASSERT_TRUE(ask(signed_by(next, payload())));
   EXPECT_FALSE(one().authenticate(old, trust).ready());
@@ -249,14 +223,14 @@ TEST_F(Identity, a_flood_of_unknown_keys_costs_the_issuer_one_fetch) {
   ASSERT_TRUE(ask(signed_by(key, payload())));
   ASSERT_EQ(http.count(keys_url), 1U);
   for (int i = 0; i < 50; ++i)
-    EXPECT_EQ(refused(signed_by(make_key("x" + std::to_string(i)), payload())), Reason::token_key_unknown);
+    EXPECT_EQ(refused(signed_by(Key("x" + std::to_string(i)), payload())), Reason::token_key_unknown);
   EXPECT_EQ(http.count(keys_url), 2U);
   // The floor holds for all workers.
   authenticator = worker();
-  EXPECT_EQ(refused(signed_by(make_key("y"), payload())), Reason::token_key_unknown);
+  EXPECT_EQ(refused(signed_by(Key("y"), payload())), Reason::token_key_unknown);
   EXPECT_EQ(http.count(keys_url), 2U);
   loop.advance(config.keys_floor + seconds(1));
-  EXPECT_EQ(refused(signed_by(make_key("z"), payload())), Reason::token_key_unknown);
+  EXPECT_EQ(refused(signed_by(Key("z"), payload())), Reason::token_key_unknown);
   EXPECT_EQ(http.count(keys_url), 3U);
 }
 
@@ -382,7 +356,7 @@ TEST_F(Identity, the_result_of_an_exchange_is_verified) {
   EXPECT_TRUE(verified(signed_by(key, payload())));
   EXPECT_FALSE(verified(signed_by(key, payload("", now - 60))));
   EXPECT_FALSE(verified(signed_by(key, R"({"iss":"https://evil.example","exp":1800000300})")));
-  EXPECT_FALSE(verified(signed_by(make_key("a"), payload())));
+  EXPECT_FALSE(verified(signed_by(Key("a"), payload())));
 }
 
 }  // namespace
