@@ -10,6 +10,7 @@ from plugins.nginx import ROOT, module_path
 from plugins.policy import tenant
 from plugins.redis import key
 from plugins.site import allowed, hidden
+from plugins.wait import eventually
 
 BINARY = os.environ.get("AGW_CTL") or str((module_path() or ROOT / "build/release/x").parent / "agwctl")
 pytestmark = pytest.mark.skipif(not os.path.exists(BINARY), reason="agwctl is not built: make build")
@@ -167,6 +168,38 @@ def test_fault_redis_is_away(make_redis, file):
     done = subprocess.run([BINARY, "apply", str(file(policy.base())), *where(server)], capture_output=True, text=True,
                           timeout=30)
     assert done.returncode not in (0, -11, -6) and done.stderr
+
+
+def test_exit_statuses(make_site, make_redis, file):
+    """Scripts rely on them; docs/operations.md has the table."""
+    good, broken = file(policy.base()), file("{", "broken.json")
+    server, site = make_redis(), make_site()
+    who = ("--user", "company|omar", "--operation", "tickets/ticket.read", "--resource", "ticket:T-1",
+           "--state", site.prefix / "state", "--store", f"file:{site.policy_path}")
+    allowed(site.call())
+    log = site.nginx.audit_path
+    changed = file("", "changed.jsonl")
+
+    def lines():
+        text = log.read_text()
+        assert '"decision":"allow"' in text
+        return text
+
+    changed.write_text(eventually(lines).replace('"decision":"allow"', '"decision":"deny"', 1).replace('"seq":1', '"seq":3', 1))
+    for status, commands in {
+            0: [("check", good), ("apply", good, *where(server)), ("export", *where(server)),
+                ("explain", "--agent", "company|narrow-agent", *who), ("audit", "verify", "--unkeyed", log), ("--help",)],
+            1: [("check", broken), ("check", file("", "none.json")), ("apply", broken, *where(server)),
+                ("export", "--store", "redis://127.0.0.1:1/0"), ("audit", "verify", "--unkeyed", "/nonexistent"),
+                ("explain", "--agent", "company|narrow-agent", *who[:-1], "file:/nonexistent")],
+            2: [(), ("applied", good), ("apply",), ("check",), ("explain", "--agent", "company|narrow-agent"),
+                ("check", good, "--colour")],
+            3: [("explain", "--agent", "company|bare-agent", *who), ("audit", "verify", "--unkeyed", changed)]}.items():
+        for command in commands:
+            done = run(*command, status=status)
+            assert status == 0 or done.stdout + done.stderr, command
+    table = (ROOT / "docs/operations.md").read_text()
+    assert all(f"\n| {status} |" in table for status in range(4))
 
 
 def test_help():

@@ -16,7 +16,9 @@ EXAMPLES = ROOT / "conf/examples"
 class Example(Site):
     """A Site whose configuration is a file of the tree."""
 
-    def __init__(self, prefix, name, issuer, backend, port=None, redis=None, issuer_url="http://127.0.0.1:9000"):
+    def __init__(self, prefix, name, issuer, backend, port=None, redis=None, issuer_url="http://127.0.0.1:9000", text=None,
+                 hosts=None):
+        """`text` instead of the file's; `hosts`: what else is rewritten, with @PORT@ and @BACKEND@."""
         self.prefix, self.nginx, self._own = prefix, Nginx(prefix), []
         self.issuer, self.backend, self.port = issuer, backend, port or free_port()
         self.resource = f"http://127.0.0.1:{self.port}/mcp"
@@ -24,10 +26,13 @@ class Example(Site):
             (prefix / folder).mkdir()
         (prefix / "state").chmod(0o700)
         shutil.copy(EXAMPLES / "policy.json", prefix / "agents/policy.json")
-        for secret, text in (("gateway.secret", "gateway-secret"), ("redis.secret", "correct horse")):
-            (prefix / "agents" / secret).write_text(text + "\n")
+        for secret, word in (("gateway.secret", "gateway-secret"), ("redis.secret", "correct horse")):
+            (prefix / "agents" / secret).write_text(word + "\n")
             (prefix / "agents" / secret).chmod(0o600)
-        text = (EXAMPLES / f"{name}.conf").read_text()
+        text = text or (EXAMPLES / f"{name}.conf").read_text()
+        for there, here in (hosts or {}).items():
+            assert there in text, there
+            text = text.replace(there, here.replace("@PORT@", str(self.port)).replace("@BACKEND@", str(backend.port)))
         for there, here in (
                 ("modules/ngx_http_agent_gateway_module.so", str(module_path())),
                 ("/etc/nginx/agents", str(prefix / "agents")),

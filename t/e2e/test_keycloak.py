@@ -3,13 +3,14 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import httpx
 import pytest
 
 from plugins import jose, policy
+from plugins.backend import json_answer
 from plugins.keycloak import PASSWORD
+from plugins.nginx import ROOT
 from plugins.site import EXCHANGE, Site, allowed, denied
 from plugins.wait import eventually
 
@@ -134,10 +135,19 @@ def test_key_rotation(site, keycloak):
     allowed(site.call(token=old))
 
 
-def test_the_python_sdk_logs_in_from_the_url_alone(site, keycloak):
-    """The SDK's client with the realm's own client id: 401, metadata, Keycloak's login page, token, call."""
-    from plugins.backend import json_answer
+def sdk_client(generation):
+    """The command that runs a headless client of the SDK."""
+    if generation == "python":
+        return [sys.executable, str(ROOT / "t/e2e/clients/login_python.py")]
+    said = [subprocess.run([str(ROOT / "scripts" / command[0]), *command[1:]], check=True, capture_output=True, text=True,
+                           timeout=300).stdout.strip() for command in (["node"], ["node-app", "t/e2e/clients", "demo"])]
+    return [said[0], f"{said[1]}/login-{generation}.mjs"]
 
+
+@pytest.mark.parametrize("generation", ["python", "v1", "v2"])
+def test_an_sdk_logs_in_from_the_url_alone(site, keycloak, generation):
+    """The SDK's client (Python, TypeScript 1 and 2) with the realm's own client id: 401, metadata, Keycloak's login
+    page, token, call."""
     def mcp_server(received):
         try:
             message = json.loads(received.body)
@@ -154,9 +164,8 @@ def test_the_python_sdk_logs_in_from_the_url_alone(site, keycloak):
         return json_answer({"jsonrpc": "2.0", "id": message["id"], "result": result})
 
     site.backend.answer = mcp_server
-    client = Path(__file__).parent / "clients/login_python.py"
     done = subprocess.run(
-        [sys.executable, str(client), "--url", site.resource, "--mode", "prereg", "--client-id", "coding-agent",
+        [*sdk_client(generation), "--url", site.resource, "--mode", "prereg", "--client-id", "coding-agent",
          "--user", "mira", "--password", PASSWORD, "--no-refresh", "--era", "legacy", "--call", 'ticket.read {"id": "T-1"}'],
         capture_output=True, text=True, timeout=120, env=os.environ)
     told = [json.loads(line) for line in done.stdout.splitlines()]

@@ -165,6 +165,26 @@ def test_the_guard_stands_before_the_enforced_tool(make_site):
     assert site.send("GET", place).status == 200 and site.backend.count() == 1
 
 
+def test_odd_ways_to_an_enforced_operation_are_refused(make_site):
+    site = make_site(**SOME)
+    for method, target, headers in (("GET", "/api//tickets/T-1", []), ("POST", "/api/tickets/T-1", []),
+                                    ("GET", "/api/tickets/%2e%2e/tickets/T-1", []),
+                                    ("GET", "/api/other", [("X-Original-URL", "/api/tickets/T-1")])):
+        for token in (None, True):
+            assert site.rest(method, target, token, headers).status >= 400, target
+    assert site.backend.count() == 0
+    assert site.rest(target="/api/other", token=None).status == 200
+
+
+def test_the_backend_of_an_enforced_tool_is_shielded(make_site):
+    site = make_site(**SOME)
+    site.backend.answer = Answer(401, [("WWW-Authenticate", "Basic realm=x"), ("Set-Cookie", "a=b")], b"mine")
+    answer = site.call()
+    assert answer.status == 502 and answer.header("WWW-Authenticate") is None and answer.header("Set-Cookie") is None
+    answer = site.call("ticket.list", {})
+    assert answer.status == 401 and answer.text == "mine" and answer.header("Set-Cookie") == "a=b"
+
+
 def test_with_an_exchange_the_token_is_exchanged(make_site):
     site = make_site(mcp="agent_mode observe;", forward=EXCHANGE)
     token = site.token()

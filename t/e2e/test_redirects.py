@@ -149,3 +149,52 @@ def test_a_named_location_as_error_page_of_a_refusal(make_site):
     assert site.call(token=None).status == 401
     assert site.call(token=site.token(agent="disabled-agent")).status == 403
     assert site.backend.count() == 0
+
+
+PARTLY = {"api": "agent_mode observe;", "operations": """
+    agent_operation ticket.read GET /api/tickets/<id> { scope tickets:read; resource ticket:<id>; mode enforce; }
+    agent_operation ticket.list GET /api/tickets { scope tickets:read; }"""}
+
+
+@pytest.mark.parametrize("how", ["ssi", "auth_request", "mirror"])
+def test_subrequests_into_an_observed_location_with_an_enforced_operation(make_site, how):
+    """Subrequests have no access phase: the guard stands wherever anything is enforced."""
+    server = """
+        location = /page { ssi on; ssi_types *; root @PREFIX@; default_type text/html; }
+        location = /auth { auth_request /api/tickets/T-1; proxy_pass http://tickets; }
+        location = /mirrored { mirror /api/tickets/T-1; proxy_pass http://tickets; }"""
+    target = {"ssi": "/page", "auth_request": "/auth", "mirror": "/mirrored"}[how]
+    site = make_site(server=server, **PARTLY)
+    (site.prefix / "page").write_text('before <!--#include virtual="/api/tickets/T-1" --> after')
+    for token in (None, site.token()):
+        site.send("GET", target, token)
+        assert "/api/tickets/T-1" not in reached(site)
+    assert site.rest().status == 200 and "/api/tickets/T-1" in reached(site)
+
+
+def test_redirects_into_an_observed_location_with_an_enforced_operation(make_site):
+    site = make_site(server="""
+        location = /missing { root @PREFIX@; error_page 404 = /api/tickets/T-1; }
+        location = /tried { root @PREFIX@; try_files $uri.none /api/tickets/T-1; }
+        location = /listed { root @PREFIX@; try_files $uri.none /api/tickets; }""", **PARTLY)
+    site.backend.answer = lambda r: Answer(200, [("X-Accel-Redirect", "/api/tickets/T-1")]) if "open" in r.target else None
+    for target in ("/open/a", "/missing", "/tried", "/listed"):
+        # A path that isn't the one that was sent is refused, also with a token: it could be read in two ways.
+        for token in (None, site.token()):
+            assert site.send("GET", target, token).status in (400, 401)
+            assert not reached(site, "/api/tickets/T-1", "/api/tickets")
+    assert site.rest().status == 200 and reached(site, "/api/tickets/T-1")
+    assert site.rest(target="/api/tickets", token=None).status == 200
+
+
+def test_x_accel_redirect_from_an_observed_location_with_an_enforced_operation(make_site):
+    site = make_site(server=MORE, **PARTLY)
+    site.backend.answer = lambda r: json_answer({"first": 1}, headers=[("X-Accel-Redirect", "/internal/secret")]) \
+        if r.target.startswith("/api/tickets") else json_answer({"secret": 1})
+    assert site.rest().status == 502
+    assert site.rest(target="/api/tickets").json() == {"first": 1}
+    assert not reached(site, "/internal/secret")
+    only_observed = make_site(server=MORE, api="agent_mode observe;",
+                              operations="agent_operation ticket.list GET /api/tickets { scope tickets:read; }")
+    only_observed.backend.answer = site.backend.answer
+    assert only_observed.rest(target="/api/tickets").json() == {"secret": 1}

@@ -5,9 +5,11 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from work import CACHE, JOBS, LOGS, ROOT, Count, build, check, complain, gtest, module_env, pytest, step
@@ -247,8 +249,53 @@ def part_docs():
 
 
 def part_quickstart():
-    """scripts/quickstart --once: the whole demo, every row as it should be"""
-    return check("scripts/quickstart --once", "quickstart", ["scripts/quickstart", "--once"], timeout=1800)
+    """scripts/quickstart: the whole demo, every row as it should be; Ctrl-C leaves nothing behind"""
+    count = check("scripts/quickstart --once", "quickstart", ["scripts/quickstart", "--once"], timeout=1800)
+    return count + interrupted_quickstart()
+
+
+def interrupted_quickstart():
+    """Ctrl-C where it stays up: no process, no file, nothing in the tree."""
+    def changes():
+        return subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True).stdout
+
+    before, told = changes(), LOGS / "quickstart-stays.log"
+    with tempfile.TemporaryDirectory() as place:
+        with told.open("w") as out:
+            running = subprocess.Popen(["scripts/quickstart"], cwd=ROOT, env=os.environ | {"TMPDIR": place}, stdout=out,
+                                       stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, start_new_session=True)
+        deadline = time.monotonic() + 600
+        while "from here on" not in told.read_text() and running.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.2)
+        wrong = ["it didn't stay"]
+        if running.poll() is None:
+            # A terminal sends it to everything in the foreground.
+            os.killpg(running.pid, signal.SIGINT)
+            wrong = []
+        try:
+            status = running.wait(60)
+        except subprocess.TimeoutExpired:
+            status = "none"
+        wrong += [f"exit status {status}"] if status != 0 else []
+        wrong += [f"still runs: {line}" for line in processes_of(running.pid)]
+        wrong += [f"left in TMPDIR: {name}" for name in os.listdir(place)]
+        wrong += [f"changed in the tree:\n{changes()}"] if changes() != before else []
+        if wrong:
+            complain("scripts/quickstart, Ctrl-C", "\n".join([*wrong, *told.read_text().splitlines()[-20:]]))
+            return Count(0, 1)
+    return Count(1, 0)
+
+
+def processes_of(session):
+    """What runs in a session, as /proc tells it: pid and command line."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, its = stat.read_text().rpartition(")")[2].split()[:4]
+            command = (stat.parent / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if int(its) == session and state != "Z":
+            yield f"{stat.parent.name} {command}"
 
 
 def part_long():
