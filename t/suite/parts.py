@@ -261,6 +261,7 @@ def interrupted_quickstart():
 
     before, told = changes(), LOGS / "quickstart-stays.log"
     with tempfile.TemporaryDirectory() as place:
+        os.chmod(place, 0o755)  # nginx's workers are not root
         with told.open("w") as out:
             running = subprocess.Popen(["scripts/quickstart"], cwd=ROOT, env=os.environ | {"TMPDIR": place}, stdout=out,
                                        stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, start_new_session=True)
