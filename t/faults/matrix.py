@@ -1,5 +1,6 @@
 """Which fault can happen to which dependency, what may then be decided, and how long it may take."""
 import itertools
+import os
 from dataclasses import dataclass, field
 
 from world import CONNECT_TIMEOUT, ISSUER_TIMEOUT, KEYS_MAX_AGE, READ_TIMEOUT, STORE_TIMEOUT
@@ -54,8 +55,9 @@ for _fault in ("expired", "foreign"):
 STORE = {"store_unavailable", "store_invalid", "store_uninitialised", "store_rolled_back"}
 KEYS = {"issuer_unavailable"}
 EXCHANGE = {"exchange_unavailable", "exchange_refused", "exchange_invalid"}
-MARGIN = 3.0        # what a busy machine may add to a bound
-RECOVERY = 6.0      # back-offs of at most two seconds, a timeout, and the margin
+# What a busy machine may add to a bound; with sanitizers everything takes several times as long.
+MARGIN = 10.0 if os.environ.get("AGW_ASAN") == "1" else 3.0
+RECOVERY = 3.0 + MARGIN      # back-offs of at most two seconds, a timeout, and the margin
 
 
 @dataclass
