@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <new>
 #include <set>
 
 #include "agw/base/encoding.h"
@@ -176,7 +177,15 @@ struct Worker::Services {
   std::vector<ngx_uint_t> credential_variables;
 };
 
-Worker::Worker(ngx_cycle_t* cycle) : services_(std::make_unique<Services>(cycle, *main_conf(cycle))) {}
+Worker::Worker(ngx_cycle_t* cycle) : services_(std::make_unique<Services>(cycle, *main_conf(cycle))) {
+  // The C++ runtime's thread-local data is made when the first exception is thrown. Were that one
+  // of exhausted memory, glibc would end the process instead of letting the call be denied.
+  try {
+    throw std::bad_alloc();
+  } catch (const std::bad_alloc&) {
+    return;
+  }
+}
 
 Worker::~Worker() = default;
 

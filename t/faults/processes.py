@@ -137,6 +137,8 @@ class Master:
 
 def start_daemon(trial):
     nginx, site = trial.nginx, trial.world.site
+    # nginx empties the environment of a new binary; one with sanitizers needs their library.
+    site.pieces["main"] = "env LD_PRELOAD; env ASAN_OPTIONS; env LSAN_OPTIONS; env UBSAN_OPTIONS;"
     nginx.write_conf(site.conf().replace("daemon off;", "daemon on;"))
     subprocess.run(nginx._arguments(nginx.conf), env=nginx._env, check=True, timeout=60)
     nginx.process = Master(site.prefix / "nginx.pid")
