@@ -71,10 +71,11 @@ Task<Result<void, Reason>> await_credential(ValueTask<Minted> step, Call& call) 
 }
 
 /// A tool or operation may be enforced where the rest is only observed, and the other way round.
-/// Where some are enforced, what can't be read could be one of them.
-bool is_enforced(const Location& location, const Understanding& asked, const Call& call) {
+/// Where some are enforced, what can't be read could be one of them; a browser's preflight, which
+/// only asks, is none.
+bool is_enforced(const Location& location, const Request& request, const Understanding& asked, const Call& call) {
   if (call.route != nullptr) return call.route->mode == Mode::enforce;
-  return location.mode == Mode::enforce || (asked.refusal && location.enforces_some);
+  return location.mode == Mode::enforce || (asked.refusal && location.enforces_some && !is_preflight(request));
 }
 
 Answer preflight_answer(const Location& location, const Headers& headers) {
@@ -113,7 +114,7 @@ Task<Result<Forward, Answer>> Gateway::govern(const Location& location, Request&
   if (body_is_judged(location, request)) body = co_await request.body(location.max_body);
   if (!body) co_return conclude(location, request, call, deny(principal ? body.error() : principal.error()));
   const Understanding asked = understand(location, request, *body, document_, call);
-  call.enforced = is_enforced(location, asked, call);
+  call.enforced = is_enforced(location, request, asked, call);
   if (!principal) co_return conclude(location, request, call, deny(principal.error()));
   if (asked.refusal) co_return conclude(location, request, call, deny(*asked.refusal));
   if (location.enforces_some && call.enforced && !origin_allowed(location, request.headers()))

@@ -246,6 +246,14 @@ TEST(Course, one_tool_may_be_enforced_where_the_rest_is_observed) {
            Row{"an observed one, nobody", [](auto& w) { w.tool("ticket.write"); }, 0},
            Row{"an unknown one", [](auto& w) { w.tool("nothing"); }, 0},
            Row{"what can't be read", [](auto& w) { w.authorize(w.token()), w.request.content = "{"; }, 400},
+           Row{"a preflight of a browser",
+               [](auto& w) {
+                 w.request.verb = "OPTIONS";
+                 w.request.fields.add("Origin", "https://ide.example");
+                 w.request.fields.add("Access-Control-Request-Method", "POST");
+               },
+               0},
+           Row{"another method", [](auto& w) { w.request.verb = "PUT"; }, 401},
            Row{"a handshake, nobody",
                [](auto& w) {
                  w.request.fields.add("Content-Type", "application/json");

@@ -31,7 +31,8 @@ constexpr std::array rows{
         Directive::audit, "agent_audit", in_http, 1, 3, "PATH [key=FILE] [journal=SIZE] | off",
         "size (16m) for journal, 256k to 1g", "none: required as soon as a location is governed; `off` must be written",
         "The audit log: one JSON object a line for every call, denied ones too. `USR1` reopens it like any log. `key` "
-        "names a file of at least 32 bytes, readable by its owner only, that the master reads: each line then carries a "
+        "names a file of at least 32 bytes, readable by its owner only, that the master reads: each line then carries "
+        "a "
         "MAC (`agwctl audit verify`). `journal` is what each worker has for events that aren't written yet, two "
         "kilobytes for one; it lies in `agent_state`, where the next start finds it, or in memory.",
         "agent_audit /var/log/nginx/agent-audit.jsonl key=/etc/nginx/audit.key;", first},
@@ -43,7 +44,8 @@ constexpr std::array rows{
     DirectiveRow{
         Directive::audit_on_error, "agent_audit_on_error", in_http, 1, 1, "deny|continue", "", "deny",
         "What happens when the journal is full because the audit log can't be written, or not so fast: `deny` refuses "
-        "calls with `audit_unavailable` before the backend is asked; `continue` lets them pass without an event, counts "
+        "calls with `audit_unavailable` before the backend is asked; `continue` lets them pass without an event, "
+        "counts "
         "them in `agent_audit_lost_total` and says how many they were in the log as soon as it can be written.",
         "agent_audit_on_error continue;", first},
     DirectiveRow{
