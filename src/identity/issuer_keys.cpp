@@ -89,7 +89,8 @@ void IssuerKeys::load_file() {
 }
 
 void IssuerKeys::take_from_zone() {
-  const std::uint64_t now = host_.zone.generation(keys_name_);
+  if (zone_cell_ == nullptr) zone_cell_ = host_.zone.generation_cell(keys_name_);
+  const std::uint64_t now = zone_cell_ == nullptr ? 0 : zone_cell_->load(std::memory_order_acquire);
   if (now == zone_generation_) return;
   zone_generation_ = now;
   const auto blob = host_.zone.read(keys_name_);

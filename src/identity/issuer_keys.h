@@ -1,6 +1,8 @@
 // One issuer's keys and metadata, as this worker knows them.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -75,6 +77,7 @@ class IssuerKeys {
   std::string keys_json_;
   WallTime written_{};
   std::uint64_t generation_ = 0;
+  const std::atomic<std::uint64_t>* zone_cell_ = nullptr;  ///< the generation that lies in the zone
   std::uint64_t zone_generation_ = 0;
   SteadyTime next_look_{};               ///< at the file
   std::optional<oauth::ServerMetadata> metadata_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <new>
 
 #include <simdjson.h>
 
@@ -15,8 +16,9 @@ constexpr std::size_t kept_capacity = 1U << 20;
 Error error_of(simdjson::error_code code) {
   switch (code) {
     case simdjson::UTF8_ERROR: return Error::utf8;
-    case simdjson::CAPACITY:
-    case simdjson::MEMALLOC: return Error::too_large;
+    case simdjson::CAPACITY: return Error::too_large;
+    // As every other allocation that fails: nothing is wrong with the text.
+    case simdjson::MEMALLOC: throw std::bad_alloc();
     default: return Error::invalid;
   }
 }
@@ -29,7 +31,7 @@ struct Structure::Kernel {
   simdjson::error_code make_room(std::size_t size) {
     const std::size_t wanted = std::bit_ceil(std::max(size, smallest_capacity));
     if (!stages) {
-            // The depth is what its second stage would need; that one isn't used.
+      // The depth is what its second stage would need; that one isn't used.
       return simdjson::get_active_implementation()->create_dom_parser_implementation(wanted, 1, stages);
     }
     const bool too_small = stages->capacity() < size;

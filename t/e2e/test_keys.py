@@ -207,7 +207,8 @@ def _jwks_file(folder, *keys):
 def test_keys_from_a_file(make_site, tmp_path):
     key = jose.Key("ES256")
     path = _jwks_file(tmp_path, key)
-    site = make_site(start=False, keys=f"issuer https://closed.example; jwks_file {path};", client="")
+    # One worker: each looks at the file for itself, at most once a second.
+    site = make_site(start=False, keys=f"issuer https://closed.example; jwks_file {path};", client="", workers="1")
     site.start()
     claims = {"iss": "https://closed.example"}
     ok(site, site.token(key=key, **claims))

@@ -178,9 +178,11 @@ def part_fuzz(seconds=FUZZ_SECONDS):
         grown = ROOT / "build/fuzz/corpus" / name
         grown.mkdir(parents=True, exist_ok=True)
         seeds, words = ROOT / "t/fuzz/corpus" / name, ROOT / f"t/fuzz/{name}.dict"
+        if not seeds.is_dir():
+            return name, 1, f"t/fuzz/corpus/{name} is missing: give it some seeds"
         command = [fuzzer, *FUZZ_LIMITS, f"-max_total_time={seconds}", f"-artifact_prefix={grown.parent}/{name}-crash-"]
         command += [f"-dict={words}"] if words.exists() else []
-        return name, *step(f"fuzz/{name}", [*command, grown, *([seeds] if seeds.is_dir() else [])], env=SANITIZED,
+        return name, *step(f"fuzz/{name}", [*command, grown, seeds], env=SANITIZED,
                            timeout=seconds * 2 + 120)
 
     with concurrent.futures.ThreadPoolExecutor(int(JOBS)) as pool:

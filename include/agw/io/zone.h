@@ -37,6 +37,9 @@ class Zone {
 
   /// Cheap (one short lock): the generation last written under `name`, 0 if none.
   [[nodiscard]] virtual std::uint64_t generation(std::string_view name) const noexcept = 0;
+  /// The same number, to be read on every call without a look-up; null while nothing was written
+  /// under `name`. Valid as long as the zone.
+  [[nodiscard]] virtual const std::atomic<std::uint64_t>* generation_cell(std::string_view name) const noexcept = 0;
   [[nodiscard]] virtual std::optional<SharedBlob> read(std::string_view name) const = 0;
   /// False if the zone is full: the caller keeps its own copy and says so in the log.
   virtual bool write(std::string_view name, std::string_view bytes, WallTime now) = 0;

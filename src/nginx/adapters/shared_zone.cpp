@@ -183,8 +183,14 @@ void SharedZone::say_full(const char* what) noexcept {
 }
 
 std::uint64_t SharedZone::generation(std::string_view name) const noexcept {
+  const auto* cell = generation_cell(name);
+  return cell == nullptr ? 0 : cell->load(std::memory_order_acquire);
+}
+
+const std::atomic<std::uint64_t>* SharedZone::generation_cell(std::string_view name) const noexcept {
+  // Entries are never freed, only their contents.
   const Blob* blob = find<Blob>(name);
-  return blob == nullptr ? 0 : blob->generation.load(std::memory_order_acquire);
+  return blob == nullptr ? nullptr : &blob->generation;
 }
 
 std::optional<SharedBlob> SharedZone::read(std::string_view name) const {

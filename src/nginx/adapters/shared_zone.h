@@ -29,6 +29,7 @@ class SharedZone final : public Zone, public Metrics {
   ~SharedZone() override;
 
   [[nodiscard]] std::uint64_t generation(std::string_view name) const noexcept override;
+  [[nodiscard]] const std::atomic<std::uint64_t>* generation_cell(std::string_view name) const noexcept override;
   [[nodiscard]] std::optional<SharedBlob> read(std::string_view name) const override;
   bool write(std::string_view name, std::string_view bytes, WallTime now) override;
   [[nodiscard]] bool try_lease(std::string_view name, Milliseconds hold) noexcept override;

@@ -4,6 +4,18 @@
 #include "context.h"
 
 namespace agw::nginx {
+namespace {
+
+/// Why nginx couldn't read the body.
+Reason reason_of(ngx_int_t status) noexcept {
+  switch (status) {
+    case NGX_HTTP_REQUEST_ENTITY_TOO_LARGE: return Reason::body_too_large;
+    case NGX_HTTP_INTERNAL_SERVER_ERROR: return Reason::internal_error;  // no memory, no disk
+    default: return Reason::client_aborted;
+  }
+}
+
+}  // namespace
 
 ValueTask<Result<std::string_view, Reason>> RequestContext::body(std::size_t max_bytes) {
   if (body_read_) return take_body(max_bytes);
@@ -14,8 +26,7 @@ ValueTask<Result<std::string_view, Reason>> RequestContext::body(std::size_t max
   const ngx_int_t rc = ngx_http_read_client_request_body(r_, on_body);
   if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
     // nginx has taken its reference back already.
-    const Reason reason = rc == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE ? Reason::body_too_large : Reason::client_aborted;
-    return Result<std::string_view, Reason>(fail(reason));
+    return Result<std::string_view, Reason>(fail(reason_of(rc)));
   }
   // The reference that reading took; the request's own one stays, so nothing is freed here.
   --r_->main->count;

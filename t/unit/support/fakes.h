@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <map>
@@ -208,8 +209,12 @@ class MemoryZone final : public Zone {
  public:
   explicit MemoryZone(Clock& clock) : clock_(clock) {}
   [[nodiscard]] std::uint64_t generation(std::string_view name) const noexcept override {
-    auto it = blobs_.find(std::string(name));
-    return it == blobs_.end() ? 0 : it->second.generation;
+    const auto* cell = generation_cell(name);
+    return cell == nullptr ? 0 : cell->load();
+  }
+  [[nodiscard]] const std::atomic<std::uint64_t>* generation_cell(std::string_view name) const noexcept override {
+    auto it = cells_.find(std::string(name));
+    return it == cells_.end() ? nullptr : &it->second;
   }
   [[nodiscard]] std::optional<SharedBlob> read(std::string_view name) const override {
     auto it = blobs_.find(std::string(name));
@@ -221,6 +226,7 @@ class MemoryZone final : public Zone {
     auto& blob = blobs_[std::string(name)];
     blob.bytes = bytes;
     blob.generation = ++generations_;
+    cells_[std::string(name)] = blob.generation;
     blob.written = now;
     return true;
   }
@@ -244,6 +250,7 @@ class MemoryZone final : public Zone {
  private:
   Clock& clock_;
   std::map<std::string, SharedBlob> blobs_;
+  std::map<std::string, std::atomic<std::uint64_t>> cells_;
   std::map<std::string, SteadyTime> leases_;  ///< until when
   std::map<std::string, Progress> marks_;
   std::uint64_t generations_ = 0;
