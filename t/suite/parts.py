@@ -168,6 +168,12 @@ def part_unit():
     return gtest("unit", build("release", "agw_unit") / "agw_unit")
 
 
+def part_property():
+    """the decision and an obvious model of it, over random policies and calls"""
+    driver = build("release", "evaluate_driver") / "evaluate_driver"
+    return check("t/property/run", "property", ["t/property/run", driver], timeout=600, says="cases alike")
+
+
 def part_fuzz(seconds=FUZZ_SECONDS):
     """each fuzzer for a short time (AGW_FUZZ_SECONDS), from the seeds in t/fuzz/corpus"""
     fuzzers = sorted(path for path in (build("fuzz") / "fuzzers").iterdir() if path.is_file())
@@ -314,6 +320,7 @@ ALL = {
     "build": (part_build, True),
     "docs": (part_docs, True),
     "unit": (part_unit, True),
+    "property": (part_property, True),
     "adapters": (part_adapters, True),
     "e2e": (part_e2e, True),
     "keycloak": (part_keycloak, True),

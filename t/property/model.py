@@ -1,0 +1,110 @@
+"""The rule of access, written to be obvious, not fast: docs/store.md and docs/architecture.md in Python."""
+
+CHECKS = ("token", "user", "agent", "delegation", "scope", "route", "approval", "limit")
+
+
+def matches(pattern, value):
+    return value.startswith(pattern[:-1]) if pattern.endswith("*") else value == pattern
+
+
+def tier_of(tenant, question):
+    """The record's own, else the most specific rule of the map, else the one for everybody, else none."""
+    own = tenant["agents"].get(question["agent"], {}).get("tier")
+    if own:
+        return own
+    fitting = [rule for rule in tenant["tiers"].get("map", [])
+               if rule.get("provider") in (None, question["provider"]) and rule.get("model") in (None, question["model"])]
+    fitting.sort(key=lambda rule: ("provider" in rule and "model" in rule, "provider" in rule), reverse=True)
+    return fitting[0]["tier"] if fitting else tenant["tiers"].get("*")
+
+
+def grants_of(tenant, question, tier):
+    agent = tenant["agents"].get(question["agent"])
+    holders = {"agent:" + question["agent"]} | ({"tier:" + tier} if tier else set())
+    found = [grant for grant in tenant["grants"] if grant["to"] in holders]
+    record = agent if agent is not None else tenant["tiers"].get(tier, {}) if tier else {}
+    for bundle in record.get("bundles", []):
+        found += tenant["bundles"][bundle]["grants"]
+        found += [grant for grant in tenant["grants"] if grant["to"] == "bundle:" + bundle]
+    return found
+
+
+def groups_of(tenant, question):
+    return question["groups"] + tenant["users"].get(question["user"], {}).get("groups", [])
+
+
+def entitlements_of(tenant, question):
+    holders = {"user:" + question["user"]} | {"group:" + group for group in groups_of(tenant, question)}
+    return [grant for grant in tenant["entitlements"] if grant["to"] in holders]
+
+
+def for_this_user(grant, tenant, question):
+    whom = grant.get("for")
+    mine = {"user:" + question["user"]} if question["user"] else set()
+    return whom is None or bool(set(whom) & (mine | {"group:" + group for group in groups_of(tenant, question)}))
+
+
+def weigh(grants, tenant, question):
+    """(some allow names the operation, some allow holds, some deny holds)"""
+    mine = [g for g in grants if matches(g["operation"], question["operation"]) and for_this_user(g, tenant, question)]
+    named = any(g.get("effect", "allow") == "allow" for g in mine)
+    now = question["now"]
+    holding = [g for g in mine if g.get("since_unix", now) <= now and now < g.get("until_unix", now + 1)]
+
+    def covers(grant):
+        pattern = grant.get("resource")
+        return pattern in (None, "*") or (question["resource"] != "" and matches(pattern, question["resource"]))
+
+    unclear = bool(question["failure"])
+    allowed = any(g.get("effect", "allow") == "allow" and (unclear or covers(g)) for g in holding)
+    denied = any(g.get("effect") == "deny" and (unclear or question["resource"] == "" or covers(g)) for g in holding)
+    return named, allowed, denied
+
+
+def first(*findings):
+    """Of (condition, reason) pairs the first that is true."""
+    return next((reason for condition, reason in findings if condition), None)
+
+
+def evaluate(tenant, question):
+    if not question["handshake"] and not question["named"]:
+        return None
+    agent, user = tenant["agents"].get(question["agent"]), tenant["users"].get(question["user"], {})
+    tier = tier_of(tenant, question)
+    tier_record = tenant["tiers"].get(tier) if tier and tier not in ("map", "*") else None
+    starts = [r["not_before_unix"] for r in (tenant, agent or {}, user, tier_record or {}) if "not_before_unix" in r]
+    failed = {"token": first((any(question["issued"] < start for start in starts), "token_issued_before"))}
+    user_standing = first((tenant.get("status") == "disabled", "tenant_refused"), (not question["user"], "user_missing"),
+                          (user.get("status") == "disabled", "user_disabled"))
+    agent_standing = first((agent is None and not tier, "agent_unknown"),
+                           ((agent or {}).get("status") == "disabled", "agent_disabled"),
+                           ((agent or {}).get("status") == "quarantined", "agent_quarantined"),
+                           (bool(tier) and tier_record is None, "tier_unknown"),
+                           ((tier_record or {}).get("status") == "disabled", "tier_disabled"))
+    bond = next((d for d in tenant["delegations"]
+                 if (d["user"], d["agent"]) == (question["user"], question["agent"])), None)
+    failed["delegation"] = first((bond is not None and bond.get("status") == "disconnected", "delegation_disconnected"),
+                                 (bond is None and question["delegation"] == "required", "delegation_missing"))
+    visible, needed = False, []
+    if question["handshake"]:
+        failed |= {"user": user_standing, "agent": agent_standing}
+        judged = ("token", "user", "agent", "delegation")
+    else:
+        user_named, user_allows, user_denies = weigh(entitlements_of(tenant, question), tenant, question)
+        named, allows, denies = weigh(grants_of(tenant, question, tier), tenant, question)
+        ceiling = (tier_record or {}).get("ceiling")
+        below = ceiling is None or any(matches(pattern, question["operation"]) for pattern in ceiling)
+        failed["user"] = user_standing or first((user_denies, "user_entitlement_denied"),
+                                                (not user_allows, "user_entitlement_missing"))
+        failed["agent"] = agent_standing or first((not below, "tier_ceiling"), (denies, "agent_grant_denied"),
+                                                  (not allows, "agent_grant_missing"))
+        wanted = set(question["route_scopes"]) | set(question["exchange_scopes"])
+        failed["scope"] = first((not wanted <= set(question["scopes"]), "scope_missing"))
+        frozen = tenant["operations"].get(question["operation"], {}).get("frozen", False)
+        failed["route"] = first((frozen, "operation_frozen")) or question["failure"] or None
+        visible, needed = user_named and named and below, sorted(wanted) if failed["scope"] else []
+        judged = ("token", "user", "agent", "delegation", "scope", "route")
+    reason = next((failed[check] for check in judged if failed[check]), "allowed")
+    verdicts = ["skip" if check not in judged else "fail" if failed[check] else "pass" for check in CHECKS]
+    line = [("allow" if reason == "allowed" else "deny"), reason, "visible" if visible else "hidden", ",".join(verdicts)]
+    return " ".join(line + ([",".join(needed)] if needed else []))
