@@ -23,6 +23,7 @@ Secret read_key(const std::string& path) {
 
 int verify_audit(const VerifyOptions& options, std::ostream& out) {
   std::vector<Secret> keys;
+  keys.reserve(options.key_files.size());
   for (const auto& path : options.key_files) keys.push_back(read_key(path));
   if (keys.empty() && !options.unkeyed)
     throw Failure("give --key FILE (as agent_audit's key=), or --unkeyed where there is none", exit_usage);

@@ -295,7 +295,7 @@ ChainState Sealer::State::render(std::string& out) {
     if (!here || event.slot >= here->slots() || here->state(event.slot).load(std::memory_order_acquire) != event.number)
       continue;
     const std::size_t begin = out.size();
-    if (!here->read(event.slot, out) || std::memchr(out.data() + begin, '\n', out.size() - begin) != nullptr) {
+    if (!here->read(event.slot, out) || out.find('\n', begin) != std::string::npos) {
       out.resize(begin);
       ++unreadable;
       continue;

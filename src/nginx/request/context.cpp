@@ -86,7 +86,7 @@ void RequestContext::begin_call() {
   if (!finished_) {
     audit::Completion left_behind;
     left_behind.outcome = audit::Outcome::error;
-    finish(std::move(left_behind));
+    finish(left_behind);
   }
   course_.reset();
   if (call_.location != nullptr) call_ = gateway::Call();
@@ -162,7 +162,7 @@ void RequestContext::finish(audit::Completion completion) noexcept {
     }
     completion.outcome = too_large ? audit::Outcome::refused : audit::Outcome::aborted;
   }
-  here->gateway().finish(call_, std::move(completion));
+  here->gateway().finish(call_, completion);
 }
 
 void RequestContext::link() noexcept {
@@ -182,7 +182,7 @@ void finish_open_calls() noexcept {
   while (open_calls != nullptr) {
     audit::Completion aborted;
     aborted.outcome = audit::Outcome::aborted;
-    open_calls->finish(std::move(aborted));
+    open_calls->finish(aborted);
   }
 }
 
