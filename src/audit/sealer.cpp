@@ -1,7 +1,6 @@
 #include "agw/audit/sealer.h"
 
 #include <algorithm>
-#include <cstring>
 #include <new>
 #include <string>
 #include <utility>
