@@ -13,6 +13,8 @@ constexpr Milliseconds first_retry{500};
 /// After a fetch that failed, before anybody may cause another one.
 constexpr Milliseconds failed_pause{1000};
 constexpr Milliseconds longest_retry{30'000};
+/// While there are no keys: who waits for readiness sends no call that would ask.
+constexpr Milliseconds longest_retry_without_keys{2000};
 
 std::string_view host_of(std::string_view url) {
   const std::size_t at = url.find("://");
@@ -286,14 +288,19 @@ Task<void> IssuerKeys::keep_fresh() {
       co_await host_.loop.sleep(std::max(Milliseconds(config_.keys_refresh) - age, Milliseconds(100)) + jitter);
       continue;
     }
-    auto work = [this] { return fetch_or_wait(deadline()); };
-    const bool good = co_await fetches_.run("keys", std::move(work));
+    bool good = false;
+    // The pause counts for this task too: each worker has one.
+    if (!taken(failed_name_)) {
+      auto work = [this] { return fetch_or_wait(deadline()); };
+      good = co_await fetches_.run("keys", std::move(work));
+    }
     if (good) {
       retry = first_retry;
       continue;
     }
+    retry = std::min(retry, current() == nullptr ? longest_retry_without_keys : longest_retry);
     co_await host_.loop.sleep(retry);
-    retry = std::min(retry * 2, longest_retry);
+    retry *= 2;
   }
 }
 

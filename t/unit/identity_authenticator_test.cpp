@@ -305,6 +305,20 @@ TEST_F(Identity, strangers_cannot_make_it_hammer_an_issuer_that_is_down) {
   EXPECT_EQ(told("fetched again"), 1);
 }
 
+TEST_F(Identity, an_issuer_that_was_down_for_long_is_found_again_soon_without_calls) {
+  auto other = worker();
+  one().start();
+  other->start();
+  loop.advance(seconds(95));
+  EXPECT_FALSE(one().health().front().usable);
+  EXPECT_LE(http.count(metadata_url), 100U) << "one attempt in the pause, of all workers";
+  publish_metadata();
+  publish(key.jwk);
+  loop.advance(seconds(3));
+  EXPECT_TRUE(one().health().front().usable) << "a load balancer sends no calls before it is ready";
+  EXPECT_TRUE(other->health().front().usable);
+}
+
 TEST_F(Identity, an_issuer_that_fails_is_believed_until_its_keys_age) {
   publish_metadata();
   publish(key.jwk);
