@@ -1,6 +1,6 @@
 # The one door: `make` lists what can be done. CI goes through the same scripts.
 .DEFAULT_GOAL := help
-.PHONY: help deps build debug test one asan lint format bench profile run docs clean
+.PHONY: help deps build debug test one asan lint format bench profile budget run docs clean
 
 help:   ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -35,9 +35,14 @@ bench:  ## requests per second beside bare proxy_pass; ARGS="--json out.json"
 	t/bench/run $(ARGS)
 
 profile: ## where the instructions of a row go: make profile ARGS=full
-	scripts/install-deps bench
+	scripts/install-deps test
 	scripts/build release module
 	t/bench/profile $(ARGS)
+
+budget: ## instructions of a governed call against those stored; ARGS=--update stores what is counted now
+	scripts/install-deps test
+	scripts/build release module
+	t/bench/budget $(ARGS)
 
 run:    ## the quickstart: nginx with the module, a login server, tickets, an agent; stays up until Ctrl-C
 	scripts/quickstart

@@ -236,6 +236,12 @@ def faults(*arguments, timeout=900):
     return count
 
 
+def part_budget():
+    """instructions of a governed call, by callgrind, against t/bench/budget.json: 3 % more is a failure"""
+    build("release")
+    return check("t/bench/budget", "budget", ["t/bench/budget"], timeout=600)
+
+
 def part_keycloak():
     """token exchange and login with a real Keycloak"""
     build("release")
@@ -322,6 +328,7 @@ ALL = {
     "unit": (part_unit, True),
     "property": (part_property, True),
     "adapters": (part_adapters, True),
+    "budget": (part_budget, True),
     "e2e": (part_e2e, True),
     "keycloak": (part_keycloak, True),
     "quickstart": (part_quickstart, True),
