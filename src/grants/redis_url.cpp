@@ -1,5 +1,6 @@
 #include "agw/grants/redis_url.h"
 
+#include <algorithm>
 #include <charconv>
 
 namespace agw::grants {
@@ -17,7 +18,16 @@ std::unexpected<std::string> wrong(const std::string& message) {
   return fail(message + "; write for example redis://127.0.0.1:6379/0 password_file=/run/secrets/redis");
 }
 
+bool is_host(std::string_view text, std::string_view beside_alphanumerics) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [&](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           beside_alphanumerics.find(c) != std::string_view::npos;
+  });
+}
+
 Result<RedisAddress, std::string> parse_unix(std::string_view rest) {
+  // However many slashes lead it, it is the same file.
+  while (rest.starts_with("//")) rest.remove_prefix(1);
   RedisAddress out;
   const std::size_t question = rest.find('?');
   out.unix_path = rest.substr(0, question);
@@ -50,6 +60,9 @@ std::string RedisAddress::text() const {
 }
 
 Result<RedisAddress, std::string> parse_redis_url(std::string_view url) {
+  const auto unprintable = [](char c) { return static_cast<unsigned char>(c) <= 0x20 || c == 0x7F; };
+  if (std::any_of(url.begin(), url.end(), unprintable))
+    return wrong("the address must not hold spaces or control characters");
   for (const std::string_view scheme : {"unix:", "redis+unix:"})
     if (url.starts_with(scheme)) {
       std::string_view rest = url.substr(scheme.size());
@@ -77,6 +90,7 @@ Result<RedisAddress, std::string> parse_redis_url(std::string_view url) {
     const std::string_view user = rest.substr(0, at);
     if (user.find(':') != std::string_view::npos)
       return wrong("a password doesn't belong into the address, but into a file (password_file=)");
+    if (user.empty()) return wrong("the user before the @ is missing");
     out.user = user;
     rest.remove_prefix(at + 1);
   }
@@ -94,6 +108,9 @@ Result<RedisAddress, std::string> parse_redis_url(std::string_view url) {
     port = colon == std::string_view::npos ? std::string_view() : rest.substr(colon);
   }
   if (out.host.empty()) return wrong("the host is missing");
+  const bool bracketed = out.host.find(':') != std::string::npos;
+  if (!is_host(out.host, bracketed ? ".:" : "._-"))
+    return wrong("the host must be a name or an address, an IPv6 one in brackets");
   if (!port.empty() && (!parse_number(port.substr(1), out.port) || out.port == 0))
     return wrong("the port must be a number from 1 to 65535");
   return out;

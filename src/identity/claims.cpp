@@ -190,7 +190,9 @@ class PrincipalReader {
   Fault read_lists() {
     const auto groups = strings(find(claims_, issuer_.claims.groups), issuer_.claims.groups, false);
     if (!groups) return groups.error();
-    for (const auto& group : *groups) out_->groups.push_back(id(group));
+    // A group without a name is none: nothing could be said of it but that it has none.
+    for (const auto& group : *groups)
+      if (!group.empty()) out_->groups.push_back(id(group));
     sort_unique(out_->groups);
     auto scopes = strings(find(claims_, issuer_.claims.scope), issuer_.claims.scope, true);
     if (!scopes) return scopes.error();

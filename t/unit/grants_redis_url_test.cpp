@@ -26,7 +26,8 @@ TEST(RedisUrl, names_host_or_socket_user_and_database) {
       {"rediss://[::1]", "::1", 6379, "", true, 0, "", "rediss://[::1]:6379/0"},
       {"unix:/run/redis.sock", "", 6379, "/run/redis.sock", false, 0, "", "unix:/run/redis.sock?db=0"},
       {"unix:/run/redis.sock?db=3&user=u", "", 6379, "/run/redis.sock", false, 3, "u", "unix:/run/redis.sock?db=3"},
-      {"redis+unix:///run/redis.sock?db=1", "", 6379, "/run/redis.sock", false, 1, "", "unix:/run/redis.sock?db=1"}};
+      {"redis+unix:///run/redis.sock?db=1", "", 6379, "/run/redis.sock", false, 1, "", "unix:/run/redis.sock?db=1"},
+      {"unix:////run//redis.sock", "", 6379, "/run//redis.sock", false, 0, "", "unix:/run//redis.sock?db=0"}};
   for (const Case& row : cases) {
     const auto address = parse_redis_url(row.url);
     ASSERT_TRUE(address) << row.url << ": " << address.error();
@@ -57,6 +58,14 @@ TEST(RedisUrl, anything_else_is_refused_with_an_example) {
                           "redis://h/99999999999",
                           "redis://[::1",
                           "redis://[::1]x",
+                          "redis://@h",
+                          "redis://u@v@h",
+                          "redis://h\nx",
+                          "redis://h%20x",
+                          "redis://a b/0",
+                          "redis://[::1%25lo]",
+                          "redis://[h]x",
+                          "unix:/run/a b",
                           "unix:",
                           "unix:relative",
                           "unix:/s?password=x",

@@ -1,0 +1,103 @@
+// A signed payload on its way to a principal: whatever an issuer signs. The first line picks the issuer's
+// configuration.
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include <jansson.h>
+
+#include "agw/base/encoding.h"
+#include "agw/model/pattern.h"
+
+#include "identity/claims.h"
+#include "support/claims.h"
+
+namespace {
+
+using namespace agw;
+using fuzz::expect;
+
+const std::string resource = "https://gw.example/mcp";
+constexpr WallTime now = from_unix(1'800'000'000);
+
+identity::IssuerConfig make_config(std::uint8_t choice) {
+  identity::IssuerConfig out;
+  out.alias = "company";
+  out.issuer = "https://as.example";
+  if ((choice & 1U) != 0) out.claims.agent = "azp";
+  if ((choice & 2U) != 0) out.claims.groups = "realm_access/roles";
+  if ((choice & 4U) != 0) {
+    out.claims.tenant = "tenant";
+    out.tenants = {"acme", "beta%2F1"};
+  }
+  if ((choice & 8U) != 0) out.scope_implies = {{"admin", {"write", "read"}}, {"write", {"read"}}, {"read", {"read"}}};
+  if ((choice & 16U) != 0) out.claims.user = "email";
+  if ((choice & 32U) != 0) out.claims.provider = "provider", out.claims.model = "model/name";
+  return out;
+}
+
+using Json = std::unique_ptr<json_t, decltype(&json_decref)>;
+
+bool names(const json_t* value, std::string_view wanted) {
+  if (json_is_string(value)) return std::string_view(json_string_value(value), json_string_length(value)) == wanted;
+  for (std::size_t i = 0; i < json_array_size(value); ++i)
+    if (names(json_array_get(value, i), wanted)) return true;
+  return false;
+}
+
+void check(const Principal& principal, const identity::IssuerConfig& config, std::string_view payload) {
+  const Json json(json_loadb(payload.data(), payload.size(), JSON_REJECT_DUPLICATES, nullptr), json_decref);
+  expect(json_is_object(json.get()), "a principal comes of an object");
+  expect(names(json_object_get(json.get(), "aud"), resource), "the token is for this resource");
+  const json_t* expiry = json_object_get(json.get(), "exp");
+  expect(json_is_number(expiry) && json_number_value(expiry) + 30 > 1'800'000'000.0, "the token has not expired");
+  expect(json_object_get(json.get(), "cnf") == nullptr, "a bound token is no bearer token");
+  expect(names(json_object_get(json.get(), "sub"), principal.subject) && !principal.subject.empty(), "sub is a string");
+  expect(is_principal_id(principal.agent) && principal.agent.starts_with("company|") && principal.agent.size() > 8,
+         "an agent has an id of its issuer's");
+  expect(principal.user.empty() || (is_principal_id(principal.user) && principal.user.starts_with("company|")),
+         "a user has an id of its issuer's");
+  expect(principal.user != principal.agent, "an agent is not its own user");
+  for (const auto& group : principal.groups)
+    expect(is_principal_id(group) && group.starts_with("company|"), "a group is its issuer's");
+  if (config.tenants.empty())
+    expect(principal.tenant == "default", "an issuer without tenants speaks for one");
+  else
+    expect(std::find(config.tenants.begin(), config.tenants.end(), principal.tenant) != config.tenants.end(),
+           "a tenant is one of the issuer's");
+  expect(std::is_sorted(principal.implied_scopes.begin(), principal.implied_scopes.end()), "scopes are sorted");
+  std::set<std::string> allowed(principal.scopes.begin(), principal.scopes.end());
+  for (const auto& [scope, implied] : config.scope_implies)
+    if (allowed.contains(scope)) allowed.insert(implied.begin(), implied.end());
+  for (const auto& scope : principal.implied_scopes)
+    expect(allowed.contains(scope), "no scope that wasn't granted or implied");
+  for (const auto& scope : principal.scopes) {
+    expect(principal.has_scope(scope), "what was granted is had");
+    if (json_is_string(json_object_get(json.get(), "scope")))
+      expect(scope.find_first_of(" \t\n") == std::string::npos && !scope.empty(), "a scope is one word");
+  }
+  expect(is_encoded_part(principal.jti) && is_encoded_part(principal.sid), "ids of tokens and sessions are encoded");
+  expect(principal.actors.size() <= 8, "a chain of actors is bounded");
+  expect(!identity::check_times(payload, config, now), "times are checked alike");
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size == 0) return 0;
+  const identity::IssuerConfig config = make_config(static_cast<std::uint8_t>(*data - '0'));
+  const std::string_view payload(reinterpret_cast<const char*>(data) + 1, size - 1);
+  const auto issuer = identity::unverified_issuer(payload);
+  const auto principal = identity::read_claims(payload, {config, resource, now});
+  if (!principal) {
+    const Check check = row(principal.error().reason).check;
+    expect(check == Check::token || check == Check::user, "a refused token is told as one");
+    return 0;
+  }
+  expect(issuer.has_value(), "a payload that is read has been looked at for its issuer");
+  check(**principal, config, payload);
+  return 0;
+}
