@@ -1,6 +1,6 @@
 # The one door: `make` lists what can be done. CI goes through the same scripts.
 .DEFAULT_GOAL := help
-.PHONY: help deps build debug test one asan lint format bench profile budget run docs clean
+.PHONY: help deps build debug test one asan fuzz lint format bench profile budget run docs clean
 
 help:   ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -22,6 +22,9 @@ one:    ## one test by name: make one T=Router.* (GoogleTest filter) or T=t/e2e/
 
 asan:   ## unit and end-to-end tests under ASan and UBSan
 	scripts/test asan
+
+fuzz:   ## every fuzzer for a minute; ARGS="--seconds 600 jwt_fuzz" (t/fuzz/run --help)
+	t/fuzz/run $(ARGS)
 
 lint:   ## layout, clang-tidy, rooms, shell scripts
 	scripts/test lint rooms
