@@ -1,10 +1,13 @@
-// The backend of the benchmark: one thread, epoll, keep-alive, one constant answer. It must cost next to
-// nothing, so that what is measured is nginx. Usage: backend PORT BODY_BYTES
+// The backend of the benchmark: one thread, epoll, keep-alive, constant answers. It must cost next to nothing, so that
+// what is measured is nginx. Usage: backend PORT BODY_BYTES
+// POST is answered with a JSON-RPC result of BODY_BYTES, or of N where the target says `bytes=N`; GET with a stream of
+// events that stays open after its first event.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,50 +17,56 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { MAX_FD = 4096, BUFFER = 16384, EVENTS = 256 };
+enum { MAX_FD = 65536, HEAD = 8192, EVENTS = 256, RECEIVED = 1 << 18, SIZES = 8, MOST_BYTES = 1 << 26 };
+
+struct answer {
+  size_t bytes;  // of the body
+  size_t size;   // of head and body
+  char* data;
+};
 
 struct connection {
-  size_t filled;
-  char data[BUFFER + 1];
+  size_t head_size;  // bytes of a head that isn't whole yet
+  size_t body_left;  // bytes of the request's body that are still to come
+  const struct answer* answer;
+  size_t sent;
+  char head[HEAD + 1];
 };
 
 static struct connection* connections[MAX_FD];
-static char answer[BUFFER];
-static size_t answer_size;
+static struct answer answers[SIZES];
+static struct answer stream;
+static size_t usual_bytes;
 
 static void die(const char* what) {
   perror(what);
   exit(1);
 }
 
-static void make_answer(size_t body) {
+static struct answer make_answer(size_t body) {
   static const char head[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"content\":[{\"type\":\"text\",\"text\":\"";
   static const char tail[] = "\"}],\"isError\":false}}";
   const size_t frame = sizeof head - 1 + sizeof tail - 1;
   if (body < frame) body = frame;
-  if (body > BUFFER - 256) body = BUFFER - 256;
-  answer_size = (size_t)snprintf(
-      answer, sizeof answer, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n", body);
-  memcpy(answer + answer_size, head, sizeof head - 1);
-  answer_size += sizeof head - 1;
-  memset(answer + answer_size, 'x', body - frame);
-  answer_size += body - frame;
-  memcpy(answer + answer_size, tail, sizeof tail - 1);
-  answer_size += sizeof tail - 1;
+  struct answer out = {.bytes = body, .data = malloc(body + 256)};
+  if (out.data == NULL) die("malloc");
+  out.size = (size_t)sprintf(out.data,
+                             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n", body);
+  memcpy(out.data + out.size, head, sizeof head - 1);
+  out.size += sizeof head - 1;
+  memset(out.data + out.size, 'x', body - frame);
+  out.size += body - frame;
+  memcpy(out.data + out.size, tail, sizeof tail - 1);
+  out.size += sizeof tail - 1;
+  return out;
 }
 
-// Bytes of the first complete request, 0 when more must come, -1 when it can't be one.
-static long request_size(const struct connection* c) {
-  const char* end = memmem(c->data, c->filled, "\r\n\r\n", 4);
-  if (end == NULL) return c->filled < BUFFER ? 0 : -1;
-  size_t body = 0;
-  for (const char* line = c->data; line < end;) {
-    if (strncasecmp(line, "content-length:", 15) == 0) body = strtoul(line + 15, NULL, 10);
-    line = (const char*)memchr(line, '\n', (size_t)(end + 2 - line)) + 1;
+static const struct answer* answer_of(size_t bytes) {
+  for (int i = 0; i < SIZES; ++i) {
+    if (answers[i].data == NULL) answers[i] = make_answer(bytes);
+    if (answers[i].bytes == bytes || i == SIZES - 1) return &answers[i];
   }
-  const size_t size = (size_t)(end - c->data) + 4 + body;
-  if (size > BUFFER) return -1;
-  return size <= c->filled ? (long)size : 0;
+  return NULL;
 }
 
 static void drop(int fd) {
@@ -66,32 +75,88 @@ static void drop(int fd) {
   connections[fd] = NULL;
 }
 
-static void serve(int fd) {
+// False when the connection is broken.
+static bool flush(int fd) {
   struct connection* c = connections[fd];
-  for (;;) {
-    const ssize_t got = recv(fd, c->data + c->filled, BUFFER - c->filled, MSG_DONTWAIT);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    if (got <= 0) {
-      drop(fd);
-      return;
-    }
-    c->filled += (size_t)got;
-    c->data[c->filled] = '\0';
-    long size;
-    while ((size = request_size(c)) > 0) {
-      if (send(fd, answer, answer_size, MSG_NOSIGNAL) != (ssize_t)answer_size) {
-        drop(fd);
-        return;
-      }
-      c->filled -= (size_t)size;
-      memmove(c->data, c->data + size, c->filled + 1);
-    }
-    if (size < 0) {
-      drop(fd);
-      return;
-    }
-    if (c->filled == 0) return;
+  while (c->answer != NULL) {
+    const ssize_t done = send(fd, c->answer->data + c->sent, c->answer->size - c->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (done < 0) return errno == EAGAIN || errno == EINTR;
+    c->sent += (size_t)done;
+    if (c->sent == c->answer->size) c->answer = NULL;
   }
+  return true;
+}
+
+// The head is whole and ends in a zero byte: what it asks for, and how long its body is.
+static void understand(struct connection* c) {
+  for (const char* line = strchr(c->head, '\n'); line != NULL; line = strchr(line + 1, '\n'))
+    if (strncasecmp(line + 1, "content-length:", 15) == 0) c->body_left = strtoul(line + 16, NULL, 10);
+  size_t bytes = usual_bytes;
+  const char* end = strchr(c->head, '\r');
+  const char* asked = strstr(c->head, "bytes=");
+  if (asked != NULL && asked < end) bytes = strtoul(asked + 6, NULL, 10);
+  c->sent = 0;
+  c->answer = strncmp(c->head, "GET ", 4) == 0 ? &stream : answer_of(bytes < MOST_BYTES ? bytes : MOST_BYTES);
+}
+
+// What was received; an answer is due as soon as the body it answers is whole. False when it can't be a request.
+static bool take(int fd, const char* data, size_t size) {
+  struct connection* c = connections[fd];
+  while (size > 0) {
+    if (c->body_left > 0) {
+      const size_t part = size < c->body_left ? size : c->body_left;
+      c->body_left -= part;
+      data += part;
+      size -= part;
+    } else {
+      const size_t before = c->head_size;
+      const size_t room = HEAD - before < size ? HEAD - before : size;
+      memcpy(c->head + before, data, room);
+      const size_t from = before < 3 ? 0 : before - 3;
+      const char* end = memmem(c->head + from, before + room - from, "\r\n\r\n", 4);
+      if (end == NULL) {
+        c->head_size = before + room;
+        return c->head_size < HEAD;
+      }
+      const size_t head = (size_t)(end - c->head) + 4;
+      c->head[head] = '\0';
+      c->head_size = 0;
+      data += head - before;
+      size -= head - before;
+      understand(c);
+    }
+    if (c->body_left == 0 && !flush(fd)) return false;
+  }
+  return true;
+}
+
+static void serve(int fd) {
+  static char received[RECEIVED];
+  struct connection* c = connections[fd];
+  if (c == NULL) return;
+  if (c->answer != NULL && c->body_left == 0 && !flush(fd)) {
+    drop(fd);
+    return;
+  }
+  for (;;) {
+    const ssize_t got = recv(fd, received, sizeof received, MSG_DONTWAIT);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (got <= 0 || !take(fd, received, (size_t)got)) {
+      drop(fd);
+      return;
+    }
+    if ((size_t)got < sizeof received) return;  // edge-triggered: more to come is another event
+  }
+}
+
+static void make_stream(void) {
+  static const char event[] = "event: message\ndata: {\"open\":true}\n\n";
+  static char text[256];
+  stream.data = text;
+  stream.size = (size_t)snprintf(text, sizeof text,
+                                 "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked"
+                                 "\r\n\r\n%zx\r\n%s\r\n",
+                                 sizeof event - 1, event);
 }
 
 int main(int argc, char** argv) {
@@ -99,7 +164,12 @@ int main(int argc, char** argv) {
     fprintf(stderr, "usage: backend PORT BODY_BYTES\n");
     return 2;
   }
-  make_answer(strtoul(argv[2], NULL, 10));
+  usual_bytes = answer_of(strtoul(argv[2], NULL, 10))->bytes;
+  make_stream();
+  struct rlimit files;
+  getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
 
   const int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
   const int on = 1;
@@ -107,7 +177,7 @@ int main(int argc, char** argv) {
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((unsigned short)atoi(argv[1]))};
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   if (bind(listener, (struct sockaddr*)&address, sizeof address) != 0) die("bind");
-  if (listen(listener, 512) != 0) die("listen");
+  if (listen(listener, 4096) != 0) die("listen");
 
   const int poll = epoll_create1(0);
   struct epoll_event event = {.events = EPOLLIN, .data.fd = listener};
@@ -127,7 +197,7 @@ int main(int argc, char** argv) {
         continue;
       }
       setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-      event = (struct epoll_event){.events = EPOLLIN, .data.fd = fd};
+      event = (struct epoll_event){.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.fd = fd};
       epoll_ctl(poll, EPOLL_CTL_ADD, fd, &event);
     }
   }

@@ -1,27 +1,42 @@
 """The processes of a benchmark: backend, issuer, Redis, one nginx for each row; all stopped at the end."""
 import json
+import resource
 import subprocess
 import urllib.error
 import urllib.request
 
-from stage import HERE, POLICY, ROWS, Gateway, Issuer, free_port, wait_port
+from drive import Load
+from stage import HERE, POLICY, ROWS, Gateway, Issuer, certificate, free_port, wait_port
 
-RESPONSE_BYTES = 200
-# What wrk's script sends too.
+RESPONSE_BYTES = 1024
+# What every call carries, bare ones too, beside its token.
 HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream",
            "MCP-Protocol-Version": "2025-06-18"}
+
+
+def compile_c(folder, name, sources, *libraries):
+    binary = folder / name
+    subprocess.run(["cc", "-O2", "-Wall", "-o", binary, *sources, *libraries], check=True)
+    return binary
 
 
 class Bench:
     def __init__(self, rows, module, gateway_core, load_core, folder):
         self.module, self.gateway_core, self.load_core = module, gateway_core, load_core
-        self.folder, self.running = folder, []
-        binary = folder / "backend"
-        subprocess.run(["cc", "-O2", "-Wall", "-o", binary, HERE / "backend.c"], check=True)
+        self.folder, self.running, self._load = folder, [], None
+        certificate(folder)
+        binary = compile_c(folder, "backend", [HERE / "backend.c"])
         self.backend = free_port()
         self.start(self.backend, [str(binary), str(self.backend), str(RESPONSE_BYTES)])
         self.issuer = Issuer(folder)
         self.redis_url = self.start_redis() if any(ROWS[r]["store"] == "redis" for r in rows) else None
+
+    @property
+    def load(self):
+        if self._load is None:
+            binary = compile_c(self.folder, "load", sorted((HERE / "load").glob("*.c")), "-lssl", "-lcrypto")
+            self._load = Load(binary, self.load_core, self.folder)
+        return self._load
 
     def start(self, port, command):
         process = subprocess.Popen(["taskset", "-c", str(self.load_core), *command], stdin=subprocess.DEVNULL,
@@ -39,28 +54,33 @@ class Bench:
                        stdout=subprocess.DEVNULL)
         return url
 
-    def gateway(self, name, wrapper=()):
+    def gateway(self, name, wrapper=(), **pieces):
         gateway = Gateway(name, self.folder, self.module, self.issuer, self.backend, self.redis_url,
-                          self.gateway_core, wrapper)
+                          self.gateway_core, wrapper, **pieces)
         self.running.append(gateway.process)
         self.ask(gateway, "/mcp")
         self.ask(gateway, "/bare")
         return gateway
 
-    def ask(self, gateway, path):
+    def headers(self, gateway):
+        return HEADERS | {"Authorization": f"Bearer {gateway.token}"}
+
+    def ask(self, gateway, path, call=None, expected=RESPONSE_BYTES):
         """One call by hand: a row that refuses, or answers something of its own, must not be measured."""
-        request = urllib.request.Request(f"http://127.0.0.1:{gateway.port}{path}", data=(gateway.call % 700000007).encode(),
-                                         headers=HEADERS | {"Authorization": f"Bearer {gateway.token}"})
+        request = urllib.request.Request(f"http://127.0.0.1:{gateway.port}{path}", headers=self.headers(gateway),
+                                         data=((call or gateway.call) % 700000007).encode())
         try:
             with urllib.request.urlopen(request, timeout=10) as answer:
                 body = answer.read()
         except urllib.error.HTTPError as refused:
-            raise SystemExit(f"{gateway.name}: {path} answered {refused.code}: {refused.read().decode()[:400]}\n"
-                             + (gateway.dir / "error.log").read_text()[-2000:])
-        if len(body) != RESPONSE_BYTES or b'"result"' not in body:
-            raise SystemExit(f"{gateway.name}: {path} did not pass on the backend's answer: {body[:400]!r}")
+            raise SystemExit(f"{gateway.dir.name}: {path} answered {refused.code}: {refused.read().decode()[:400]}\n"
+                             + gateway.log())
+        if len(body) != expected or b'"result"' not in body:
+            raise SystemExit(f"{gateway.dir.name}: {path} did not pass on the backend's answer: {body[:400]!r}")
 
     def stop(self):
+        if self._load is not None:
+            self._load.stop()
         for process in reversed(self.running):
             if process.poll() is None:
                 process.terminate()
@@ -69,3 +89,11 @@ class Bench:
                 except subprocess.TimeoutExpired:
                     process.kill()
         self.issuer.server.shutdown()
+
+
+def room_for_files(wanted):
+    """Raises the limit of open files, for this process and those that it starts; what it is then."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]

@@ -1,18 +1,15 @@
-"""What stands around the measured nginx: backend, issuer with its token endpoint, Redis, policy, configuration."""
-import base64
-import http.server
+"""The measured nginx: policy, configuration, its process, what it uses."""
 import json
 import os
+import signal
 import socket
 import subprocess
-import threading
 import time
-import urllib.parse
 from pathlib import Path
 
+from issuer import AGENT, BACKEND_AUDIENCE, GROUP, SCOPE, USER, Issuer, b64  # noqa: F401  part of the stage for its users
+
 HERE = Path(__file__).resolve().parent
-USER, AGENT, GROUP = "mira", "docs-assistant", "support"
-SCOPE, BACKEND_AUDIENCE = "tickets:read", "tickets-api"
 
 POLICY = {"schema": 1, "tenants": {"default": {
     "agents": {f"company|{AGENT}": {"name": "Docs assistant", "bundles": ["support"]}},
@@ -22,22 +19,36 @@ POLICY = {"schema": 1, "tenants": {"default": {
     "users": {f"company|{USER}": {"name": "Mira"}},
 }}}
 
-# What each row adds to the one before: what the gateway does with the answer's token, where facts come from, what it writes.
+_EXCHANGE = f"agent_exchange audience={BACKEND_AUDIENCE} scope={SCOPE};"
+# What each row adds to the one before: what the backend gets, where facts come from, what is written.
 ROWS = {
     "jwt":      {"forward": "agent_forward none;", "store": "file", "audit": False, "call": "ping"},
     "decision": {"forward": "agent_forward none;", "store": "file", "audit": False, "call": "tool"},
-    "exchange": {"forward": f"agent_exchange audience={BACKEND_AUDIENCE} scope={SCOPE};", "store": "file",
-                 "audit": False, "call": "tool"},
-    "full":     {"forward": f"agent_exchange audience={BACKEND_AUDIENCE} scope={SCOPE};", "store": "file",
-                 "audit": True, "call": "tool"},
-    "redis":    {"forward": f"agent_exchange audience={BACKEND_AUDIENCE} scope={SCOPE};", "store": "redis",
-                 "audit": True, "call": "tool"},
+    "exchange": {"forward": _EXCHANGE, "store": "file", "audit": False, "call": "tool"},
+    "full":     {"forward": _EXCHANGE, "store": "file", "audit": True, "call": "tool"},
+    "redis":    {"forward": _EXCHANGE, "store": "redis", "audit": True, "call": "tool"},
 }
 
 _TOOL = '{"jsonrpc":"2.0","id":%09d,"method":"tools/call","params":{"name":"ticket.read","arguments":{"id":"T-391"}}}'
+_LONG = ('{"jsonrpc":"2.0","id":%09d,"method":"tools/call","params":{"name":"ticket.read","arguments":'
+         '{"id":"T-391","text":"PAD"}}}')
 _PING = '{"jsonrpc":"2.0","id":%09d,"method":"ping","params":{"_meta":{"agw.bench/pad":"PAD"}}}'
-# A ping needs no grant, so it shows authentication alone; it is as long as the call that the other rows send.
-BODIES = {"tool": _TOOL, "ping": _PING.replace("PAD", "x" * (len(_TOOL) - len(_PING) + 3))}
+_TEXT = "The printer on the second floor says \\\"out of paper\\\" since this morning.\\n"
+
+
+def body(kind, size=0):
+    """A call of `size` bytes; 0: the plain tools/call, and a ping (no grant needed: authentication alone) as long as it."""
+    size = size or len(_TOOL % 1)
+    if kind == "tool" and size <= len(_TOOL % 1):
+        return _TOOL
+    frame = _LONG if kind == "tool" else _PING
+    room = size - len(frame % 1) + len("PAD")
+    # A long argument is text as people write it: whole lines with their escapes, then letters up to the length.
+    lines = room // len(_TEXT) if kind == "tool" else 0
+    return frame.replace("PAD", _TEXT * lines + "x" * (room - lines * len(_TEXT)))
+
+
+BODIES = {"tool": body("tool"), "ping": body("ping")}
 
 
 def free_port():
@@ -58,102 +69,46 @@ def wait_port(port, process, timeout=30):
     raise RuntimeError(f"nothing listens on port {port}")
 
 
-def b64(data):
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-class Issuer:
-    """RS256 keys, metadata, JWKS and RFC 8693's token endpoint, on loopback. It is asked a few times in a whole run."""
-
-    def __init__(self, folder):
-        self.key = folder / "issuer.pem"
-        subprocess.run(["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", self.key],
-                       check=True, capture_output=True)
-        modulus = subprocess.run(["openssl", "rsa", "-in", self.key, "-noout", "-modulus"], check=True,
-                                 capture_output=True, text=True).stdout.strip().split("=")[1]
-        self.jwks = {"keys": [{"kty": "RSA", "use": "sig", "alg": "RS256", "kid": "bench",
-                               "n": b64(bytes.fromhex(modulus)), "e": "AQAB"}]}
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def token(self, audience, client=AGENT):
-        now = int(time.time())
-        claims = {"iss": self.url, "sub": USER, "aud": audience, "azp": client, "client_id": client, "scope": SCOPE,
-                  "groups": [GROUP], "iat": now, "nbf": now, "exp": now + 7200, "jti": os.urandom(12).hex()}
-        head = {"alg": "RS256", "typ": "at+jwt", "kid": "bench"}
-        signed = ".".join(b64(json.dumps(part, separators=(",", ":")).encode()) for part in (head, claims))
-        signature = subprocess.run(["openssl", "dgst", "-sha256", "-sign", self.key], input=signed.encode(), check=True,
-                                   capture_output=True).stdout
-        return f"{signed}.{b64(signature)}"
-
-    def _metadata(self):
-        return {"issuer": self.url, "jwks_uri": f"{self.url}/jwks", "token_endpoint": f"{self.url}/token",
-                "authorization_endpoint": f"{self.url}/authorize", "response_types_supported": ["code"],
-                "subject_types_supported": ["public"], "id_token_signing_alg_values_supported": ["RS256"],
-                "grant_types_supported": ["authorization_code", "urn:ietf:params:oauth:grant-type:token-exchange"],
-                "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"]}
-
-    def _handler(issuer):  # noqa: N805  the class below is the handler, this is its issuer
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def answer(self, status, value):
-                body = json.dumps(value).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def do_GET(self):
-                if self.path.startswith("/.well-known/"):
-                    return self.answer(200, issuer._metadata())
-                return self.answer(200, issuer.jwks) if self.path == "/jwks" else self.answer(404, {})
-
-            def do_POST(self):
-                form = dict(urllib.parse.parse_qsl(self.rfile.read(int(self.headers["Content-Length"])).decode()))
-                if self.path != "/token" or not form.get("subject_token"):
-                    return self.answer(400, {"error": "invalid_request"})
-                kind = "urn:ietf:params:oauth:token-type:access_token"
-                return self.answer(200, {"access_token": issuer.token(BACKEND_AUDIENCE, "gateway"), "expires_in": 7200,
-                                         "issued_token_type": kind, "token_type": "Bearer", "scope": SCOPE})
-
-            def log_message(self, *_):
-                pass
-
-        return Handler
-
-
+# What is the same for bare and governed calls stands outside the locations: bodies stay in memory, so that no disk is measured.
 _CONF = """load_module {module};
 {user}
 daemon off;
 master_process {master};
 worker_processes 1;
 worker_cpu_affinity {affinity};
+worker_rlimit_nofile {files};
 pid {dir}/nginx.pid;
 error_log {dir}/error.log warn;
-events {{ worker_connections 1024; }}
+events {{ worker_connections {connections}; }}
 http {{
     access_log off;
     keepalive_requests 100000000;
+    keepalive_timeout 1h;
+    keepalive_time 2h;
     client_body_temp_path {dir}/body; proxy_temp_path {dir}/proxy; fastcgi_temp_path {dir}/fastcgi;
     uwsgi_temp_path {dir}/uwsgi; scgi_temp_path {dir}/scgi;
+    client_max_body_size 2m;
+    client_body_buffer_size 2m;
+    proxy_max_temp_file_size 0;
+    proxy_read_timeout 1h;
     proxy_http_version 1.1;
     proxy_set_header Connection "";
     upstream backend {{ server 127.0.0.1:{backend}; keepalive 64; keepalive_requests 100000000; keepalive_time 2h; }}
+    ssl_certificate {certificate}; ssl_certificate_key {certificate};
 
     agent_zone bench 8m;
     agent_store {store};
+    agent_state {dir}/state;
     {audit}
     agent_issuer company {{
         issuer {issuer};
-        algorithms RS256;
+        algorithms RS256 ES256;
         claims user=sub agent=azp groups=groups;
         client gateway secret_file={secret};
     }}
     server {{
-        listen 127.0.0.1:{port};
+        listen 127.0.0.1:{port} backlog=4096;
+        listen 127.0.0.1:{tls_port} ssl http2;
         location /bare {{ proxy_pass http://backend; }}
         location /mcp {{
             agent_gateway mcp tickets;
@@ -161,57 +116,97 @@ http {{
             agent_trust company;
             agent_challenge_scope {scope};
             {forward}
-            agent_tool ticket.read {{ scope {scope}; resource ticket:<id>; }}
+            {tools}
             proxy_pass http://backend;
         }}
+        {locations}
     }}
 }}
 """
+TOOL = f"agent_tool ticket.read {{ scope {SCOPE}; resource ticket:<id>; }}"
+
+
+def certificate(folder):
+    file = folder / "certificate.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
+                    "2", "-subj", "/CN=127.0.0.1", "-keyout", file, "-out", folder / "public.pem"], check=True,
+                   capture_output=True)
+    file.write_text(file.read_text() + (folder / "public.pem").read_text())
+    return file
 
 
 class Gateway:
-    """An nginx for one row, pinned; `/bare` is the same worker's plain proxy_pass. A wrapper (valgrind) sees one process."""
+    """An nginx for one row, pinned; `/bare` is the same worker's plain proxy_pass. A wrapper (valgrind) sees one process.
 
-    def __init__(self, name, folder, module, issuer, backend_port, redis_url, core, wrapper=()):
+    `call`: the body, with %09d for the id. `policy`, `tools`, `locations`: what a measurement has instead of the usual.
+    """
+
+    def __init__(self, name, folder, module, issuer, backend_port, redis_url, core, wrapper=(), label=None, policy=None,
+                 tools=TOOL, locations="", connections=1024):
         row = ROWS[name]
-        self.name, self.port, self.call, self.dir = name, free_port(), BODIES[row["call"]], folder / name
+        self.name, self.core, self.call, self.dir = name, core, BODIES[row["call"]], folder / (label or name)
+        self.port, self.tls_port = free_port(), free_port()
         self.dir.mkdir()
-        policy, secret = self.dir / "policy.json", self.dir / "secret"
-        policy.write_text(json.dumps(POLICY))
-        secret.write_text("bench-secret")
-        secret.chmod(0o600)
+        policy_file, secret, audit_key = self.dir / "policy.json", self.dir / "secret", self.dir / "audit.key"
+        policy_file.write_text(json.dumps(policy or POLICY))
+        for file, text in ((secret, "bench-secret"), (audit_key, os.urandom(32).hex())):
+            file.write_text(text)
+            file.chmod(0o600)
+        pem = folder / "certificate.pem"
         (self.dir / "nginx.conf").write_text(_CONF.format(
-            module=module, dir=self.dir, master="off" if wrapper else "on", port=self.port, backend=backend_port,
-            issuer=issuer.url, secret=secret, scope=SCOPE, forward=row["forward"], affinity=f"{1 << core:b}",
-            user="user root;" if os.geteuid() == 0 else "",
-            store=redis_url if row["store"] == "redis" else f"file:{policy}",
-            audit=f"agent_audit {self.dir}/audit.jsonl;" if row["audit"] else "agent_audit off;"))
+            module=module, dir=self.dir, master="off" if wrapper else "on", port=self.port, tls_port=self.tls_port,
+            backend=backend_port, issuer=issuer.url, secret=secret, scope=SCOPE, forward=row["forward"],
+            affinity=f"{1 << core:b}", user="user root;" if os.geteuid() == 0 else "", connections=connections,
+            files=connections + 200, certificate=pem if pem.exists() else certificate(folder), tools=tools,
+            locations=locations, store=redis_url if row["store"] == "redis" else f"file:{policy_file}",
+            audit=f"agent_audit {self.dir}/audit.jsonl key={audit_key} journal=16m;" if row["audit"]
+            else "agent_audit off;"))
         self.token = issuer.token(f"http://127.0.0.1:{self.port}/mcp")
         # The master's affinity is inherited: whatever the module starts beside the worker is paid for by the same core.
         self.process = subprocess.Popen(["taskset", "-c", str(core), *wrapper, "nginx", "-p", f"{self.dir}/", "-c",
                                          str(self.dir / "nginx.conf"), "-e", str(self.dir / "error.log")],
                                         stdin=subprocess.DEVNULL)
-        wait_port(self.port, self.process, 60)
+        try:
+            wait_port(self.port, self.process, 60)
+        except RuntimeError as why:
+            raise SystemExit(f"{self.dir.name}: {why}\n{self.log()}") from None
+        self._tasks = []
 
-    def cpu_ns(self):
-        """CPU time that the worker, and whatever else belongs to this nginx, has used so far."""
-        family, spent = {self.process.pid}, 0
+    def log(self):
+        file = self.dir / "error.log"
+        return file.read_text()[-2000:] if file.exists() else ""
+
+    def family(self):
+        """Process ids of this nginx: master, worker, and whatever the module starts beside them."""
         parents = {}
         for stat in Path("/proc").glob("[0-9]*/stat"):
             try:
                 parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
             except OSError:
                 continue
+        family = {self.process.pid}
         while grown := {pid for pid, parent in parents.items() if parent in family} - family:
             family |= grown
-        for pid in family:
-            for task in Path(f"/proc/{pid}/task").glob("*/schedstat"):
-                try:
-                    spent += int(task.read_text().split()[0])
-                except OSError:
-                    continue
-        return spent
+        return family
+
+    def worker(self):
+        for pid in self.family():
+            if b"worker process" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                return pid
+        raise SystemExit(f"{self.dir.name}: no worker\n{self.log()}")
+
+    def cpu_ns(self):
+        """CPU time that the worker, and whatever else belongs to this nginx, has used so far."""
+        for _ in range(2):
+            try:
+                if self._tasks:
+                    return sum(int(task.read_text().split()[0]) for task in self._tasks)
+            except OSError:
+                pass  # a process was replaced: look for all of them again
+            self._tasks = [task for pid in self.family() for task in Path(f"/proc/{pid}/task").glob("*/schedstat")]
+        return sum(int(task.read_text().split()[0]) for task in self._tasks)
 
     def stop(self):
-        self.process.terminate()
-        self.process.wait(20)
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(20)
