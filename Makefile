@@ -32,9 +32,9 @@ lint:   ## layout, clang-tidy, rooms, shell scripts
 format: ## lay out all C++
 	git ls-files -co --exclude-standard -- '*.cpp' '*.h' '*.c' | xargs clang-format-19 -i
 
-bench:  ## requests per second beside bare proxy_pass; ARGS="--json out.json"
+bench:  ## speed, latency and memory beside bare nginx, six minutes; ARGS="--quick", "--peers", "--json out.json"
 	scripts/install-deps bench
-	scripts/build release module
+	scripts/build release module agwctl
 	t/bench/run $(ARGS)
 
 profile: ## where the instructions of a row go: make profile ARGS=full

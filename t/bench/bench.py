@@ -54,9 +54,9 @@ class Bench:
                        stdout=subprocess.DEVNULL)
         return url
 
-    def gateway(self, name, wrapper=(), **pieces):
+    def gateway(self, name, **pieces):
         gateway = Gateway(name, self.folder, self.module, self.issuer, self.backend, self.redis_url,
-                          self.gateway_core, wrapper, **pieces)
+                          self.gateway_core, **pieces)
         self.running.append(gateway.process)
         self.ask(gateway, "/mcp")
         self.ask(gateway, "/bare")

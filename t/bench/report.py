@@ -1,6 +1,6 @@
 """What a run says: lines while it measures, and the tables of the README as Markdown."""
 
-LABELS = {"bare": "bare `proxy_pass`", "jwt": "the token is verified", "decision": "+ the decision (policy file)",
+LABELS = {"bare": "bare beside itself: the noise", "jwt": "the token is verified", "decision": "+ the decision (policy file)",
           "exchange": "+ the backend's own token (exchange, remembered)", "full": "+ the audit log, with MACs",
           "redis": "the same, Redis asked on every call"}
 

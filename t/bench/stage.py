@@ -73,7 +73,6 @@ def wait_port(port, process, timeout=30):
 _CONF = """load_module {module};
 {user}
 daemon off;
-master_process {master};
 worker_processes 1;
 worker_cpu_affinity {affinity};
 worker_rlimit_nofile {files};
@@ -136,12 +135,12 @@ def certificate(folder):
 
 
 class Gateway:
-    """An nginx for one row, pinned; `/bare` is the same worker's plain proxy_pass. A wrapper (valgrind) sees one process.
+    """An nginx for one row, pinned; `/bare` is the same worker's plain proxy_pass.
 
     `call`: the body, with %09d for the id. `policy`, `tools`, `locations`: what a measurement has instead of the usual.
     """
 
-    def __init__(self, name, folder, module, issuer, backend_port, redis_url, core, wrapper=(), label=None, policy=None,
+    def __init__(self, name, folder, module, issuer, backend_port, redis_url, core, label=None, policy=None,
                  tools=TOOL, locations="", connections=1024):
         row = ROWS[name]
         self.name, self.core, self.call, self.dir = name, core, BODIES[row["call"]], folder / (label or name)
@@ -154,7 +153,7 @@ class Gateway:
             file.chmod(0o600)
         pem = folder / "certificate.pem"
         (self.dir / "nginx.conf").write_text(_CONF.format(
-            module=module, dir=self.dir, master="off" if wrapper else "on", port=self.port, tls_port=self.tls_port,
+            module=module, dir=self.dir, port=self.port, tls_port=self.tls_port,
             backend=backend_port, issuer=issuer.url, secret=secret, scope=SCOPE, forward=row["forward"],
             affinity=f"{1 << core:b}", user="user root;" if os.geteuid() == 0 else "", connections=connections,
             files=connections + 200, certificate=pem if pem.exists() else certificate(folder), tools=tools,
@@ -163,7 +162,7 @@ class Gateway:
             else "agent_audit off;"))
         self.token = issuer.token(f"http://127.0.0.1:{self.port}/mcp")
         # The master's affinity is inherited: whatever the module starts beside the worker is paid for by the same core.
-        self.process = subprocess.Popen(["taskset", "-c", str(core), *wrapper, "nginx", "-p", f"{self.dir}/", "-c",
+        self.process = subprocess.Popen(["taskset", "-c", str(core), "nginx", "-p", f"{self.dir}/", "-c",
                                          str(self.dir / "nginx.conf"), "-e", str(self.dir / "error.log")],
                                         stdin=subprocess.DEVNULL)
         try:

@@ -232,6 +232,13 @@ def part_budget():
     return check("t/bench/budget", "budget", ["t/bench/budget"], timeout=600)
 
 
+def part_bench():
+    """every part of the benchmark once, quickly: everything can be measured and is answered rightly (no figure is judged)"""
+    build("release")
+    return check("t/bench/run --quick", "bench", ["t/bench/run", "--quick", "--json", LOGS / "bench.json",
+                                                  "--svg", LOGS / "bench.svg"], timeout=600)
+
+
 def part_keycloak():
     """token exchange and login with a real Keycloak"""
     build("release")
@@ -319,6 +326,7 @@ ALL = {
     "property": (part_property, True),
     "adapters": (part_adapters, True),
     "budget": (part_budget, True),
+    "bench": (part_bench, True),
     "e2e": (part_e2e, True),
     "keycloak": (part_keycloak, True),
     "quickstart": (part_quickstart, True),
