@@ -1,5 +1,6 @@
 """Fixtures of the end-to-end stories."""
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -114,6 +115,49 @@ def small_disk():
     yield folder
     subprocess.run(["umount", "-l", folder], check=True)
     folder.rmdir()
+
+
+class BreakableDisk:
+    """A file system that turns read-only under those who have files open, as ext4 does when its disk fails (a plain
+    remount is refused as long as somebody writes)."""
+
+    def __init__(self, folder: Path):
+        self.image, self.path = folder / "disk.img", folder / "disk"
+        self.path.mkdir()
+        with self.image.open("wb") as image:
+            image.truncate(4 << 20)
+        self._run("mkfs.ext4", "-q", "-F", self.image)
+        self.mount()
+
+    @staticmethod
+    def _run(*command, good=(0,)):
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode not in good:
+            raise OSError(done.stderr)
+
+    def mount(self):
+        self._run("mount", "-o", "loop", self.image, self.path)
+
+    def fail(self):
+        self._run("sync", "-f", self.path)
+        self._run("mount", "-o", "remount,abort", self.path)
+
+    def repair(self):
+        """Another disk with what was on this one; who has a file open keeps the old one until it is reopened."""
+        self._run("umount", "-l", self.path)
+        self.image = shutil.copy(self.image, self.image.with_name("second.img"))
+        self._run("e2fsck", "-f", "-y", self.image, good=(0, 1))
+        self.mount()
+
+
+@pytest.fixture
+def breakable_disk(tmp_path):
+    try:
+        disk = BreakableDisk(tmp_path)
+    except OSError as why:
+        pytest.skip(f"this machine lets nobody mount a file system of one's own: {why}")
+    yield disk
+    subprocess.run(["umount", "-l", disk.path], check=True)
 
 
 @pytest.fixture

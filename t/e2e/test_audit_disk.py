@@ -82,6 +82,41 @@ def test_what_waited_is_written_when_there_is_room(make_keyed, small_disk, on_er
     good(site, log, options=["--whole"])
 
 
+@pytest.mark.parametrize("on_error", ["deny", "continue"])
+def test_a_file_system_that_turns_read_only(make_keyed, breakable_disk, on_error):
+    log = breakable_disk.path / "audit.jsonl"
+    site = make_keyed(audit=f"{log} key=@PREFIX@/audit.key" + SMALL, workers="1",
+                      http=f"agent_audit_on_error {on_error};")
+    site.nginx.allow("can't be written|journal is full|Read-only file system")
+    allowed(site.call())
+    eventually(lambda: site.series("journal_used_slots") == 0)
+    breakable_disk.fail()
+    with pytest.raises(OSError, match="Read-only"):
+        (breakable_disk.path / "probe").touch()
+    if on_error == "deny":
+        assert fill(site) > 50
+        asked = len(reached(site))
+        assert site.call().status == 503 and len(reached(site)) == asked
+    else:
+        token = site.token()
+        for _ in range(250):
+            allowed(site.call(token=token))
+    assert site.series("audit_write_failures") > 0
+
+    breakable_disk.repair()
+    site.nginx.send_signal(signal.SIGUSR1)
+    eventually(lambda: site.series("journal_used_slots") == 0)
+    allowed(site.call())
+    site.nginx.stop()
+    missing = reached(site) - {e["id"] for e in events_of(log)}
+    if on_error == "deny":
+        assert not missing
+    else:
+        lost = [json.loads(line)["text"] for line in log.read_text().splitlines() if '"audit.lost"' in line]
+        assert missing and f"{len(missing)} calls passed" in " ".join(lost), lost
+    good(site, log, options=["--whole"])
+
+
 def test_a_reader_that_is_slow_holds_up_nobody(make_keyed):
     """A pipe that nobody reads for a while: calls go on until the journal is full, then they are denied at once."""
     folder = Path(tempfile.mkdtemp(prefix="agw-pipe-"))
