@@ -192,6 +192,16 @@ def test_with_an_exchange_the_token_is_exchanged(make_site):
     assert site.backend.last.header("Authorization") not in (None, "Bearer " + token)
 
 
+def test_what_the_caller_lacks_is_not_asked_for(make_site):
+    """A denial that is only observed must not become more than the caller has: some servers grant whatever is asked."""
+    site = make_site(mcp="agent_mode observe;", forward="agent_exchange audience=tickets-api scope=tickets:write;")
+    token = site.token(scope="tickets:read")
+    allowed(site.call(token=token))
+    assert site.issuer.exchanges == [] and site.backend.last.header("Authorization") == "Bearer " + token
+    allowed(site.call(token=site.token(scope="tickets:read tickets:write")))
+    assert [asked["scope"] for asked in site.issuer.exchanges] == ["tickets:write"]
+
+
 def test_off_is_as_if_the_module_were_not_there(make_site):
     site = make_site(mcp="agent_mode off;", forward="agent_forward none;")
     answer = site.call(token=None, headers=[("Cookie", "a=b")])

@@ -317,6 +317,11 @@ def part_long():
     return count + faults(timeout=5400)
 
 
+def part_mutations():
+    """the product broken on purpose, one mistake at a time: each must make a test fail (t/mutations/run)"""
+    return check("t/mutations/run", "mutations", ["t/mutations/run"], timeout=7200, says=" noticed")
+
+
 # In the order in which a breakage is found soonest. True: part of the default run.
 ALL = {
     "rooms": (part_rooms, True),
@@ -335,6 +340,7 @@ ALL = {
     "lint": (part_lint, True),
     "faults": (part_faults, True),
     "long": (part_long, False),
+    "mutations": (part_mutations, False),
 }
 
 if __name__ == "__main__":
