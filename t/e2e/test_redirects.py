@@ -83,6 +83,25 @@ def test_try_files(make_site):
     assert answer.status != 200 and site.backend.count() == 0
 
 
+@pytest.mark.parametrize("content", ["", "proxy_pass http://tickets;"])
+def test_try_files_that_finds_a_file_of_another_name(make_site, content):
+    """The access phase is over then and doesn't come back: the guard before the content is what stands there."""
+    site = make_site(server="".join("location /%s/ {" % name + GOVERNED % name + """
+        agent_operation ticket.list GET /%s/list { scope tickets:read; }
+        root @PREFIX@/www; try_files %s =404; %s }""" % (name, file, content)
+        for name, file in (("same", "$uri"), ("other", "/secret"))))
+    for name in ("same/list", "other/list", "secret"):
+        (site.prefix / "www" / name).parent.mkdir(parents=True, exist_ok=True)
+        (site.prefix / "www" / name).write_text("the file " + name)
+    token = site.token(aud=[f"http://127.0.0.1:{site.port}/{name}" for name in ("same", "other")])
+    same = site.send("GET", "/same/list", token)
+    assert same.status == 200 and (same.text == "the file same/list" if not content else reached(site) == ["/same/list"])
+    site.backend.clear()
+    answer = site.send("GET", "/other/list", token)
+    assert answer.status >= 400 and "the file" not in answer.text and site.backend.count() == 0
+    assert answer.event()["reason"] == "decision_missing"
+
+
 def test_rewrites_before_the_decision(make_site):
     """What is judged is what is forwarded, also where the operator rewrites the URI first."""
     site = make_site(server="rewrite ^/old/(.*)$ /api/tickets/$1 last;")

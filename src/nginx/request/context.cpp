@@ -89,7 +89,11 @@ void RequestContext::begin_call() {
     finish(left_behind);
   }
   course_.reset();
-  if (call_.location != nullptr) call_ = gateway::Call();
+  if (call_.location != nullptr) {
+    call_ = gateway::Call();
+    // Each decision has an event of its own, and the answer names the last one's.
+    worker()->host().random().hex(std::span<char>(id_));
+  }
   outcome_.reset();
   finished_ = false;
   link();
