@@ -3,7 +3,7 @@ from xml.sax.saxutils import escape
 
 LABELS = {"jwt": "token", "decision": "+ decision", "exchange": "+ exchange", "full": "+ audit log",
           "redis": "+ Redis on every call"}
-WIDTH, LEFT, RIGHT, BAR, GAP, GROUP_GAP, TOP = 760, 190, 80, 13, 3, 13, 84
+WIDTH, LEFT, RIGHT, BAR, GAP, GROUP_GAP, TOP = 760, 190, 70, 13, 3, 13, 84
 PLOT = WIDTH - LEFT - RIGHT
 
 # Colours with enough contrast on white and on GitHub's dark page; a viewer that knows no media query shows the light ones.
@@ -46,23 +46,21 @@ def _text(x, y, text, kind="", anchor="start"):
 
 def _bar(y, row, kind, scale):
     low, high = row.get("ratio_low"), row.get("ratio_high")
-    end = LEFT + row["ratio"] * scale
     out = [f'<rect x="{LEFT}" y="{y:.1f}" width="{max(row["ratio"] * scale, 1):.1f}" height="{BAR}" rx="2" class="{kind}"/>']
     if low is not None and high is not None and (high - low) * scale >= 1:
         a, b, middle = LEFT + low * scale, LEFT + min(high, PLOT / scale) * scale, y + BAR / 2
         out.append(f'<path d="M{a:.1f} {middle - 3:.1f}v6M{a:.1f} {middle:.1f}H{b:.1f}M{b:.1f} {middle - 3:.1f}v6" '
                    'class="whisker"/>')
-        end = max(end, b)
     digits = 2 if row["ratio"] >= 0.01 else 4
-    out.append(_text(end + 6, y + BAR - 2.5, f"{row['ratio']:.{digits}f}", "value"))
+    out.append(_text(WIDTH - 16, y + BAR - 2.5, f"{row['ratio']:.{digits}f}", "value", "end"))
     return out
 
 
 def _legend(groups):
     numbers = sorted({row["connections"] for _, _, rows in groups for row in rows})
     out, x = [], LEFT
-    for number in numbers:
-        for peer in (False, True):
+    for peer in (False, True):
+        for number in numbers:
             if not any(is_peer == peer and row["connections"] == number for _, is_peer, rows in groups for row in rows):
                 continue
             kind = ("peer-" if peer else "") + ("many" if number == numbers[-1] else "one")
@@ -81,8 +79,8 @@ def svg(found):
     legend, numbers = _legend(groups)
     for label, is_peer, rows in groups:
         if is_peer and not was_peer:
-            body.append(_text(LEFT - 10, y + 12, "what could be used instead", "head", "end"))
-            y, was_peer = y + 26, True
+            body.append(_text(16, y + 14, "what could be used instead", "head"))
+            y, was_peer = y + 28, True
         height = len(rows) * (BAR + GAP) - GAP
         body.append(_text(LEFT - 10, y + height / 2 + 4.5, label, "", "end"))
         for row in rows:
