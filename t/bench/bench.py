@@ -5,7 +5,7 @@ import subprocess
 import urllib.error
 import urllib.request
 
-from drive import Load
+from drive import Failed, Load
 from stage import HERE, POLICY, ROWS, Gateway, Issuer, certificate, free_port, wait_port
 
 RESPONSE_BYTES = 1024
@@ -73,10 +73,10 @@ class Bench:
             with urllib.request.urlopen(request, timeout=10) as answer:
                 body = answer.read()
         except urllib.error.HTTPError as refused:
-            raise SystemExit(f"{gateway.dir.name}: {path} answered {refused.code}: {refused.read().decode()[:400]}\n"
+            raise Failed(f"{gateway.dir.name}: {path} answered {refused.code}: {refused.read().decode()[:400]}\n"
                              + gateway.log())
         if len(body) != expected or b'"result"' not in body:
-            raise SystemExit(f"{gateway.dir.name}: {path} did not pass on the backend's answer: {body[:400]!r}")
+            raise Failed(f"{gateway.dir.name}: {path} did not pass on the backend's answer: {body[:400]!r}")
 
     def stop(self):
         if self._load is not None:

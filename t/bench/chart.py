@@ -33,7 +33,7 @@ def _groups(found):
     for row in _plain(found.get("rows") or []):
         ours.setdefault(LABELS.get(row["name"], row["name"]), []).append(row)
     for row in found.get("peers") or []:
-        peers.setdefault(row["peer"], []).append(row)
+        peers.setdefault(row["name"], []).append(row)
     for rows in [*ours.values(), *peers.values()]:
         rows.sort(key=lambda row: row["connections"])
     ordered = sorted(peers.items(), key=lambda item: -max(row["ratio"] for row in item[1]))

@@ -6,6 +6,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 
+class Failed(Exception):
+    """Something could not be measured; the text says what and why."""
+
+
 def bucket_middle(index):
     """Nanoseconds; load/main.c cuts latencies into buckets of their seven highest bits."""
     if index < 256:
@@ -53,10 +57,10 @@ class Load:
         self.process.stdin.flush()
         line = self.process.stdout.readline()
         if not line:
-            raise SystemExit("the load generator ended")
+            raise Failed("the load generator ended")
         answer = json.loads(line)
         if "error" in answer:
-            raise SystemExit(f"{' '.join(map(str, words[:6]))}: {answer['error']}")
+            raise Failed(f"{' '.join(map(str, words[:6]))}: {answer['error']}")
         return answer
 
     def _file(self, text):

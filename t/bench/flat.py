@@ -50,9 +50,8 @@ KINDS = {"grants": with_grants, "grants of one operation": with_one_operation, "
          "locations": with_locations}
 
 
-def measure(bench, chosen, tell):
-    """Rows {kind, size, cpu_us, of_smallest, of_smallest_low, of_smallest_high}: 1 is flat, less is faster."""
-    rows = []
+def measure(bench, chosen, rows, tell):
+    """Adds rows {kind, size, cpu_us, of_smallest, of_smallest_low, of_smallest_high}: 1 is flat, less is faster."""
     for kind, pieces in KINDS.items():
         smallest, *larger = chosen.grants if kind.startswith("grants") else chosen.routes
         case = Case("decision")
@@ -73,4 +72,3 @@ def measure(bench, chosen, tell):
                              "cpu_us": round(quartiles([s.cpu_us for s in row])[1], 2)})
                 tell(rows[-1])
         few.stop()
-    return rows

@@ -3,7 +3,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from bench import RESPONSE_BYTES
-from drive import against_neighbours, quantile, quartiles
+from drive import Failed, against_neighbours, quantile, quartiles
 from stage import ROWS, body
 
 LARGE = 1 << 20
@@ -54,7 +54,7 @@ class Lane:
     def slice(self, seconds, rate=0):
         found = self.load.run(self.name, seconds, rate, self.gateway, self.case.answer)
         if found.errors:
-            raise SystemExit(f"{self.name}, {self.case}: {found.errors} answers were errors\n{self.gateway.log()}")
+            raise Failed(f"{self.name}, {self.case}: {found.errors} answers were errors\n{self.gateway.log()}")
         return found
 
     def __enter__(self):
@@ -64,10 +64,11 @@ class Lane:
         self.load.close(self.name)
 
 
-def slice_seconds(chosen, case):
-    """A slice must hold many calls of each connection: large ones get more time."""
-    large = max(case.request, case.answer) >= LARGE
-    return chosen.seconds * (4 if large and case.connections > 1 else 2 if large else 1)
+def slices(chosen, case):
+    """(how many, how long): a slice must hold many calls of each connection; large ones get more time, and fewer slices."""
+    if max(case.request, case.answer) < LARGE:
+        return chosen.pairs, chosen.seconds
+    return max(2, chosen.pairs // 2), chosen.seconds * (4 if case.connections > 1 else 2)
 
 
 def alternate(bare_lane, row_lane, pairs, seconds, rate=0):
@@ -127,14 +128,18 @@ def latencies(bare, row):
     return out
 
 
-def measure(bench, gateways, chosen, tell):
-    """(rows, latency rows of the plain calls over one connection); `tell` sees each row as soon as it is known."""
-    rows, latency = [], []
+def measure(bench, gateways, chosen, rows, latency, tell, trouble):
+    """Adds to `rows`, and to `latency` the plain calls over one connection. `tell` sees each row as soon as it is known,
+    `trouble` why a case could not be measured."""
     bares = {}
     for case in selection(chosen):
         gateway = gateways[case.row]
-        with Lane(bench, gateway, "/bare", case) as bare_lane, Lane(bench, gateway, "/mcp", case) as row_lane:
-            bare, row = alternate(bare_lane, row_lane, chosen.pairs, slice_seconds(chosen, case))
+        try:
+            with Lane(bench, gateway, "/bare", case) as bare_lane, Lane(bench, gateway, "/mcp", case) as row_lane:
+                bare, row = alternate(bare_lane, row_lane, *slices(chosen, case))
+        except Failed as why:
+            trouble(why)
+            continue
         rows.append(compared(case, bare, row))
         tell(rows[-1])
         if case == Case(case.row, connections=1):
@@ -148,12 +153,10 @@ def measure(bench, gateways, chosen, tell):
             key: value for what, key in (("rps", "ratio"), ("cpu_us", "cpu_ratio"), ("p99", "p99_ratio"))
             for key, value in spread(key, [r for a, b in pairs for r in against_neighbours(a, b, what)] or [1]).items()})
         tell(rows[-1])
-    return rows, latency
 
 
-def at_constant_rate(bench, gateways, chosen, rows, tell):
-    """Latency over 32 connections at half of what the row does at most, bare beside it at the same rate."""
-    out = []
+def at_constant_rate(bench, gateways, chosen, rows, latency, tell):
+    """Adds to `latency`: over 32 connections at half of what the row does at most, bare beside it at the same rate."""
     for name in chosen.latency_rows:
         most = [row["rps"] for row in rows if row["name"] == name and row["connections"] == max(chosen.connections)
                 and row["proto"] == "http/1.1" and row["response_bytes"] == RESPONSE_BYTES]
@@ -162,7 +165,6 @@ def at_constant_rate(bench, gateways, chosen, rows, tell):
         rate, case = max(1, round(most[0] / 2)), Case(name, connections=max(chosen.connections))
         with Lane(bench, gateways[name], "/bare", case) as bare_lane, Lane(bench, gateways[name], "/mcp", case) as lane:
             bare, row = alternate(bare_lane, lane, chosen.latency_pairs, chosen.latency_seconds, rate)
-        out.append({"name": name, "connections": case.connections, "rate": rate} | latencies(bare, row)
-                   | spread("p99_ratio", against_neighbours(bare, row, "p99")))
-        tell(out[-1])
-    return out
+        latency.append({"name": name, "connections": case.connections, "rate": rate} | latencies(bare, row)
+                       | spread("p99_ratio", against_neighbours(bare, row, "p99")))
+        tell(latency[-1])

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from bench import HEADERS, compile_c, room_for_files
-from drive import quartiles
+from drive import Failed, quartiles
 from matrix import Case, Lane
 from stage import HERE
 
@@ -88,7 +88,7 @@ class Streams:
         while waiting.get_map():
             ready = waiting.select(10)
             if not ready:
-                raise SystemExit(f"{path}: {len(waiting.get_map())} streams sent no event\n{gateway.log()}")
+                raise Failed(f"{path}: {len(waiting.get_map())} streams sent no event\n{gateway.log()}")
             for key, _ in ready:
                 try:
                     got = key.fileobj.recv(8192)
@@ -96,7 +96,7 @@ class Streams:
                     got = b""
                 key.data.extend(got)
                 if not got or not key.data.startswith(b"HTTP/1.1 200"[:len(key.data)]):
-                    raise SystemExit(f"{path}: no stream: {bytes(key.data[:300])!r}\n{gateway.log()}")
+                    raise Failed(f"{path}: no stream: {bytes(key.data[:300])!r}\n{gateway.log()}")
                 if b'"open":true' in key.data:
                     waiting.unregister(key.fileobj)
 

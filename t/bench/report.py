@@ -61,10 +61,17 @@ def memory(found):
         f"{streams['governed']['bytes_per_stream']} governed ({streams['row']})")
 
 
-def peers(rows, skipped):
-    for row in rows:
-        say(f"{row['peer']:<28}{row['connections']:>4}{row['rps']:>9.0f}{row['ratio']:>9.4f}")
-    for name, reason in skipped.items():
+def peer_head():
+    say(f"\n{'what could be used instead':<32}{'c':>4}{'req/s':>9}{'of bare':>9}{'quartiles':>17}{'CPU µs':>9}")
+
+
+def peer_line(row):
+    say(f"{row['name']:<32}{row['connections']:>4}{row['rps']:>9.0f}{row['ratio']:>9.4f}"
+        f"{row['ratio_low']:>9.4f}–{row['ratio_high']:.4f}{row['cpu_us']:>10.1f}")
+
+
+def peers_skipped(reasons):
+    for name, reason in reasons.items():
         say(f"{name}: skipped: {reason}")
 
 
@@ -128,7 +135,7 @@ def markdown(found):
     out = []
     if rows := found.get("rows"):
         out += _speed_tables(rows)
-    if rows := found.get("latency"):
+    if (rows := found.get("latency")):
         out += _latency_table(rows)
     if kept := found.get("memory"):
         tokens, streams = kept["remembered"], kept["streams"]
@@ -142,5 +149,5 @@ def markdown(found):
         out += _flat_table(rows)
     if rows := found.get("peers"):
         out += ["", "| instead of it, of bare | connections | requests per second |", "|---|---|---|"]
-        out += [f"| {row['peer']} | {row['connections']} | {_ratio(row, 2 if row['ratio'] >= 0.01 else 4)} |" for row in rows]
+        out += [f"| {row['name']} | {row['connections']} | {_ratio(row, 2 if row['ratio'] >= 0.01 else 4)} |" for row in rows]
     return "\n".join(out) + "\n"

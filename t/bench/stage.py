@@ -7,6 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from drive import Failed
 from issuer import AGENT, BACKEND_AUDIENCE, GROUP, SCOPE, USER, Issuer, b64  # noqa: F401  part of the stage for its users
 
 HERE = Path(__file__).resolve().parent
@@ -168,7 +169,7 @@ class Gateway:
         try:
             wait_port(self.port, self.process, 60)
         except RuntimeError as why:
-            raise SystemExit(f"{self.dir.name}: {why}\n{self.log()}") from None
+            raise Failed(f"{self.dir.name}: {why}\n{self.log()}") from None
         self._tasks = []
 
     def log(self):
@@ -192,7 +193,7 @@ class Gateway:
         for pid in self.family():
             if b"worker process" in Path(f"/proc/{pid}/cmdline").read_bytes():
                 return pid
-        raise SystemExit(f"{self.dir.name}: no worker\n{self.log()}")
+        raise Failed(f"{self.dir.name}: no worker\n{self.log()}")
 
     def cpu_ns(self):
         """CPU time that the worker, and whatever else belongs to this nginx, has used so far."""
