@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -49,15 +50,29 @@ class FixedStore final : public grants::Store {
  public:
   [[nodiscard]] ValueTask<Result<policy::FactsPtr, grants::StoreFailure>> facts(const PrincipalPtr& principal,
                                                                                 std::string_view operation) override {
-    using Answer = Result<policy::FactsPtr, grants::StoreFailure>;
     ++asked;
-    if (broken) return Answer(fail(grants::StoreFailure{*broken, "agw:p:{default}:meta"}));
-    return Answer(std::make_shared<policy::Facts>(policy->facts(*principal, operation)));
+    if (slow) return later(principal, std::string(operation));
+    return answer(*principal, operation);
   }
   [[nodiscard]] ValueTask<grants::StoreHealth> health() override { return grants::StoreHealth{!broken, ""}; }
   std::shared_ptr<const grants::CompiledPolicy> policy;
   std::optional<Reason> broken;
+  Loop* slow = nullptr;  ///< the loop on which it takes `delay` to answer
+  Milliseconds delay{0};
+  std::function<void()> answered;  ///< called with each answer
   int asked = 0;
+
+ private:
+  using Answer = Result<policy::FactsPtr, grants::StoreFailure>;
+  Answer answer(const Principal& principal, std::string_view operation) {
+    if (answered) answered();
+    if (broken) return fail(grants::StoreFailure{*broken, "agw:p:{default}:meta"});
+    return std::make_shared<policy::Facts>(policy->facts(principal, operation));
+  }
+  Task<Answer> later(PrincipalPtr principal, std::string operation) {
+    co_await slow->sleep(delay);
+    co_return answer(*principal, operation);
+  }
 };
 
 /// Everything that stands before a call; `call()` runs one to its end.
@@ -65,7 +80,8 @@ struct GatewayWorld {
   static constexpr std::int64_t now = 1'800'000'000;  // where FakeClock begins
   static constexpr std::string_view issuer_url = "https://as.example";
 
-  GatewayWorld() {
+  explicit GatewayWorld(Signer key = Signer(), std::size_t journal_segment = 8U << 20)
+      : audit(std::string(32, 'k'), journal_segment), signer(std::move(key)) {
     const std::string base(issuer_url);
     http.on(base + "/.well-known/oauth-authorization-server", 200,
             R"({"issuer":"https://as.example","jwks_uri":"https://as.example/keys",)"
@@ -73,11 +89,13 @@ struct GatewayWorld {
     http.on(base + "/keys", 200, R"({"keys":[)" + signer.jwk + "]}");
     grant_backend_token(R"({"sub":"mira","aud":"tickets-api","iss":"https://as.example","scope":"tickets:read",)"
                         R"("exp":1800000600})");
-    policy(R"({"schema":1,"tenants":{"default":{
+    static const auto usual =
+        std::make_shared<const grants::CompiledPolicy>(*grants::parse_policy(R"({"schema":1,"tenants":{"default":{
       "agents":{"company|docs":{"name":"Docs","bundles":["support"]}},
       "bundles":{"support":{"version":1,"grants":[{"id":"b","operation":"tickets/*","resource":"ticket:*"}]}},
       "entitlements":[{"id":"e","to":"user:company|mira","operation":"tickets/ticket.*","resource":"ticket:T-1"}]
-    }}})");
+    }}})"));
+    store.policy = usual;
     location.label = "test/mcp";
     location.name_space = "tickets";
     location.resource = *gateway::parse_resource_identifier("https://gw.example/mcp");

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <unordered_map>
 
 #include <openssl/bio.h>
 #include <openssl/evp.h>
@@ -27,12 +28,20 @@ struct Signer {
     EVP_PKEY_get_raw_public_key(key.get(), reinterpret_cast<unsigned char*>(raw.data()), &length);
     jwk = R"({"kty":"OKP","crv":"Ed25519","kid":")" + id + R"(","x":")" + base64url_encode(raw) + "\"}";
   }
+  /// Reading the key costs more than most of what is tested: what was signed once is remembered.
   [[nodiscard]] std::string sign(const std::string& claims) const {
-    return jose::sign_jwt({pem, jose::Algorithm::ed25519, id}, claims).value_or("");
+    if (signed_->size() > 4096) signed_->clear();
+    auto [entry, fresh] = signed_->try_emplace(claims);
+    if (fresh) entry->second = jose::sign_jwt({pem, jose::Algorithm::ed25519, id}, claims).value_or("");
+    return entry->second;
   }
   std::string id;
   std::string pem;
   std::string jwk;
+
+ private:
+  std::shared_ptr<std::unordered_map<std::string, std::string>> signed_ =
+      std::make_shared<std::unordered_map<std::string, std::string>>();
 };
 
 }  // namespace agw::test
