@@ -145,7 +145,7 @@ ALL = [
         ["test_redis_store.py"]),
     Mutation("half of an old policy and half of a new one", [
         (REDIS, "moved_ = reply.type != RedisReply::Type::text || reply.text != std::to_string(meta_->version);",
-         "static_cast<void>(reply);")], ["test_redis_store.py"]),
+         "moved_ = reply.type != RedisReply::Type::text;")], ["test_redis_store.py"]),
     Mutation("a revoked token passes", [
         (REDIS, "answer_->facts.token_revoked = reply.integer > 0;", "answer_->facts.token_revoked = reply.integer > 9;")],
         ["test_redis_store.py"]),

@@ -114,6 +114,7 @@ def part_lint():
     scripts = [name for name in tracked("scripts/*", ".ci/*", "t/*", "cmake/*", "demo/*")
                if (ROOT / name).open("rb").readline(64).startswith((b"#!/usr/bin/env bash", b"#!/bin/sh"))]
     count += check("shellcheck", "shellcheck", ["shellcheck", "-S", "warning", *scripts])
+    count += check("each mutation of t/mutations has its place", "mutations-check", ["t/mutations/run", "--check"])
     return count + tidy()
 
 
