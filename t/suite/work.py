@@ -132,6 +132,8 @@ def pytest(name, *arguments, env=None, timeout=2400, jobs=JOBS, folder="t/e2e"):
         status, text = step(f"{name}, what failed once more", [python(), "-m", "pytest", "-q", "--last-failed", f"--junitxml={again}",
                                                                *arguments], cwd=ROOT / folder, env=env, timeout=timeout)
         second = tally(again, status)
+        if second.failed < count.failed:
+            print(f"   failed under load, passed alone: {', '.join(sorted(failures(report) - failures(again)))}", flush=True)
         count = Count(count.passed + count.failed - second.failed, second.failed, count.skipped)
     if count.failed:
         complain(name, text, 120)
@@ -150,6 +152,16 @@ def tally(report, status):
     if status != 0 and count.failed == 0:
         count.failed = 1
     return count
+
+
+def failures(report):
+    """Names of the tests that failed, of a JUnit file."""
+    try:
+        cases = list(xml.parse(report).getroot().iter("testcase"))
+    except (OSError, xml.ParseError):
+        return set()
+    return {f"{case.get('classname')}::{case.get('name')}" for case in cases
+            if case.find("failure") is not None or case.find("error") is not None}
 
 
 def single(what):
