@@ -33,12 +33,15 @@ class Room {
   void need(std::size_t size, std::size_t kept) {
     const bool wasteful = capacity_ > kept && size <= kept;
     if (size <= capacity_ && !wasteful) return;
-    const std::size_t grown = size + size / 2;
+    // Never more than is kept for a text of which it is kept: the next such text would make it anew.
+    const std::size_t ample = size + size / 2;
+    const std::size_t grown = size <= kept ? std::min(ample, kept) : ample;
     data_.reset();
     capacity_ = 0;
     data_ = std::make_unique_for_overwrite<T[]>(grown);
     capacity_ = grown;
   }
+  [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
   [[nodiscard]] T* data() noexcept { return data_.get(); }
   [[nodiscard]] const T* data() const noexcept { return data_.get(); }
 
