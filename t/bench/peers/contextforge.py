@@ -12,7 +12,8 @@ from .signer import AUDIENCE, ISSUER
 from .slices import HEADERS, Target
 
 NAME, BACKEND = "ContextForge", "mcp server"
-NOTE = "RS256 verified on each call; one uvicorn worker, SQLite, caches in memory; the list is a virtual server's tools"
+NOTE = ("RS256 verified on each call, asked as its administrator; one uvicorn worker, SQLite, caches in memory; the list is "
+        "a virtual server's tools")
 START, ADMIN = 180, "admin@bench.example.com"
 
 
@@ -33,7 +34,7 @@ def settings(stand, home):
         "DEFAULT_USER_PASSWORD": f"Aa1!{secret()}", "SSRF_ALLOW_LOCALHOST": "true",
         "MCPGATEWAY_UI_ENABLED": "false", "LOG_LEVEL": "ERROR", "OBSERVABILITY_ENABLED": "false",
         "PERFORMANCE_TRACKING_ENABLED": "false", "DB_METRICS_RECORDING_ENABLED": "false", "COMPRESSION_ENABLED": "false",
-        # Its limits are a hundred calls a minute and more where configured; what is asked here is how many it could do.
+        # It allows a hundred calls a minute; here it is asked how many it could do.
         "RATE_LIMITING_ENABLED": "false", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
@@ -52,16 +53,16 @@ def ask(port, token, path, value=None):
 
 def publish(stand, port, token):
     """Registers the MCP server; -> id of a virtual server that has `ticket.read` alone, the tool's name there"""
-    ask(port, token, "/gateways", {"name": "tickets", "url": f"http://127.0.0.1:{stand.mcp_server}/mcp",
-                                   "transport": "STREAMABLEHTTP", "visibility": "public"})
+    ask(port, token, "/v1/gateways", {"name": "tickets", "url": f"http://127.0.0.1:{stand.mcp_server}/mcp",
+                                      "transport": "STREAMABLEHTTP", "visibility": "public"})
     until, found = time.monotonic() + 30, {}
     while time.monotonic() < until and len(found) < 2:
-        tools = ask(port, token, "/tools")
+        tools = ask(port, token, "/v1/tools")
         found = {one["originalName"]: one for one in (tools if isinstance(tools, list) else tools["data"])}
         time.sleep(0.2)
     if "ticket.read" not in found:
         raise Unavailable("it did not find the MCP server's tools")
-    server = ask(port, token, "/servers", {"visibility": "public", "server": {
+    server = ask(port, token, "/v1/servers", {"visibility": "public", "server": {
         "name": "readers", "associated_tools": [found["ticket.read"]["id"]], "visibility": "public"}})
     return server["id"], found["ticket.read"]["name"]
 
@@ -75,6 +76,6 @@ def start(stand, home):
                                user={"email": ADMIN, "is_admin": True, "auth_provider": "local"})
     server, tool = publish(stand, port, token)
     target = Target(process, port, {**HEADERS, "Authorization": f"Bearer {token}"}, path=f"/servers/{server}/mcp",
-                    tool=tool, look=True)
+                    tool=tool)
     open_session(target)
     return target

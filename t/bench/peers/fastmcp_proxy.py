@@ -19,4 +19,4 @@ def start(stand, home):
                                       stand.signer.public, ISSUER, AUDIENCE],
                           {"FASTMCP_CHECK_FOR_UPDATES": "off", "PYTHONDONTWRITEBYTECODE": "1"})
     process.wait_port(port, START_SECONDS)
-    return Target(process, port, {**HEADERS, "Authorization": f"Bearer {stand.signer.token()}"}, look=True)
+    return Target(process, port, {**HEADERS, "Authorization": f"Bearer {stand.signer.token()}"})

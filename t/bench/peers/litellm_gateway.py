@@ -32,6 +32,6 @@ def start(stand, home):
                            "PATH": f"{home}/bin:/usr/bin:/bin"})
     process.wait_port(port, START)
     target = Target(process, port, {**HEADERS, "Authorization": f"Bearer {stand.signer.token()}"}, path="/mcp/",
-                    tool="tickets-ticket.read", look=True)
+                    tool="tickets-ticket.read")
     open_session(target)
     return target

@@ -25,9 +25,8 @@ def one_peer(key, stand, found, version):
         target = peer.start(stand, found)
         prove(target, getattr(peer, "DENIED", target.tool.replace("read", "delete")))
         for connections in stand.chosen.connections:
-            slices, ratios = alternate(stand.bare, target, connections, stand.chosen)
             yield {"peer": peer.NAME, "name": f"{peer.NAME} {version}", "connections": connections,
-                   **summary(slices, ratios), "backend": peer.BACKEND, "note": peer.NOTE}
+                   **summary(*alternate(stand, target, connections)), "backend": peer.BACKEND, "note": peer.NOTE}
     finally:
         for process in [one for one in stand.running if one not in before]:
             stand.leave(process)

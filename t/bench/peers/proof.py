@@ -36,7 +36,10 @@ def open_session(target):
 
 
 def prove(target, denied_tool):
-    """Raises Unavailable with what is wrong; `denied_tool` exists at the backend but isn't on the list."""
+    """Notes the length of a good answer. `denied_tool` exists at the backend but isn't on the list.
+
+    Raises Unavailable with what is wrong.
+    """
     def call(tool, **changed):
         headers = {name: value for name, value in {**target.headers, **changed}.items() if value}
         return post(target, CALL.replace("TOOL", tool) % 700000007, headers)
@@ -44,6 +47,7 @@ def prove(target, denied_tool):
     status, _, body = call(target.tool)
     if status != 200 or MARK not in body:
         raise Unavailable(f"the allowed call was answered with {status}: {body.decode(errors='replace')[:300]}")
+    target.answer_bytes = len(body)
     bearer = target.headers["Authorization"]
     # A character in the middle of the signature: the last one may hold bits that mean nothing.
     forged = bearer[:-100] + ("A" if bearer[-100] != "A" else "B") + bearer[-99:]

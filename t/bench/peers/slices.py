@@ -1,19 +1,17 @@
-"""Slices of load: bare, peer, bare, peer … of which only neighbours are compared."""
-import json
-import random
-import statistics
-import subprocess
+"""Slices of load: bare, peer, bare, peer … of which only neighbours are compared, by the generator of the project's rows."""
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+
+from drive import Load, against_neighbours, quartiles
 
 from .processes import Unavailable
 
-HERE = Path(__file__).resolve().parent
+# As long as the call of the project's rows; TOOL is the name that the tool has at that gateway.
 CALL = '{"jsonrpc":"2.0","id":%09d,"method":"tools/call","params":{"name":"TOOL","arguments":{"id":"T-391"}}}'
 HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream",
            "MCP-Protocol-Version": "2025-06-18"}
-# Below this many requests a second a slice has to be long to hold enough of them.
-SLOW_RPS, SLOW_SECONDS, LONGEST_SECONDS, SLOW_PAIRS = 300, 4, 8, 3
+# Below this many calls a second over one connection a slice must be long to hold enough of them, and few must do.
+SLOW_RPS, SLOW_SECONDS, SLOW_PAIRS = 300, 4, 3
 
 
 @dataclass
@@ -24,70 +22,71 @@ class Target:
     headers: dict
     path: str = "/mcp"
     tool: str = "ticket.read"
-    look: bool = False    # look at each answer, not only at its status
+    answer_bytes: int = 0    # of the body of a good answer; another length under load is an error, whatever its status
+
+    @property
+    def call(self):
+        return CALL.replace("TOOL", self.tool)
 
 
-@dataclass
-class Slice:
-    rps: float
-    p50_us: float
-    p99_us: float
-    cpu_us: float
+@contextmanager
+def generator(stand, targets, connections):
+    """-> run(name, seconds), a slice of one of the targets; `targets` by name. Raises Unavailable for wrong answers."""
+    load = Load(stand.load, stand.chosen.load_core, stand.folder)
 
+    def run(name, seconds):
+        target = targets[name]
+        try:
+            done = load.run(name, seconds, gateway=target.process, answer_bytes=target.answer_bytes)
+        except SystemExit as failed:
+            ended = target.process.process.poll()
+            why = failed if ended is None else f"it ended with {ended}"
+            raise Unavailable(f"{name} broke down under load with {connections} connections: {why}") from failed
+        if done.errors or not done.histogram:
+            raise Unavailable(f"{done.errors} of {sum(done.histogram.values())} answers of {name} under load with "
+                              f"{connections} connections were errors, late or of another length than the first")
+        return done
 
-def run_slice(target, connections, seconds, core):
-    """Raises Unavailable when an answer was not the backend's."""
-    before = target.process.cpu_ns()
-    command = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s",
-               "-s", str(HERE / "calls.lua"), f"http://127.0.0.1:{target.port}{target.path}", "--", target.path,
-               CALL.replace("TOOL", target.tool), str(random.randrange(100_000_000, 900_000_000)),
-               "1" if target.look else "0", *(f"{name}: {value}" for name, value in target.headers.items())]
     try:
-        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=seconds + 40)
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as failed:
-        raise Unavailable(f"wrk could not load it with {connections} connections: {failed}") from failed
-    spent = target.process.cpu_ns() - before
-    found = json.loads(done.stdout.strip().splitlines()[-1])
-    if not found["requests"]:
-        raise Unavailable(f"it answered nothing within {seconds} s under load with {connections} connections")
-    if found["errors"]:
-        raise Unavailable(f"{found['errors']} of {found['requests']} answers under load with {connections} connections "
-                          "were errors")
-    return Slice(found["requests"] / found["seconds"], found["p50_us"], found["p99_us"],
-                 spent / 1000 / found["requests"])
+        for name, target in targets.items():
+            load.open(name, target.port, "http1", connections, target.path, target.headers, target.call)
+        yield run
+    except SystemExit as failed:
+        raise Unavailable(f"it takes no {connections} connections: {failed}") from failed
+    finally:
+        load.process.kill()
+        load.process.wait()
 
 
-def alternate(bare, peer, connections, chosen):
-    """-> slices of the peer, and each one's requests per second divided by the mean of the bare slices around it"""
-    seconds, pairs = max(1, round(chosen.seconds)), chosen.pairs
-    alone = run_slice(peer, 1, 1, chosen.load_core)
-    if alone.rps < SLOW_RPS:
-        # At 32 connections a call may take seconds: a slice that holds only one or two of each would be all edges.
-        seconds = min(LONGEST_SECONDS, max(seconds, SLOW_SECONDS, round(3 * connections / alone.rps)))
-        pairs = min(pairs, SLOW_PAIRS)
-    else:
-        run_slice(peer, connections, 1, chosen.load_core)
-    peer.process.wait_idle()
-
-    def bare_rps():
-        return run_slice(bare, connections, max(1, round(chosen.seconds)), chosen.load_core).rps
-
-    bare_rps()
-    slices, ratios, before = [], [], bare_rps()
-    for _ in range(pairs):
-        slices.append(run_slice(peer, connections, seconds, chosen.load_core))
+def alternate(stand, peer, connections):
+    """-> slices of bare, and of the peer between them"""
+    chosen = stand.chosen
+    seconds, pairs = chosen.seconds, chosen.pairs
+    with generator(stand, {"it": peer}, 1) as run:
+        slow = run("it", 0.5).rps < SLOW_RPS
+    if slow:
+        seconds, pairs = max(seconds, SLOW_SECONDS), min(pairs, SLOW_PAIRS)
+    with generator(stand, {"bare": stand.bare, "it": peer}, connections) as run:
+        if not slow:
+            run("it", min(seconds, 0.3))
         peer.process.wait_idle()
-        after = bare_rps()
-        ratios.append(slices[-1].rps / ((before + after) / 2))
-        before = after
-    return slices, ratios
+        run("bare", min(chosen.seconds, 0.3))
+        bare, row = [run("bare", chosen.seconds)], []
+        for _ in range(pairs):
+            row.append(run("it", seconds))
+            if slow:
+                peer.process.wait_idle()
+            bare.append(run("bare", chosen.seconds))
+    return bare, row
 
 
-def summary(slices, ratios):
-    """Medians; the ratio with its quartiles."""
+def summary(bare, row):
+    """Medians; of bare's requests per second with the quartiles, and of bare's CPU time a call."""
     def median(what):
-        return round(statistics.median(getattr(one, what) for one in slices), 1)
+        return round(quartiles([getattr(one, what) for one in row])[1], 1)
 
-    low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
-    return {"rps": median("rps"), "p50_us": median("p50_us"), "p99_us": median("p99_us"), "ratio": round(middle, 4),
-            "ratio_low": round(low, 4), "ratio_high": round(high, 4), "cpu_us": median("cpu_us")}
+    low, middle, high = quartiles(against_neighbours(bare, row, "rps"))
+    of_cpu = quartiles([1 / max(ratio, 1e-9) for ratio in against_neighbours(bare, row, "cpu_us")])[1]
+    return {"rps": median("rps"), "p50_us": median("p50"), "p99_us": median("p99"), "ratio": round(middle, 4),
+            "ratio_low": round(low, 4), "ratio_high": round(high, 4), "cpu_us": median("cpu_us"),
+            "cpu_ratio": round(of_cpu, 4)}

@@ -11,7 +11,7 @@ from .slices import HEADERS, Target
 
 HERE = Path(__file__).resolve().parent
 RECIPES = HERE / "recipes"
-ANSWER_BYTES, START_SECONDS = 200, 60
+ANSWER_BYTES, START_SECONDS = 1024, 60    # as long an answer as those of the project's rows
 
 
 class Stand:
@@ -21,12 +21,17 @@ class Stand:
         self.chosen, self.folder, self.running = chosen, Path(folder), []
         self.folder.mkdir(parents=True, exist_ok=True)
         self.signer = Signer(self.folder)
-        binary = self.folder / "backend"
-        subprocess.run(["cc", "-O2", "-Wall", "-o", binary, HERE.parent / "backend.c"], check=True, timeout=120)
-        self.backend = self._serve("backend", lambda port: [binary, port, ANSWER_BYTES])
+        backend = self._compile("backend", [HERE.parent / "backend.c"])
+        self.load = self._compile("load", sorted((HERE.parent / "load").glob("*.c")), "-lssl", "-lcrypto")
+        self.backend = self._serve("backend", lambda port: [backend, port, ANSWER_BYTES])
         self.mcp_server = self._serve("mcp-server",
                                       lambda port: [sys.executable, HERE / "mcp_server.py", port, ANSWER_BYTES])
         self.bare = self._bare()
+
+    def _compile(self, name, sources, *libraries):
+        binary = self.folder / name
+        subprocess.run(["cc", "-O2", "-Wall", "-o", binary, *sources, *libraries], check=True, timeout=120)
+        return binary
 
     def _serve(self, name, command):
         port = free_port()
@@ -39,7 +44,8 @@ class Stand:
         port = free_port()
         process = self.start_nginx("bare", self.render("bare", "bare.conf", port=port), {})
         process.wait_port(port, START_SECONDS)
-        return Target(process, port, {**HEADERS, "Authorization": f"Bearer {self.signer.token()}"})
+        return Target(process, port, {**HEADERS, "Authorization": f"Bearer {self.signer.token()}"},
+                      answer_bytes=ANSWER_BYTES)
 
     def home(self, name):
         """A peer's own folder for its configuration and logs."""
