@@ -1,8 +1,8 @@
-"""Slices of load: bare, peer, bare, peer … of which only neighbours are compared, by the generator of the project's rows."""
+"""Slices of load: bare, peer, bare, peer … of which only neighbours are compared; the load is that of t/bench/run."""
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from drive import Load, against_neighbours, quartiles
+from drive import Failed, Load, against_neighbours, quartiles
 
 from .processes import Unavailable
 
@@ -38,7 +38,7 @@ def generator(stand, targets, connections):
         target = targets[name]
         try:
             done = load.run(name, seconds, gateway=target.process, answer_bytes=target.answer_bytes)
-        except SystemExit as failed:
+        except (Failed, OSError) as failed:
             ended = target.process.process.poll()
             why = failed if ended is None else f"it ended with {ended}"
             raise Unavailable(f"{name} broke down under load with {connections} connections: {why}") from failed
@@ -51,7 +51,7 @@ def generator(stand, targets, connections):
         for name, target in targets.items():
             load.open(name, target.port, "http1", connections, target.path, target.headers, target.call)
         yield run
-    except SystemExit as failed:
+    except (Failed, OSError) as failed:
         raise Unavailable(f"it takes no {connections} connections: {failed}") from failed
     finally:
         load.process.kill()
