@@ -72,7 +72,7 @@ ALL = [
         ("src/model/pattern.cpp", "return before == ':' || before == '/' || before == '.';", "return before != ' ';")], ["test_decision.py"], True),
     Mutation("a hidden tool can be told from an unknown one", [
         ("src/gateway/refusal.cpp", "if (why.disposition == Disposition::denied && is_hidden(location, decision)) return",
-         "if (is_hidden(location, decision) && decision.kind == DecisionKind::allow) return")], ["test_decision.py"]),
+         "if (why.disposition == Disposition::denied && is_hidden(location, decision) && decision.allowed()) return")], ["test_decision.py"]),
     Mutation("a header that rewrites the method passes", [
         (OPERATION, "if (request.headers().count(name) == 0) continue;", "if (!name.empty()) continue;")], ["test_rest.py"]),
     Mutation("a parameter that stands twice is judged by its first", [
