@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 from . import contextforge, envoy, fastmcp_proxy, haproxy, litellm_gateway, nginx_lua, nginx_njs
+from .odd import peer_denied
 from .processes import Unavailable
 from .proof import prove
 from .slices import alternate, summary
@@ -23,7 +24,7 @@ def one_peer(key, stand, found, version):
     peer, before = PEERS[key], list(stand.running)
     try:
         target = peer.start(stand, found)
-        prove(target, getattr(peer, "DENIED", target.tool.replace("read", "delete")))
+        prove(target, peer_denied(peer, target))
         for connections in stand.chosen.connections:
             yield {"peer": peer.NAME, "name": f"{peer.NAME} {version}", "connections": connections,
                    **summary(*alternate(stand, target, connections)), "backend": peer.BACKEND, "note": peer.NOTE}
