@@ -295,14 +295,12 @@ bool whole(const Holes& holes, std::size_t size) noexcept {
   return true;
 }
 
-void append_joined(std::string& to, std::string_view composed, const Holes& holes, const Outcomes& outcomes,
-                   std::string_view upstream) {
-  const ReasonRow& why = row(static_cast<Reason>(outcomes.reason));
-  const std::size_t begin = to.size();
-  const std::size_t escapes = upstream.size() * 6;
-  to.resize(begin + composed.size() + escapes + holes.agent.size + holes.user.size + holes.operation.size +
-            holes.resource.size + why.sentence.size() + fixed_bytes);
-  Cursor out(to.data() + begin, escapes);
+namespace {
+
+/// To memory that has room for all of it; where it ends.
+char* write_joined(char* const begin, std::string_view composed, const Holes& holes, const Outcomes& outcomes,
+                   std::string_view upstream, const ReasonRow& why) noexcept {
+  Cursor out(begin, upstream.size() * 6);
   out.raw(composed.substr(0, holes.outcome));
   out.literal(R"(,"reason":")");
   out.raw(why.code);
@@ -335,7 +333,20 @@ void append_joined(std::string& to, std::string_view composed, const Holes& hole
     out.literal(R"(,"text":")");
     append_sentence(out, composed, holes, why.sentence);
   }
-  to.resize(static_cast<std::size_t>(out.at() - to.data()));
+  return out.at();
+}
+
+}  // namespace
+
+void append_joined(std::string& to, std::string_view composed, const Holes& holes, const Outcomes& outcomes,
+                   std::string_view upstream) {
+  const ReasonRow& why = row(static_cast<Reason>(outcomes.reason));
+  const std::size_t begin = to.size();
+  const std::size_t most = begin + composed.size() + upstream.size() * 7 + holes.agent.size + holes.user.size +
+                           holes.operation.size + holes.resource.size + why.sentence.size() + fixed_bytes;
+  to.resize_and_overwrite(most, [&](char* text, std::size_t) noexcept {
+    return write_joined(text + begin, composed, holes, outcomes, upstream, why) - text;
+  });
 }
 
 }  // namespace agw::audit

@@ -110,7 +110,8 @@ bool Segment::read(std::uint32_t slot, std::string& out) noexcept try {
   if (outcomes.outcome >= outcome_count || outcomes.reason >= reasons().size() ||
       outcomes.upstream_size > upstream_bytes)
     return false;
-  const std::string upstream(first.upstream.data(), outcomes.upstream_size);
+  const std::array<char, upstream_bytes> address = first.upstream;
+  const std::string_view upstream(address.data(), outcomes.upstream_size);
   if (size <= slot_capacity) {
     append_joined(out, {first.bytes.data(), size}, holes, outcomes, upstream);
     return true;

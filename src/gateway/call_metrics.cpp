@@ -52,9 +52,9 @@ void CallMetrics::count(const Call& call, Reason reason, std::int64_t overhead_u
     cell = &metrics_.cell(series);
   }
   cell->fetch_add(1, std::memory_order_relaxed);
-  for (std::size_t i = 0; i < bounds_us.size(); ++i)
-    if (overhead_us <= bounds_us[i]) buckets_[i]->fetch_add(1, std::memory_order_relaxed);
-  buckets_.back()->fetch_add(1, std::memory_order_relaxed);
+  // Its own bucket only: every count is a locked instruction on a line that all workers share.
+  const auto* const bound = std::lower_bound(bounds_us.begin(), bounds_us.end(), overhead_us);
+  buckets_[static_cast<std::size_t>(bound - bounds_us.begin())]->fetch_add(1, std::memory_order_relaxed);
   overhead_sum_.fetch_add(static_cast<std::uint64_t>(std::max<std::int64_t>(overhead_us, 0)),
                           std::memory_order_relaxed);
   overhead_count_.fetch_add(1, std::memory_order_relaxed);

@@ -7,7 +7,7 @@ namespace {
 
 /// Tokens differ where their signatures are; hashing all of a long one costs more than everything
 /// else that a hit does.
-constexpr std::size_t hashed_tail = 64;
+constexpr std::size_t hashed_tail = 32;
 
 }  // namespace
 

@@ -132,6 +132,14 @@ Names::Names(std::span<const std::string_view> names) {
   for (const std::string_view name : names) entries_.push_back({name, hash_key(name)});
 }
 
+std::size_t Names::find(const Value& member) const noexcept {
+  const auto& state = *member.document_->state_;
+  const Node& node = state.node(member.node_);
+  for (std::size_t i = 0; i < entries_.size(); ++i)
+    if (entries_[i].hash == node.key_hash && state.tape.key_of(node) == entries_[i].name) return i;
+  return none;
+}
+
 std::string_view Value::lookalike_among(const Names& names) const noexcept {
   const auto& state = *document_->state_;
   const Node& self = state.node(node_);

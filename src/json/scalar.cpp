@@ -31,8 +31,10 @@ std::optional<std::string_view> scalar_text(const Value& value, std::string& scr
 }
 
 bool is_json_media_type(std::string_view content_type) noexcept {
+  constexpr std::string_view usual = "application/json";
+  if (content_type == usual) return true;
   const std::size_t semicolon = content_type.find(';');
-  if (!same(trim(content_type.substr(0, semicolon)), "application/json")) return false;
+  if (!same(trim(content_type.substr(0, semicolon)), usual)) return false;
   if (semicolon == std::string_view::npos) return true;
   const std::string_view parameter = trim(content_type.substr(semicolon + 1));
   return same(parameter, "charset=utf-8") || same(parameter, "charset=\"utf-8\"") || parameter.empty();

@@ -23,7 +23,7 @@ bool same_name(std::string_view name, std::string_view lower) {
 
 Field* field_of(Fields& fields, std::string_view name) {
   const auto if_named = [&](std::string_view wanted, Field& field) {
-    return same_name(name, wanted) ? &field : nullptr;
+    return name == wanted || same_name(name, wanted) ? &field : nullptr;
   };
   // No two have the same length: most fields cost one comparison of numbers.
   switch (name.size()) {

@@ -51,13 +51,17 @@ struct Envelope {
 
   explicit Envelope(json::Value root) {
     for (const json::Value member : root) {
-      const auto known = std::find(envelope_keys.begin(), envelope_keys.end(), member.key());
-      if (known == envelope_keys.end()) {
+      const std::size_t known = names().find(member);
+      if (known == json::Names::none) {
         others = true;
       } else {
-        members[static_cast<std::size_t>(known - envelope_keys.begin())] = member;
+        members[known] = member;
       }
     }
+  }
+  static const json::Names& names() {
+    static const json::Names all(envelope_keys);
+    return all;
   }
   [[nodiscard]] const std::optional<json::Value>& jsonrpc() const { return members[0]; }
   [[nodiscard]] const std::optional<json::Value>& id() const { return members[1]; }
@@ -143,8 +147,7 @@ Reader::Fault Reader::read_envelope(json::Value root) {
   if (envelope.others) {
         // JSON-RPC knows no further member, and the official servers refuse one: what somebody could
         // read as a known member doesn't pass.
-    if (!root.lookalike_among(json::Names(envelope_keys)).empty())
-      return fault(Reason::key_lookalike, "in the envelope");
+    if (!root.lookalike_among(Envelope::names()).empty()) return fault(Reason::key_lookalike, "in the envelope");
     return fault(Reason::message_malformed, "an unknown member in the envelope");
   }
   const auto& version = envelope.jsonrpc();

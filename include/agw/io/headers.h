@@ -18,7 +18,8 @@ class Headers {
   [[nodiscard]] virtual Found find(std::string_view name) const noexcept = 0;
   [[nodiscard]] std::string_view get(std::string_view name) const noexcept { return find(name).value; }
   [[nodiscard]] unsigned count(std::string_view name) const noexcept { return find(name).count; }
-  /// Calls visit(context, name, value) for each field in order.
+  /// Calls visit(context, name, value) for each field in order; a name comes as it was sent or in
+  /// lower case.
   using Visit = void (*)(void* context, std::string_view name, std::string_view value);
   virtual void each(Visit visit, void* context) const = 0;
 };

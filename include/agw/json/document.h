@@ -30,12 +30,18 @@ struct Limits {
 };
 
 class Document;
+class Value;
 
 /// Names that a reader knows, made ready once to be compared with the keys of many texts. Views of
 /// what was given.
 class Names {
  public:
   explicit Names(std::span<const std::string_view> names);
+
+  static constexpr std::size_t none = static_cast<std::size_t>(-1);
+  /// The place among the names of the one under which `member` stands, to the byte; none if it is
+  /// another.
+  [[nodiscard]] std::size_t find(const Value& member) const noexcept;
 
  private:
   friend class Value;
@@ -83,6 +89,7 @@ class Value {
 
  private:
   friend class Document;
+  friend class Names;
   Value(const Document* document, std::uint32_t node) noexcept : document_(document), node_(node) {}
   const Document* document_;
   std::uint32_t node_;
@@ -128,6 +135,7 @@ class Document {
 
  private:
   friend class Value;
+  friend class Names;
   struct State;
   std::unique_ptr<State> state_;
 };

@@ -100,6 +100,19 @@ void append_value(std::string& out, const Row& row) {
   out += std::to_string(row.value);
 }
 
+/// Each call is counted in one bucket only, so that it costs one count; Prometheus wants in each
+/// bucket all that lie below it too. Rows are in order.
+void cumulate(std::vector<Row>& rows) noexcept {
+  const Row* previous = nullptr;
+  for (Row& row : rows) {
+    const bool bucket = row.known != nullptr && row.known->type == Type::histogram && row.name.ends_with("_bucket");
+    const bool same_series = bucket && previous != nullptr && previous->name == row.name &&
+                             without_bound(previous->labels) == without_bound(row.labels);
+    if (same_series) row.value += previous->value;
+    previous = bucket ? &row : nullptr;
+  }
+}
+
 }  // namespace
 
 std::string metrics_text(const std::vector<MetricSample>& samples) {
@@ -112,6 +125,7 @@ std::string metrics_text(const std::vector<MetricSample>& samples) {
         {name, sample.series.substr(name.size()), known != nullptr ? known->name : name, known, sample.value});
   }
   std::ranges::sort(rows, before);
+  cumulate(rows);
   std::string out;
   std::string_view open;
   for (const Row& row : rows) {

@@ -33,8 +33,11 @@ Headers::Found RequestHeaders::find(std::string_view name) const noexcept {
 }
 
 void RequestHeaders::each(Visit visit, void* context) const {
-  each_field(r_->headers_in.headers,
-             [&](const ngx_table_elt_t& field) { visit(context, view(field.key), view(field.value)); });
+  each_field(r_->headers_in.headers, [&](const ngx_table_elt_t& field) {
+    const u_char* const lower = field.lowcase_key;
+    visit(context, lower != nullptr ? view({field.key.len, const_cast<u_char*>(lower)}) : view(field.key),
+          view(field.value));
+  });
 }
 
 }  // namespace agw::nginx
