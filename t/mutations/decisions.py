@@ -9,7 +9,8 @@ MESSAGE = "src/mcp/message.cpp"
 ALL = [
     Mutation("the exchange isn't awaited", [
         (GATEWAY, "auto credential = co_await provide_credential(call);",
-         "static_cast<void>(provide_credential(call));\n  const Result<void, Reason> credential;")], ["test_exchange.py"]),
+         "static_cast<void>(provide_credential(call));\n  const Result<void, Reason> credential;")],
+        ["test_exchange.py"]),
     Mutation("a denial is forwarded", [
         (GATEWAY, "if (!call.decision.allowed() && call.enforced)\n    return fail(answer_for(",
          "if (call.decision.reason == Reason::internal_error)\n    return fail(answer_for(")], ["test_decision.py"]),
@@ -22,12 +23,13 @@ ALL = [
         ["test_redis_store.py"]),
     Mutation("an event that can't be begun is ignored", [
         (GATEWAY, "if (!begin_record(request, call) && call.enforced) call.decision =",
-         "if (!begin_record(request, call) && call.rpc_id == \"never\") call.decision =")], ["test_audit_disk.py"]),
+         'if (!begin_record(request, call) && call.rpc_id == "never") call.decision =')], ["test_audit_disk.py"]),
     Mutation("the handshake may use an exchange beyond the caller's scopes", [
         (GATEWAY, "if (covers(*call.principal, call.exchange->scopes)) return decision;", "return decision;")],
         ["test_exchange.py"]),
     Mutation("the gateway asks for more than the caller has", [
-        (GATEWAY, "if (beyond) call.exchange = nullptr;", "static_cast<void>(beyond);")], ["test_observe.py", "test_exchange.py"]),
+        (GATEWAY, "if (beyond) call.exchange = nullptr;", "static_cast<void>(beyond);")],
+        ["test_observe.py", "test_exchange.py"]),
     Mutation("a foreign origin may call", [
         ("src/gateway/origin.cpp",
          "return std::find(location.origins.begin(), location.origins.end(), origin) != location.origins.end();",
@@ -42,8 +44,8 @@ ALL = [
         (EVALUATE, "(!grant.until || now < *grant.until)", "(!grant.until || now.time_since_epoch().count() > 0)")],
         ["test_decision.py"], True),
     Mutation("a disabled agent may list and shake hands", [
-        (EVALUATE, "judgement.add(Check::agent, check_agent_standing(facts));", "judgement.add(Check::agent, Finding());")],
-        ["test_decision.py"], True),
+        (EVALUATE, "judgement.add(Check::agent, check_agent_standing(facts));",
+         "judgement.add(Check::agent, Finding());")], ["test_decision.py"], True),
     Mutation("an argument's * is a wildcard", [
         ("src/policy/resource_template.cpp", "append_encoded_part(out, *value);", "out += *value;")],
         ["test_mcp_operations.py"]),
@@ -58,7 +60,8 @@ ALL = [
         (EVALUATE, "if (facts.operation != nullptr && facts.operation->frozen) policy", "if (false) policy")],
         ["test_decision.py"], True),
     Mutation("a tier's ceiling is open", [
-        (EVALUATE, "if (!within_ceiling) agent = first(agent, Reason::tier_ceiling);", "")], ["test_decision.py"], True),
+        (EVALUATE, "if (!within_ceiling) agent = first(agent, Reason::tier_ceiling);", "")],
+        ["test_decision.py"], True),
     Mutation("a grant for some is a grant for all", [
         (EVALUATE, "if (!is_for(grant, question.principal, facts)) return;",
          "static_cast<void>(is_for(grant, question.principal, facts));")], ["test_decision.py"], True),
@@ -66,23 +69,29 @@ ALL = [
         (EVALUATE, "return !resource.empty() && matches(*grant.resource, resource);",
          "return resource.empty() || matches(*grant.resource, resource);")], ["test_decision.py"], True),
     Mutation("a quarantined agent works", [
-        (EVALUATE, "if (facts.agent != nullptr && facts.agent->status == Status::quarantined) return", "if (false) return")],
-        ["test_decision.py"], True),
+        (EVALUATE, "if (facts.agent != nullptr && facts.agent->status == Status::quarantined) return",
+         "if (false) return")], ["test_decision.py"], True),
     Mutation("a pattern's star matches in the middle of a word", [
-        ("src/model/pattern.cpp", "return before == ':' || before == '/' || before == '.';", "return before != ' ';")], ["test_decision.py"], True),
+        ("src/model/pattern.cpp", "return before == ':' || before == '/' || before == '.';",
+         "return before != ' ';")], ["test_decision.py"], True),
     Mutation("a hidden tool can be told from an unknown one", [
-        ("src/gateway/refusal.cpp", "if (why.disposition == Disposition::denied && is_hidden(location, decision)) return",
-         "if (why.disposition == Disposition::denied && is_hidden(location, decision) && decision.allowed()) return")], ["test_decision.py"]),
+        ("src/gateway/refusal.cpp",
+         "if (why.disposition == Disposition::denied && is_hidden(location, decision)) return",
+         "if (why.disposition == Disposition::denied && is_hidden(location, decision) && decision.allowed()) return")],
+        ["test_decision.py"]),
     Mutation("a header that rewrites the method passes", [
-        (OPERATION, "if (request.headers().count(name) == 0) continue;", "if (!name.empty()) continue;")], ["test_rest.py"]),
+        (OPERATION, "if (request.headers().count(name) == 0) continue;", "if (!name.empty()) continue;")],
+        ["test_rest.py"]),
     Mutation("a parameter that stands twice is judged by its first", [
         (OPERATION, "if (repeats(*resource, query)) return refused(Reason::query_repeated);",
          "static_cast<void>(&repeats);")], ["test_rest.py"]),
     Mutation("a compressed body is judged by its bytes", [
-        (OPERATION, 'if (request.headers().count("content-encoding") > 0) return refused(Reason::encoding_refused);', ""),
+        (OPERATION, 'if (request.headers().count("content-encoding") > 0) return refused(Reason::encoding_refused);',
+         ""),
         (MESSAGE, "if (fields_.content_encoding.sent() && fields_.content_encoding.value != identity) return",
-         "if (fields_.content_encoding.value == \"none\" && identity.empty()) return")], ["test_rest.py", "test_mcp_transport.py"]),
+         'if (fields_.content_encoding.value == "none" && identity.empty()) return')],
+        ["test_rest.py", "test_mcp_transport.py"]),
     Mutation("a call without an id is a notification", [
-        (MESSAGE, "if (notification && message_.category != Category::notify)", "if (notification && known == nullptr)")],
-        ["test_mcp_operations.py"]),
+        (MESSAGE, "if (notification && message_.category != Category::notify)",
+         "if (notification && known == nullptr)")], ["test_mcp_operations.py"]),
 ]

@@ -13,18 +13,17 @@ ALL = [
         (REDIS, "behind = !seen->advance(meta_key, progress_of(*inquiry.meta()));",
          "static_cast<void>(seen->advance(meta_key, progress_of(*inquiry.meta())));")], ["test_redis_store.py"]),
     Mutation("a Redis without meta is believed", [
-        (REDIS, "if (!meta_wrong_.empty()) co_return", "if (meta_wrong_ == \"never\") co_return"),
+        (REDIS, "if (!meta_wrong_.empty()) co_return", 'if (meta_wrong_ == "never") co_return'),
         (REDIS, "      meta_wrong_ = meta.error().detail;\n      return fail(std::move(meta.error()));",
-         "      meta_ = Meta{};\n      return {};")],
-        ["test_redis_store.py"]),
+         "      meta_ = Meta{};\n      return {};")], ["test_redis_store.py"]),
     Mutation("half of an old policy and half of a new one", [
         (REDIS, "moved_ = reply.type != RedisReply::Type::text || reply.text != std::to_string(meta_->version);",
          "moved_ = reply.type != RedisReply::Type::text;")], ["test_redis_store.py"]),
     Mutation("a revoked token passes", [
-        (REDIS, "answer_->facts.token_revoked = reply.integer > 0;", "answer_->facts.token_revoked = reply.integer > 9;")],
-        ["test_redis_store.py"]),
+        (REDIS, "answer_->facts.token_revoked = reply.integer > 0;",
+         "answer_->facts.token_revoked = reply.integer > 9;")], ["test_redis_store.py"]),
     Mutation("a newline goes into the audit log as it is", [
-        ("src/audit/cursor.h", "return (v < 0x20) | (v == '\"')", "return (v == '\"')")], ["test_audit.py"]),
+        ("src/audit/cursor.h", 'return (v < 0x20) | (v == \'"\')', 'return (v == \'"\')')], ["test_audit.py"]),
     Mutation("what a dead worker left isn't recovered", [
         (SEALER, "const std::size_t unfinished = here->recover();", "const std::size_t unfinished = 0;"),
         ("src/audit/writer.cpp", "      segment->recover();\n", "")], ["test_audit_journal.py"]),
@@ -32,28 +31,36 @@ ALL = [
         (SEALER, "const std::size_t from = found_again(*file, text);",
          "const std::size_t from = 0;\n  static_cast<void>(&State::found_again);")], ["test_audit_journal.py"]),
     Mutation("a token stands in the error log", [
-        (GATEWAY, "line += call.request_id;", "line += call.request_id;\n  line += call.token;")], ["test_secrets.py"]),
+        (GATEWAY, "line += call.request_id;", "line += call.request_id;\n  line += call.token;")],
+        ["test_secrets.py"]),
     Mutation("a bundle that a tier no longer has counts", [
-        (REDIS, "if (hinted && (wanted == nullptr || std::find(wanted->begin(), wanted->end(), name) == wanted->end())) return {};",
+        (REDIS,
+         "if (hinted && (wanted == nullptr || std::find(wanted->begin(), wanted->end(), name) == wanted->end())) "
+         "return {};",
          "static_cast<void>(hinted);\n    static_cast<void>(wanted);"),
-        (REDIS, "      if (const auto it = answer.bundles.find(name); it != answer.bundles.end())\n        answer.facts.grants.push_back(&it->second);",
-         "      static_cast<void>(name);\n  for (const auto& [name, bundle] : answer.bundles) answer.facts.grants.push_back(&bundle);")],
-        ["test_redis_store.py"]),
+        (REDIS,
+         "      if (const auto it = answer.bundles.find(name); it != answer.bundles.end())\n        "
+         "answer.facts.grants.push_back(&it->second);",
+         "      static_cast<void>(name);\n  for (const auto& [name, bundle] : answer.bundles) "
+         "answer.facts.grants.push_back(&bundle);")], ["test_redis_store.py"]),
     Mutation("a worker that missed a good edit goes on", [
         ("src/grants/file_store.cpp", "behind = newest && (!current || newest->bytes != current->digest());",
          "behind = newest && !current;")], ["test_policy_file.py"]),
     Mutation("a Redis's certificate isn't checked", [
         ("src/nginx/adapters/stream.cpp", "SSL_CTX_set_verify(ssl_.ctx, SSL_VERIFY_PEER, nullptr);",
          "SSL_CTX_set_verify(ssl_.ctx, SSL_VERIFY_NONE, nullptr);"),
-        ("src/nginx/adapters/stream.cpp", "if (!connection->ssl->handshaked || SSL_get_verify_result(connection->ssl->connection) != X509_V_OK) {",
+        ("src/nginx/adapters/stream.cpp",
+         "if (!connection->ssl->handshaked || SSL_get_verify_result(connection->ssl->connection) != X509_V_OK) {",
          "if (!connection->ssl->handshaked) {")], ["test_redis_store.py"]),
     Mutation("a line's MAC isn't tied to the line before", [
         (SEALER, "state.mac = mac.of(state.mac, std::string_view(out).substr(begin));",
          "state.mac = mac.of({}, std::string_view(out).substr(begin));")], ["test_audit_journal.py"]),
     Mutation("a removed line isn't found", [
-        (VERIFY, "if (tail.seq > chain.next) {", "if (tail.seq > chain.next && chain.closed) {")], ["test_audit_journal.py"]),
+        (VERIFY, "if (tail.seq > chain.next) {", "if (tail.seq > chain.next && chain.closed) {")],
+        ["test_audit_journal.py"]),
     Mutation("a cut end isn't found", [
         (VERIFY, "if (last != end.seq || other_mac)", "if (other_mac)")], ["test_audit_journal.py"]),
     Mutation("a rotation doesn't wait for what is to be written", [
-        ("src/nginx/adapters/open_file.cpp", "if (self->before_reopen_) self->before_reopen_();", "")], ["test_audit_journal.py", "test_audit.py"]),
+        ("src/nginx/adapters/open_file.cpp", "if (self->before_reopen_) self->before_reopen_();", "")],
+        ["test_audit_journal.py", "test_audit.py"]),
 ]

@@ -11,16 +11,16 @@ GUARD = "src/nginx/request/guard.cpp"
 
 ALL = [
     Mutation("the agent's token is forwarded", [
-        (FORWARD, '{"authorization", "proxy-authorization", "cookie", "dpop"}', '{"x-none", "proxy-authorization", "cookie", "dpop"}')],
-        ["test_backend_headers.py"]),
+        (FORWARD, '{"authorization", "proxy-authorization", "cookie", "dpop"}',
+         '{"x-none", "proxy-authorization", "cookie", "dpop"}')], ["test_backend_headers.py"]),
     Mutation("a client may speak in the gateway's name", [
         (FORWARD, 'return folds_to(name, "x-agent-", true) || folds_to(name, "x-request-id", false);',
          'return folds_to(name, "x-request-id", false);')], ["test_backend_headers.py"]),
     Mutation("an underscore hides a header", [
         (FORWARD, "if (c == '_') c = '-';", "")], ["test_backend_headers.py"]),
     Mutation("a body's first buffer is judged, all of it forwarded", [
-        ("src/nginx/request/body.cpp", "if (body->bufs->next == nullptr && !first->in_file) {", "if (!first->in_file) {")],
-        ["test_bodies.py"]),
+        ("src/nginx/request/body.cpp", "if (body->bufs->next == nullptr && !first->in_file) {",
+         "if (!first->in_file) {")], ["test_bodies.py"]),
     Mutation("a name that stands twice in an object is no error", [
         ("src/json/keys.cpp", "if (members.size() <= few_members) return check_pairs(tape, members);",
          "if (members.size() <= few_members) return check_pairs(tape, members.first(0));")],
@@ -30,14 +30,15 @@ ALL = [
          "static_cast<void>(&Reader::check_mirrors);")], ["test_mcp_transport.py"]),
     Mutation("a path of two readings is judged by one", [
         ("src/gateway/operation.cpp",
-         "if (!rest::is_canonical(request.raw_path(), request.path())) return refused(Reason::path_not_canonical);", "")],
-        ["test_rest.py"]),
+         "if (!rest::is_canonical(request.raw_path(), request.path())) return refused(Reason::path_not_canonical);",
+         "")], ["test_rest.py"]),
     Mutation("a decision is used again after an internal redirect", [
-        ("src/nginx/request/context.cpp", "return decided_location_ == &loc_conf(r_) && decided_method_ == r_->method && "
-         "decided_uri_ == view(r_->uri) &&\n         decided_args_ == view(r_->args);", "return decided_location_ != nullptr;")],
-        ["test_redirects.py"]),
+        (CONTEXT,
+         "return decided_location_ == &loc_conf(r_) && decided_method_ == r_->method && decided_uri_ == "
+         "view(r_->uri) &&\n         decided_args_ == view(r_->args);",
+         "return decided_location_ != nullptr;")], ["test_redirects.py"]),
     Mutation("nothing guards the content phase", [
-        ("src/nginx/request/guard.cpp", "if (context->allowed_here()) return NGX_DECLINED;",
+        (GUARD, "if (context->allowed_here()) return NGX_DECLINED;",
          "if (context->allowed_here() || conf.enforced) return NGX_DECLINED;")], ["test_redirects.py"]),
     Mutation("the scope of an exchanged token isn't checked", [
         (EXCHANGE, 'return "the token has a scope that was not asked for";', "continue;")], ["test_exchange.py"]),
@@ -45,40 +46,47 @@ ALL = [
         (EXCHANGE, "if (!json_is_string(subject) || text_of(subject) != check.principal.subject)",
          "if (!json_is_string(subject))")], ["test_exchange.py"]),
     Mutation("an exchanged token is given to whoever calls next", [
-        (EXCHANGER, "return {principal.token_digest, principal.issuer, spec.key};", "return {{}, principal.issuer, spec.key};"),
-        (EXCHANGER, "return {principal->token_digest, principal->issuer, spec};", "return {{}, principal->issuer, spec};")],
-        ["test_exchange.py"]),
+        (EXCHANGER, "return {principal.token_digest, principal.issuer, spec.key};",
+         "return {{}, principal.issuer, spec.key};"),
+        (EXCHANGER, "return {principal->token_digest, principal->issuer, spec};",
+         "return {{}, principal->issuer, spec};")], ["test_exchange.py"]),
     Mutation("a cached $http_authorization still holds the token", [
-        (FORWARD, "    forget_cached(r);\n", "    static_cast<void>(&forget_cached);\n")], ["test_backend_headers.py"]),
+        (FORWARD, "    forget_cached(r);\n", "    static_cast<void>(&forget_cached);\n")],
+        ["test_backend_headers.py"]),
     Mutation("a backend's cookie goes to the agent", [
         (RESPONSE, '    drop_fields(r, "Set-Cookie");\n', "")], ["test_backend_headers.py"]),
     Mutation("a backend's challenge goes to the agent", [
-        (GATEWAY, "const bool refused = head.status == 401 || head.status == 403;", "const bool refused = head.status == 403;"),
+        (GATEWAY, "const bool refused = head.status == 401 || head.status == 403;",
+         "const bool refused = head.status == 403;"),
         (RESPONSE, '    drop_fields(r, "WWW-Authenticate");\n', ""),
         (RESPONSE, "    r->headers_out.www_authenticate = nullptr;\n", "")], ["test_exchange.py"]),
     Mutation("X-Accel-Redirect is carried out", [
-        (GATEWAY, "if (!refused && !head.accel_redirect) return std::nullopt;", "if (!refused) return std::nullopt;")],
-        ["test_redirects.py"]),
+        (GATEWAY, "if (!refused && !head.accel_redirect) return std::nullopt;",
+         "if (!refused) return std::nullopt;")], ["test_redirects.py"]),
     Mutation("a subrequest needs no decision", [
         (GUARD, "if (r != r->main) return NGX_HTTP_FORBIDDEN;", "if (r != r->main) return NGX_DECLINED;")],
         ["test_redirects.py"]),
     Mutation("two decisions of one request are one event", [
-        (CONTEXT, "    worker()->host().random().hex(std::span<char>(id_));\n  }\n  outcome_.reset();", "  }\n  outcome_.reset();")],
-        ["test_redirects.py"]),
+        (CONTEXT, "    worker()->host().random().hex(std::span<char>(id_));\n  }\n  outcome_.reset();",
+         "  }\n  outcome_.reset();")], ["test_redirects.py"]),
     Mutation("the audience of an exchanged token isn't checked", [
-        (EXCHANGE, "if (only != check.spec.audience || only.empty()) return", "if (only.empty()) return")], ["test_exchange.py"]),
+        (EXCHANGE, "if (only != check.spec.audience || only.empty()) return", "if (only.empty()) return")],
+        ["test_exchange.py"]),
     Mutation("an exchanged token outlives the caller's", [
         (EXCHANGE, "return std::min(check.now + life, check.principal.expires_at);", "return check.now + life;")],
         ["test_exchange.py"]),
     Mutation("an exchanged token that isn't a bearer token is sent as one", [
         (EXCHANGE, 'if (type != "bearer") return', "if (type.empty()) return")], ["test_exchange.py"]),
     Mutation("callers who ask at once share one exchanged token", [
-        (EXCHANGER, "    std::string out(key.digest);\n", "    std::string out;\n")], ["test_exchange.py", "test_side_by_side.py"]),
+        (EXCHANGER, "    std::string out(key.digest);\n", "    std::string out;\n")],
+        ["test_exchange.py", "test_side_by_side.py"]),
     Mutation("a token that the backend refused is offered again", [
-        (GATEWAY, "if (refused && call.exchange != nullptr) services_.exchanger.drop(*call.principal, *call.exchange);", "")],
-        ["test_exchange.py"]),
+        (GATEWAY,
+         "if (refused && call.exchange != nullptr) services_.exchanger.drop(*call.principal, *call.exchange);",
+         "")], ["test_exchange.py"]),
     Mutation("the caller's credentials may be named in a governed location", [
-        ("src/nginx/config/unsafe.cpp", "if (const Credential* found = credential_in(main, text_of(main, use), seen))",
-         "if (const Credential* found = credential_in(main, text_of(main, use), seen); found != nullptr && !found->prefix)")],
-        ["test_configuration.py"]),
+        ("src/nginx/config/unsafe.cpp",
+         "if (const Credential* found = credential_in(main, text_of(main, use), seen))",
+         "if (const Credential* found = credential_in(main, text_of(main, use), seen); found != nullptr && "
+         "!found->prefix)")], ["test_configuration.py"]),
 ]
