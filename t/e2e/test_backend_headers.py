@@ -26,6 +26,24 @@ def test_the_callers_credentials_stay_here(make_site, forward):
         assert len(sent.all("Authorization")) <= 1
 
 
+@pytest.mark.parametrize("forward", ["none", "exchange"])
+def test_what_nginx_has_cached_of_them_is_forgotten(make_site, forward):
+    """A limit keyed by the credentials reads them before the decision; whoever reads the variables afterwards finds what
+    is forwarded."""
+    site = make_site(
+        forward=EXCHANGE if forward == "exchange" else "agent_forward none;",
+        http="""limit_req_zone $http_authorization zone=token:1m rate=9999r/s;
+                limit_req_zone $cookie_session$http_cookie$http_dpop zone=cookie:1m rate=9999r/s;""",
+        mcp="""limit_req zone=token burst=999; limit_req zone=cookie burst=999;
+               agent_allow_unsafe http_authorization http_cookie http_dpop;
+               proxy_set_header X-Seen "$http_authorization|$cookie_session|$http_cookie|$http_dpop";""")
+    token = site.token()
+    allowed(site.call(token=token, headers=SECRETS))
+    sent = site.backend.last
+    assert sent.header("X-Seen") == (sent.header("Authorization") or "") + "|||"
+    assert token not in sent.raw_head.decode("latin-1")
+
+
 def test_other_headers_pass(site):
     allowed(site.call(headers=[("X-Custom", "1"), ("X-Custom", "2"), ("Accept-Language", "fr"),
                                ("Traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")]))
