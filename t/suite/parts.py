@@ -173,6 +173,12 @@ def part_property():
     return check("t/property/run", "property", ["t/property/run", driver], timeout=600, says="cases alike")
 
 
+def part_differential():
+    """bodies and tokens that our readers take are read alike by Python's and JavaScript's: t/differential/run"""
+    build("release", "reader_driver", "jose_driver")
+    return check("t/differential/run", "differential", ["t/differential/run"], timeout=900, says="accepted")
+
+
 def part_fuzz(bound=("--total", str(FUZZ_SECONDS)), timeout=1800):
     """every fuzzer for its share of ten minutes of one core (AGW_FUZZ_SECONDS), from the seeds in t/fuzz/corpus: t/fuzz/run"""
     build("fuzz")
@@ -330,6 +336,7 @@ ALL = {
     "docs": (part_docs, True),
     "unit": (part_unit, True),
     "property": (part_property, True),
+    "differential": (part_differential, True),
     "adapters": (part_adapters, True),
     "budget": (part_budget, True),
     "bench": (part_bench, True),

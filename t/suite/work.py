@@ -95,13 +95,13 @@ def gtest(name, binary, env=None, timeout=900):
     return count
 
 
-def python():
-    """The interpreter of a virtual environment with t/e2e/requirements.txt, made when those change."""
-    wanted = ROOT / "t/e2e/requirements.txt"
+def python(requirements="t/e2e/requirements.txt", name="e2e"):
+    """The interpreter of a virtual environment with these packages, made when they change."""
+    wanted = ROOT / requirements
     key = hashlib.sha256(wanted.read_bytes() + sys.version.encode()).hexdigest()[:16]
-    home = CACHE / f"e2e-{key}"
+    home = CACHE / f"{name}-{key}"
     if not (home / ".complete").exists():
-        print("   installing the Python packages of t/e2e …", flush=True)
+        print(f"   installing the Python packages of {requirements} …", flush=True)
         CACHE.mkdir(parents=True, exist_ok=True)
         script = ('flock 9; [ -e "$1/.complete" ] || { rm -rf "$1" && "$2" -m venv "$1" && '
                   '"$1/bin/pip" install -q --disable-pip-version-check -r "$3" && touch "$1/.complete"; }')
