@@ -1,5 +1,7 @@
 // An nginx module that does nothing but call the adapters, for test_adapters.py.
+#include <limits>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -155,6 +157,25 @@ std::string zone(Arguments given) {
   return "?\n";
 }
 
+/// What sanitizers are there to find: the tests see whether they do, inside nginx.
+std::string blunder(const std::string& kind) {
+  static volatile std::size_t size = 4242;
+  static volatile int largest = std::numeric_limits<int>::max();
+  static volatile char taken = 0;
+  if (kind == "integer") largest = largest + 1;
+  auto bytes = std::make_unique<char[]>(size);
+  const volatile char* const kept = bytes.get();
+  if (kind == "overflow") taken = kept[size];
+  if (kind == "leak") {
+    static_cast<void>(bytes.release());
+    return "lost\n";
+  }
+  bytes.reset();
+  if (kind == "free") taken = *kept;
+  static_cast<void>(taken);
+  return "nothing was found\n";
+}
+
 class Call final : public Posted {
  public:
   explicit Call(ngx_http_request_t* r)
@@ -194,6 +215,8 @@ class Call final : public Posted {
       } else if (path == "/log") {
         worker->host.log().write(LogLevel::error, given["text"]);
         self.text_ = "logged\n";
+      } else if (path == "/blunder") {
+        self.text_ = blunder(given["kind"]);
       } else if (path == "/basics") {
         self.text_ = std::to_string(ngx_pid) + " " + worker->host.random().hex(16) + " " +
                      format_rfc3339(worker->host.clock().now()) + "\n";

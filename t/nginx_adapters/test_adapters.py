@@ -130,6 +130,22 @@ def test_log_lines_stay_lines(site):
     assert it.nginx.errors(r"agent gateway: one\?line\?\?\[0m \?%s%n")
 
 
+@pytest.mark.skipif(not ASAN, reason="a build without sanitizers finds nothing")
+@pytest.mark.parametrize("kind,words", [("overflow", "heap-buffer-overflow"), ("free", "heap-use-after-free"),
+                                        ("integer", "signed integer overflow"), ("leak", "detected memory leaks")])
+def test_the_sanitizers_are_live(site, tmp_path, kind, words):
+    one = site()
+    one.nginx.allow(r"worker process \d+ exited")
+    try:
+        one.get("/blunder", kind=kind)
+    except (http.client.HTTPException, OSError):
+        pass  # the worker ended where it was caught
+    with pytest.raises(AssertionError, match=f"a sanitizer reports:[^$]*{words}"):
+        one.nginx.close()
+    for report in tmp_path.glob("sanitizer.*"):
+        report.unlink()
+
+
 def test_randomness_differs(site):
     it = site()
     assert len({it.get("/basics").split()[1] for _ in range(20)}) == 20
