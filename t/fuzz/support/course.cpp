@@ -250,6 +250,8 @@ void Course::make_rest() {
     route.method = method;
     route.path = path;
     static_cast<void>(location.router.add(*rest::parse_template(method, path)));
+    // As the configuration is compiled: a route that is enforced makes the location one that enforces some.
+    route.mode = location.enforces_some && location.routes.empty() ? gateway::Mode::enforce : location.mode;
     location.routes.push_back(std::move(route));
   };
   add("GET", "/api/tickets/<id>", "ticket.read", "tickets:read", "ticket:<id>");
