@@ -18,6 +18,7 @@ namespace {
 volatile std::size_t size = 16;
 volatile int largest = INT_MAX;
 volatile char taken = 0;
+char* volatile lost = nullptr;
 
 TEST(SanitizersDeathTest, a_read_behind_the_end_is_found) {
   const auto bytes = std::make_unique<char[]>(size);
@@ -41,7 +42,7 @@ TEST(SanitizersDeathTest, a_shift_too_far_is_found) {
 
 /// In its own frame, so that no register still holds the address.
 [[gnu::noinline]] void lose() {
-  auto* volatile lost = new char[size];
+  lost = new char[size];
   lost = nullptr;
 }
 
