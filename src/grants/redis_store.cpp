@@ -81,7 +81,7 @@ class Trip {
       if (fields.empty()) return {};
       auto decoded = read_grants(key, fields, entitlements);
       if (!decoded) return fail(decoded.error());
-      into.push_back(&answer.sets.emplace_back(*std::move(decoded)));
+      into.push_back(&answer.sets.emplace_back(*std::move(decoded), policy::Questions::one));
       return {};
     });
   }
@@ -225,7 +225,7 @@ void Inquiry::plan_bundle(Trip& trip, const std::string& name, bool hinted) {
     if (hinted && (wanted == nullptr || std::find(wanted->begin(), wanted->end(), name) == wanted->end())) return {};
     auto decoded = read_grants(where, fields, false);
     if (!decoded) return fail(decoded.error());
-    answer_->bundles.emplace(name, policy::GrantSet(*std::move(decoded)));
+    answer_->bundles.emplace(name, policy::GrantSet(*std::move(decoded), policy::Questions::one));
     return {};
   });
 }

@@ -46,19 +46,32 @@ struct Tally {
 
 Tally tally(const std::vector<const GrantSet*>& sets, const Question& question, const Facts& facts) {
   Tally out;
+  const auto weigh = [&](const Grant& grant) {
+    if (!is_for(grant, question.principal, facts)) return;
+    out.named = out.named || grant.effect == Effect::allow;
+    if (!in_force(grant, question.now)) return;
+    if (grant.effect == Effect::deny) {
+      // A denial whose resource can't be compared must not be slipped past.
+      out.denied = out.denied || question.resource_failure || covers_resource(grant, question.resource) ||
+                   question.resource.empty();
+    } else {
+      out.allowed = out.allowed || question.resource_failure || covers_resource(grant, question.resource);
+    }
+  };
+  const bool comparable = !question.resource_failure && !question.resource.empty();
   for (const GrantSet* set : sets) {
-    set->for_each(question.route->operation, [&](const Grant& grant) {
-      if (!is_for(grant, question.principal, facts)) return;
-      out.named = out.named || grant.effect == Effect::allow;
-      if (!in_force(grant, question.now)) return;
-      if (grant.effect == Effect::deny) {
-        // A denial whose resource can't be compared must not be slipped past.
-        out.denied = out.denied || question.resource_failure || covers_resource(grant, question.resource) ||
-                     question.resource.empty();
-      } else {
-        out.allowed = out.allowed || question.resource_failure || covers_resource(grant, question.resource);
-      }
-    });
+    if (comparable)
+      set->for_each(question.route->operation, question.resource, weigh);
+    else
+      set->for_each(question.route->operation, weigh);
+  }
+  // Grants for other resources name the operation, too: whoever has such a one may see it.
+  if (comparable && !out.named) {
+    for (const GrantSet* set : sets) {
+      set->for_each(question.route->operation, [&](const Grant& grant) {
+        out.named = out.named || (grant.effect == Effect::allow && is_for(grant, question.principal, facts));
+      });
+    }
   }
   return out;
 }

@@ -1,23 +1,21 @@
 #include "agw/policy/grant_set.h"
 
-#include <algorithm>
-
 namespace agw::policy {
 
-GrantSet::GrantSet(std::vector<Grant> grants) : grants_(std::move(grants)) {
-  if (grants_.size() <= handful) return;
-  for (std::uint32_t i = 0; i < grants_.size(); ++i) {
-    const std::string& pattern = grants_[i].operation;
-    if (pattern.empty() || pattern.back() != '*') {
-      exact_[pattern].push_back(i);
-      continue;
-    }
-    std::string prefix = pattern.substr(0, pattern.size() - 1);
-    prefix_lengths_.push_back(prefix.size());
-    prefixes_[std::move(prefix)].push_back(i);
-  }
-  std::sort(prefix_lengths_.begin(), prefix_lengths_.end());
-  prefix_lengths_.erase(std::unique(prefix_lengths_.begin(), prefix_lengths_.end()), prefix_lengths_.end());
+GrantSet::GrantSet(std::vector<Grant> grants, Questions questions) : grants_(std::move(grants)) {
+  if (grants_.size() <= handful || questions == Questions::one) return;
+  operations_ = std::make_unique<PatternMap<Named>>();
+  for (std::uint32_t i = 0; i < grants_.size(); ++i) (*operations_)[grants_[i].operation].grants.push_back(i);
+  operations_->for_all([this](Named& named) {
+    if (named.grants.size() > handful) named.by_resource = by_resource(named.grants);
+  });
+}
+
+std::unique_ptr<PatternMap<GrantSet::Places>> GrantSet::by_resource(const Places& places) const {
+  auto out = std::make_unique<PatternMap<Places>>();
+  // No resource means every resource.
+  for (const auto place : places) (*out)[grants_[place].resource.value_or("*")].push_back(place);
+  return out;
 }
 
 }  // namespace agw::policy

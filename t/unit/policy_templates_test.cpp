@@ -107,6 +107,42 @@ TEST(GrantSet, finds_by_exact_name_and_by_prefix) {
   EXPECT_TRUE(named(GrantSet(), "tickets/ticket.read").empty());
 }
 
+std::vector<std::string> about(const GrantSet& set, std::string_view operation, std::string_view resource) {
+  std::vector<std::string> out;
+  set.for_each(operation, resource, [&](const Grant& grant) { out.push_back(grant.id); });
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+TEST(GrantSet, of_many_for_one_operation_finds_those_for_the_resource) {
+  std::vector<Grant> grants;
+  const auto add = [&](std::string id, std::string operation, std::optional<std::string> resource) {
+    Grant grant;
+    grant.id = std::move(id);
+    grant.operation = std::move(operation);
+    grant.resource = std::move(resource);
+    grants.push_back(std::move(grant));
+  };
+  for (int i = 0; i < 50; ++i) add("other", "tickets/ticket.read", "ticket:other-" + std::to_string(i));
+  add("exact", "tickets/ticket.read", "ticket:a.1");
+  add("prefix", "tickets/ticket.read", "ticket:a.*");
+  add("short", "tickets/ticket.read", "ticket:*");
+  add("every", "tickets/ticket.read", "*");
+  add("none", "tickets/ticket.read", std::nullopt);
+  add("few", "tickets/*", "ticket:a.1");
+  add("elsewhere", "docs/*", "ticket:a.1");
+  using Ids = std::vector<std::string>;
+  const GrantSet set(grants);
+  EXPECT_EQ(about(set, "tickets/ticket.read", "ticket:a.1"), (Ids{"every", "exact", "few", "none", "prefix", "short"}));
+  EXPECT_EQ(about(set, "tickets/ticket.read", "ticket:a.2"), (Ids{"every", "few", "none", "prefix", "short"}));
+  EXPECT_EQ(about(set, "tickets/ticket.read", "ticket:"), (Ids{"every", "few", "none", "short"}));
+  EXPECT_EQ(about(set, "tickets/ticket.read", "file:a.1"), (Ids{"every", "few", "none"}));
+  EXPECT_EQ(about(set, "tickets/ticket.read", "ticket:other-7"), (Ids{"every", "few", "none", "other", "short"}));
+  EXPECT_EQ(about(set, "docs/x", "ticket:b"), Ids{"elsewhere"});
+  // Without an index all that name the operation are shown, to be compared.
+  EXPECT_EQ(about(GrantSet(grants, Questions::one), "tickets/ticket.read", "ticket:a.1").size(), 56U);
+}
+
 TEST(RouteFile, what_is_written_is_read) {
   RouteFile file;
   file.store = "redis://127.0.0.1:6379/0";

@@ -1,56 +1,80 @@
-// Grants or entitlements of one holder, indexed by operation.
+// Grants or entitlements of one holder, indexed by operation and resource.
 #pragma once
 
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
-#include "agw/base/digest.h"
 #include "agw/model/policy_records.h"
+#include "agw/policy/pattern_map.h"
 
 namespace agw::policy {
 
-/// Immutable after build. Finding the grants that name an operation costs a few hash look-ups
-/// (one for each prefix length in use), whatever the number of grants; a handful is compared one by
-/// one, which costs less.
+/// For one question an index isn't worth its making.
+enum class Questions : std::uint8_t { many, one };
+
+/// Immutable after build. Finding the grants for a call costs a few hash look-ups (one for each
+/// prefix length in use), whatever the number of grants and of resources that they name; a handful
+/// is compared one by one, which costs less.
 class GrantSet {
  public:
   GrantSet() = default;
-  explicit GrantSet(std::vector<Grant> grants);
+  explicit GrantSet(std::vector<Grant> grants, Questions questions = Questions::many);
 
   /// Calls visit(const Grant&) for each whose operation pattern names `operation`.
   template <class Visit>
   void for_each(std::string_view operation, Visit&& visit) const {
-    if (grants_.size() <= handful) {
+    if (!operations_) {
       for (const Grant& grant : grants_)
         if (names(grant.operation, operation)) visit(grant);
       return;
     }
-    if (auto it = exact_.find(operation); it != exact_.end())
-      for (auto index : it->second) visit(grants_[index]);
-    for (auto length : prefix_lengths_) {
-      if (length > operation.size()) break;
-      if (auto it = prefixes_.find(operation.substr(0, length)); it != prefixes_.end())
-        for (auto index : it->second) visit(grants_[index]);
-    }
+    operations_->for_each(operation, [&](const Named& named) { visit_all(named.grants, visit); });
   }
+
+  /// The same for those alone whose resource may cover `resource`, which isn't empty: the visitor
+  /// still compares, since some may cover others only.
+  template <class Visit>
+  void for_each(std::string_view operation, std::string_view resource, Visit&& visit) const {
+    if (!operations_) {
+      for_each(operation, visit);
+      return;
+    }
+    operations_->for_each(operation, [&](const Named& named) {
+      if (!named.by_resource) {
+        visit_all(named.grants, visit);
+        return;
+      }
+      named.by_resource->for_each(resource, [&](const Places& places) { visit_all(places, visit); });
+    });
+  }
+
   [[nodiscard]] const std::vector<Grant>& grants() const noexcept { return grants_; }
 
  private:
   static constexpr std::size_t handful = 8;
+  using Places = std::vector<std::uint32_t>;  ///< in grants_
+
   static bool names(std::string_view pattern, std::string_view operation) noexcept {
     if (pattern.ends_with('*')) return operation.starts_with(pattern.substr(0, pattern.size() - 1));
     return pattern == operation;
   }
 
-  using Index = std::unordered_map<std::string, std::vector<std::uint32_t>, StringHash, std::equal_to<>>;
+  /// What one operation pattern is named by.
+  struct Named {
+    Places grants;
+    std::unique_ptr<PatternMap<Places>> by_resource;  ///< of more than a handful
+  };
+
+  template <class Visit>
+  void visit_all(const Places& places, Visit& visit) const {
+    for (const auto place : places) visit(grants_[place]);
+  }
+  [[nodiscard]] std::unique_ptr<PatternMap<Places>> by_resource(const Places& places) const;
+
   std::vector<Grant> grants_;
-  Index exact_;
-  Index prefixes_;                           ///< pattern without its `*`
-  std::vector<std::size_t> prefix_lengths_;  ///< ascending, unique
+  std::unique_ptr<PatternMap<Named>> operations_;  ///< null: compared one by one
 };
 
 }  // namespace agw::policy
