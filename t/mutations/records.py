@@ -60,7 +60,4 @@ ALL = [
         ["test_audit_journal.py"]),
     Mutation("a cut end isn't found", [
         (VERIFY, "if (last != end.seq || other_mac)", "if (other_mac)")], ["test_audit_journal.py"]),
-    Mutation("a rotation doesn't wait for what is to be written", [
-        ("src/nginx/adapters/open_file.cpp", "if (self->before_reopen_) self->before_reopen_();", "")],
-        ["test_audit_journal.py", "test_audit.py"]),
 ]
