@@ -196,6 +196,24 @@ TEST(Course, the_backend_gets_a_token_of_its_own) {
   EXPECT_EQ(world.forward.identity->operation, "tickets/ticket.read");
 }
 
+TEST(Course, a_token_endpoint_that_only_a_document_names_is_not_vouched_for) {
+  const auto asked_by = [](const std::string& endpoint) {
+    GatewayWorld world;
+    world.http.on(
+        "https://as.example/.well-known/oauth-authorization-server", 200,
+        R"({"issuer":"https://as.example","jwks_uri":"https://as.example/keys","token_endpoint":")" + endpoint + "\"}");
+    world.exchange(), world.authorize(world.token()), world.tool("ticket.read");
+    static_cast<void>(world.call());
+    return world.http.seen.back();
+  };
+  const auto own = asked_by("https://as.example/token");
+  EXPECT_EQ(own.url, "https://as.example/token");
+  EXPECT_EQ(own.addresses, AddressRule::configured);
+  const auto other = asked_by("https://10.0.0.1/token");
+  EXPECT_EQ(other.url, "https://10.0.0.1/token");
+  EXPECT_EQ(other.addresses, AddressRule::discovered);
+}
+
 TEST(Course, the_gateway_asks_for_no_scope_that_the_caller_lacks) {
   GatewayWorld world;
   world.exchange();
