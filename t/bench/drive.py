@@ -1,4 +1,5 @@
 """The load generator (load/main.c) as Python drives it, and what a slice of its calls says."""
+import contextlib
 import json
 import statistics
 import subprocess
@@ -91,7 +92,8 @@ class Load:
                      Counter(dict(found["histogram"])))
 
     def stop(self):
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # Ctrl-C has ended it already
+            self.process.stdin.close()
         self.process.wait(20)
 
 

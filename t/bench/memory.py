@@ -108,7 +108,7 @@ class Streams:
 def of_streams(bench, wanted, row="full"):
     """What `wanted` open streams take, bare and governed, each in a worker that has had none before."""
     files = room_for_files(wanted * 3 + 1000)
-    count = min(wanted, (files - 1000) // 3)
+    count = min(wanted, max(10, (files - 1000) // 3))
     out = {"streams": count}
     for what, path in (("bare", "/bare"), ("governed", "/mcp")):
         # nginx closes idle connections when a sixteenth of worker_connections is left.
