@@ -8,7 +8,7 @@
 // Every call has a JSON-RPC id of its own. At a constant rate latency counts from the moment when the call was due,
 // whether or not a connection was free then: what waits behind a slow answer is slow, too.
 #define _GNU_SOURCE
-#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -309,6 +309,7 @@ static void close_target(struct target** at) {
 
 int main(void) {
   prctl(PR_SET_TIMERSLACK, 1);
+  signal(SIGINT, SIG_IGN);  // it ends when its input does
   char* line = NULL;
   size_t room = 0;
   while (getline(&line, &room, stdin) > 0) {
