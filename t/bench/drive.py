@@ -54,9 +54,11 @@ class Load:
                                         stdout=subprocess.PIPE, text=True)
 
     def _say(self, *words):
-        self.process.stdin.write(" ".join(map(str, words)) + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
+        line = ""
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(" ".join(map(str, words)) + "\n")
+            self.process.stdin.flush()
+            line = self.process.stdout.readline()
         if not line:
             raise Failed("the load generator ended")
         answer = json.loads(line)

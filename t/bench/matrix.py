@@ -60,8 +60,12 @@ class Lane:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
-        self.load.close(self.name)
+    def __exit__(self, failure, *_):
+        try:
+            self.load.close(self.name)
+        except Failed:
+            if failure is None:  # otherwise what came first is what matters
+                raise
 
 
 def slices(chosen, case):
