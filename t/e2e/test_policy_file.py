@@ -84,7 +84,7 @@ def test_a_broken_edit_keeps_the_last_good_policy(site, name):
     read = site.nginx.error_log.count("has been read")
     site.write_policy(policy.base())
     allowed(site.call())
-    eventually(lambda: site.nginx.error_log.count("has been read") >= read + 2, timeout=5)  # both workers, unasked
+    eventually(lambda: site.nginx.error_log.count("has been read") >= read + 2, timeout=20)  # both workers, unasked
     log, events = len(site.nginx.error_log), len(site.nginx.audit())
     site.write_policy(BROKEN[name])
     for _ in range(3):

@@ -163,6 +163,12 @@ std::string blunder(const std::string& kind) {
   static volatile int largest = std::numeric_limits<int>::max();
   static volatile char taken = 0;
   if (kind == "integer") largest = largest + 1;
+  if (kind == "pool") {
+    constexpr std::size_t few = 40;
+    ngx_pool_t* const pool = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, ngx_cycle->log);
+    taken = static_cast<const volatile char*>(ngx_pnalloc(pool, few))[few];
+    ngx_destroy_pool(pool);
+  }
   auto bytes = std::make_unique<char[]>(size);
   const volatile char* const kept = bytes.get();
   if (kind == "overflow") taken = kept[size];

@@ -257,8 +257,18 @@ def part_asan():
     directory = build("asan")
     count = gtest("unit-asan", directory / "agw_unit", env=SANITIZED)
     build("asan", "adapter_probe")
-    count += pytest("adapters-asan", env=module_env("asan"), folder="t/nginx_adapters")
-    return count + pytest("e2e-asan", "-m", "not long", env=module_env("asan"), timeout=3000)
+    env = module_env("asan") | pool_debugging()
+    count += pytest("adapters-asan", env=env, folder="t/nginx_adapters")
+    return count + pytest("e2e-asan", "-m", "not long", env=env, timeout=3000)
+
+
+def pool_debugging():
+    """An nginx whose pools hide nothing from the sanitizers; the installed one where that can't be had."""
+    status, text = step("nginx-debug", ["scripts/nginx-debug"], timeout=600)
+    if status == 0:
+        return {"AGW_NGINX": text.strip().splitlines()[-1]}
+    print("   without pool debugging: scripts/nginx-debug could not build nginx from source", flush=True)
+    return {}
 
 
 def part_docs():
