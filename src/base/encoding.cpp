@@ -218,7 +218,8 @@ void append_json_escaped(std::string& out, std::string_view text) {
     text.remove_prefix(run);
     if (text.empty()) return;
     const std::size_t length = utf8_sequence(text);
-    if (length == 0) {
+    // A NUL is refused by every strict reader, escaped or not: nothing that is written may hold one.
+    if (length == 0 || text[0] == '\0') {
       out += "\xEF\xBF\xBD";
       text.remove_prefix(1);
       continue;

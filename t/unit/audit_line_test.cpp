@@ -7,6 +7,7 @@
 
 #include "agw/audit/writer.h"
 #include "agw/base/encoding.h"
+#include "agw/json/document.h"
 
 #include "support/audit.h"
 
@@ -66,6 +67,18 @@ struct AuditLine : testing::Test {
   Principal principal;
   test::AuditLog log;
 };
+
+// A name in Redis may hold any byte.
+TEST_F(AuditLine, a_NUL_in_a_name_leaves_a_line_that_can_be_verified) {
+  Event odd = event();
+  odd.agent_name = std::string_view("do\0cs", 5);
+  const std::string said = line(odd, {.outcome = Outcome::refused});
+  json::Document document;
+  ASSERT_TRUE(document.read(said, {})) << said;
+  EXPECT_EQ(text(parse(said), "agent", "name"),
+            "do\xEF\xBF\xBD"
+            "cs");
+}
 
 TEST_F(AuditLine, says_who_what_and_why) {
   const std::string said = line(event(), {.outcome = Outcome::refused,

@@ -67,7 +67,7 @@ TEST(JsonText, is_one_line_whatever_came_in) {
   for (const Case& c : {Case{"plain", "plain"},
                         {"a\"b\\c", "a\\\"b\\\\c"},
                         {"\n\r\t", "\\n\\r\\t"},
-                        {std::string("\0", 1), "\\u0000"},
+                        {std::string("\0", 1), "\xEF\xBF\xBD"},
                         {"\x1b[31m", "\\u001b[31m"},
                         {"\x7f", "\\u007f"},
                         {"\xC3\xA9", "\xC3\xA9"},

@@ -83,7 +83,8 @@ TEST_F(Identity, compiles_a_principal_whose_ids_carry_the_issuer) {
   publish_metadata();
   publish(key.jwk);
   const auto answer = ask(signed_by(
-      key, payload(R"(,"preferred_username":"Mira","groups":["b:x","a","","a"],"scope":"admin x","jti":"7:8","iat":1)")));
+      key,
+      payload(R"(,"preferred_username":"Mira","groups":["b:x","a","","a"],"scope":"admin x","jti":"7:8","iat":1)")));
   ASSERT_TRUE(answer) << answer.error().detail;
   const Principal& principal = **answer;
   EXPECT_EQ(principal.user, "company|mira");

@@ -33,8 +33,8 @@ void append_encoded_part(std::string& out, std::string_view bytes);
 void append_form_field(std::string& body, std::string_view name, std::string_view value);
 
 /// Appends `text` as the inside of a JSON string: control characters, quote and backslash are
-/// escaped, invalid UTF-8 becomes U+FFFD, U+2028/2029 and DEL are escaped too, so that the result
-/// is one line of valid JSON whatever came in.
+/// escaped, invalid UTF-8 and NUL (which no strict reader takes) become U+FFFD, U+2028/2029 and DEL
+/// are escaped too, so that the result is one line of valid JSON whatever came in.
 void append_json_escaped(std::string& out, std::string_view text);
 /// The same with the quotes around it.
 [[nodiscard]] std::string json_quoted(std::string_view text);

@@ -145,7 +145,7 @@ void Course::configure(char what, std::string_view how) {
   }
 }
 
-/// Digits: what fails around it, and heals.
+/// Digits: what fails around it, and heals; what an issuer says.
 void Course::disturb(char what, std::string_view how) {
   const std::string base(test::GatewayWorld::issuer_url);
   switch (what) {
@@ -164,7 +164,10 @@ void Course::disturb(char what, std::string_view how) {
                                : how == "m" ? "/.well-known/oauth-authorization-server"
                                             : "/token"));
       break;
-    case '4': world_.http.on(base + "/keys", 200, unfolded(how)); break;
+    case '4':  // a key set, or metadata
+      world_.http.on(base + (how.starts_with(R"({"keys")") ? "/keys" : "/.well-known/oauth-authorization-server"), 200,
+                     unfolded(how));
+      break;
     case '5': {  // the token endpoint: a status and a body
       const int status = number(first_word(how), 400);
       answer_exchange(how, status);

@@ -1,6 +1,7 @@
 #include "support/expected.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "agw/base/encoding.h"
 
@@ -49,7 +50,7 @@ std::string parameter(std::string_view query, std::string_view name) {
     for (std::size_t i = 0; i < raw.size(); ++i) {
       const bool escape = raw[i] == '%' && raw.size() - i > 2;
       if (escape)
-        item += static_cast<char>(std::stoi(std::string(raw.substr(i + 1, 2)), nullptr, 16));
+        item += static_cast<char>(std::strtol(std::string(raw.substr(i + 1, 2)).c_str(), nullptr, 16));
       else
         item += raw[i] == '+' ? ' ' : raw[i];
       i += escape ? 2 : 0;
