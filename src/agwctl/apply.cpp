@@ -1,119 +1,60 @@
-#include <chrono>
+#include <charconv>
+#include <map>
 
-#include <openssl/rand.h>
-
-#include "agw/base/encoding.h"
 #include "agw/grants/policy_file.h"
 
+#include "change.h"
 #include "commands.h"
 #include "failure.h"
-#include "keys.h"
 #include "policy_error.h"
 
 namespace agw::agwctl {
 namespace {
 
-constexpr std::size_t named_in_stream = 50;
-
-std::string new_incarnation() {
-  std::string bytes(16, '\0');
-  if (RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(bytes.size())) != 1)
-    throw Failure("the system has no randomness to give");
-  return hex_encode(bytes);
-}
-
-std::string unix_seconds() {
-  const auto now = std::chrono::floor<Seconds>(std::chrono::system_clock::now());
-  return std::to_string(now.time_since_epoch().count());
-}
-
-/// What the stream of changes says was changed: names of records, not their content.
-std::string summary(const std::vector<Change>& changes) {
-  std::string out;
-  for (std::size_t i = 0; i < changes.size() && i < named_in_stream; ++i) {
-    const Change& change = changes[i];
-    out += i > 0 ? " " : "";
-    out += (change.created ? "+" : change.deleted ? "-" : "~") + change.name;
+std::map<std::string, std::uint64_t> expected_versions(const ApplyOptions& options, const grants::Policy& policy) {
+  std::map<std::string, std::uint64_t> out;
+  for (const std::string& text : options.if_versions) {
+    const std::size_t equals = text.find('=');
+    if (equals == std::string::npos && policy.tenants.size() != 1)
+      throw Failure("--if-version: the file has several tenants; write --if-version TENANT=N for each", exit_usage);
+    const std::string tenant = equals == std::string::npos ? policy.tenants.begin()->first : text.substr(0, equals);
+    if (!policy.tenants.contains(tenant))
+      throw Failure("--if-version: the file has no tenant \"" + tenant + "\"", exit_usage);
+    const std::string number = equals == std::string::npos ? text : text.substr(equals + 1);
+    std::uint64_t version = 0;
+    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), version);
+    if (number.empty() || error != std::errc() || end != number.data() + number.size())
+      throw Failure("--if-version: \"" + number + "\" must be a version's number, as agwctl apply --dry-run shows it",
+                    exit_usage);
+    out[tenant] = version;
   }
-  if (changes.size() > named_in_stream) out += " and " + std::to_string(changes.size() - named_in_stream) + " more";
   return out;
 }
 
-/// One tenant: read under WATCH, written in one transaction.
-class TenantApply {
- public:
-  TenantApply(RedisConnection& redis, const ApplyOptions& options, std::string tenant, std::ostream& out)
-      : redis_(redis), options_(options), tenant_(std::move(tenant)), out_(out) {}
-
-  void run(const Keys& wanted) {
-    const std::string meta_key = grants::policy_key(tenant_, "meta");
-    static_cast<void>(redis_.ask({{"WATCH", meta_key}}));
-    const auto meta = meta_of(redis_, tenant_);
-    const Keys before = keys_of(redis_, tenant_);
-    const auto changes = changes_between(before, wanted);
-    const std::uint64_t version = meta ? meta->version : 0;
-    if (meta && changes.empty()) {
-      static_cast<void>(redis_.ask({{"UNWATCH"}}));
-      out_ << "tenant " << tenant_ << ": nothing changes, version " << version << "\n";
-      return;
-    }
-    out_ << "tenant " << tenant_ << ": " << (meta ? "version " + std::to_string(version) : "new") << " → version "
-         << version + 1 << (options_.dry_run ? " (dry run)" : "") << "\n"
-         << describe(changes, before);
-    if (options_.dry_run) {
-      static_cast<void>(redis_.ask({{"UNWATCH"}}));
-      return;
-    }
-    write(changes, meta, version + 1);
+void apply_tenant(RedisConnection& redis, const WriteOptions& options, const std::string& tenant, const Keys& wanted,
+                  const std::map<std::string, std::uint64_t>& expected, ChangeReport& report) {
+  TenantChange change(redis, tenant);
+  if (const auto version = expected.find(tenant); version != expected.end() && version->second != change.version())
+    throw Failure("tenant " + tenant + ": nothing is written: the policy is at version " +
+                  std::to_string(change.version()) + ", not " + std::to_string(version->second) +
+                  "; somebody changed it meanwhile: look at it and apply again");
+  const auto changes = changes_between(change.read_all(), wanted);
+  if (change.meta() && changes.empty()) {
+    change.abandon();
+    report.nothing(change);
+    return;
   }
-
- private:
-  void write(const std::vector<Change>& changes, const std::optional<grants::Meta>& meta, std::uint64_t version) {
-    const std::string meta_key = grants::policy_key(tenant_, "meta");
-    std::vector<RedisCommand> commands{{"MULTI"}};
-    for (auto& command : commands_for(tenant_, changes)) commands.push_back(std::move(command));
-    RedisCommand raise{"HSET", meta_key, "version", std::to_string(version)};
-    if (!meta) raise.insert(raise.end(), {"schema", "1", "incarnation", new_incarnation(), "born", unix_seconds()});
-    commands.push_back(std::move(raise));
-    commands.push_back({"XADD", grants::volatile_key(tenant_, "changes"), "*", "version", std::to_string(version), "by",
-                        options_.by, "reason", options_.reason, "what", summary(changes)});
-    commands.push_back({"EXEC"});
-    const auto replies = redis_.ask(commands);
-    for (const RedisReply& reply : replies)
-      if (reply.type == RedisReply::Type::error && !reply.text.starts_with("EXECABORT"))
-        throw Failure("tenant " + tenant_ + ": Redis refuses to write: " + reply.text.substr(0, reply.text.find(' ')));
-    const RedisReply& done = replies.back();
-    if (done.type == RedisReply::Type::nil)
-      throw Failure("tenant " + tenant_ +
-                    ": the policy was changed by somebody else meanwhile; look at it and apply again");
-    if (done.type != RedisReply::Type::array) throw Failure("tenant " + tenant_ + ": the transaction was refused");
-    for (const RedisReply& reply : done.elements)
-      if (reply.type == RedisReply::Type::error)
-        throw Failure("tenant " + tenant_ + ": a command failed inside the transaction: " +
-                      reply.text.substr(0, reply.text.find(' ')) + "; compare with agwctl apply --dry-run");
-    await_replicas();
+  report.changes(change, changes);
+  if (options.dry_run) {
+    change.abandon();
+    return;
   }
-
-  /// What a replica doesn't have is forgotten when it takes over.
-  void await_replicas() {
-    const auto role = redis_.ask({{"ROLE"}});
-    const RedisReply& reply = role.front();
-    // Without the right to ask, the operator's own setting (min-replicas-to-write) has to do.
-    if (reply.type != RedisReply::Type::array || reply.elements.size() != 3) return;
-    const std::size_t replicas = reply.elements[2].elements.size();
-    if (replicas == 0) return;
-    const auto waited = redis_.ask({{"WAIT", std::to_string(replicas), "5000"}});
-    const std::int64_t acknowledged = waited.front().integer;
-    if (acknowledged < static_cast<std::int64_t>(replicas))
-      throw Failure("tenant " + tenant_ + ": written, but only " + std::to_string(acknowledged) + " of " +
-                    std::to_string(replicas) + " replicas have it");
-  }
-
-  RedisConnection& redis_;
-  const ApplyOptions& options_;
-  std::string tenant_;
-  std::ostream& out_;
-};
+  if (!change.commit(changes, options))
+    throw Failure("tenant " + tenant +
+                  ": the policy was changed by somebody else meanwhile; look at it and apply again");
+  report.written();
+  change.await_replicas(options);
+}
 
 }  // namespace
 
@@ -130,10 +71,13 @@ RedisOptions redis_options(const StoreOptions& store) {
 }
 
 int apply_policy(const ApplyOptions& options, std::ostream& out) {
+  expect_reason(options.write);
   const auto policy = read_policy_file(options.file);
-  RedisConnection redis(redis_options(options.store));
+  const auto expected = expected_versions(options, policy->source());
+  RedisConnection redis(redis_options(options.write.store));
+  ChangeReport report(options.write, out);
   for (const auto& [tenant, content] : policy->source().tenants)
-    TenantApply(redis, options, tenant, out).run(grants::encode_tenant(content));
+    apply_tenant(redis, options.write, tenant, grants::encode_tenant(content), expected, report);
   return exit_ok;
 }
 

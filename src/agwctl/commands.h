@@ -21,16 +21,69 @@ struct StoreOptions {
 /// Throws Failure (usage) if it isn't a Redis' address.
 [[nodiscard]] RedisOptions redis_options(const StoreOptions& store);
 
-struct ApplyOptions {
+/// What every change says of itself.
+struct WriteOptions {
   StoreOptions store;
-  std::string file;
-  std::string reason;
-  std::string by;
+  std::string reason;  ///< asked for
+  std::string author;  ///< the login name
+  std::string ticket;
+  std::optional<std::size_t> replicas;  ///< that must have the change; absent: all that are connected
   bool dry_run = false;
+  bool json = false;
+};
+
+struct ApplyOptions {
+  WriteOptions write;
+  std::string file;
+  std::vector<std::string> if_versions;  ///< `N` or `TENANT=N`
 };
 /// Writes a policy file into Redis: each tenant in one transaction, refused if the tenant's policy
 /// was written by somebody else meanwhile.
 int apply_policy(const ApplyOptions& options, std::ostream& out);
+
+/// One tenant of a store.
+struct TenantWriteOptions {
+  WriteOptions write;
+  std::string tenant = "default";
+  std::optional<std::uint64_t> if_version;
+};
+
+struct GrantOptions {
+  TenantWriteOptions change;
+  std::string holder;  ///< `agent:…`, `tier:…`, `bundle:…`; `user:…` and `group:…` for an entitlement
+  std::string operation;
+  std::string resource;  ///< empty: every one
+  std::vector<std::string> whom;
+  std::optional<std::string> since;
+  std::optional<std::string> until;
+  std::string id;  ///< empty: a new one
+  bool deny = false;
+};
+int grant(const GrantOptions& options, std::ostream& out);
+
+struct ElevateOptions {
+  GrantOptions grant;
+  std::string duration;  ///< `1h`
+};
+/// A grant that ends by itself.
+int elevate(const ElevateOptions& options, std::ostream& out);
+
+struct RevokeOptions {
+  TenantWriteOptions change;
+  std::string holder;
+  std::vector<std::string> ids;
+  std::string operation;  ///< all with just this pattern
+  bool all = false;
+};
+int revoke(const RevokeOptions& options, std::ostream& out);
+
+struct DelegationOptions {
+  TenantWriteOptions change;
+  std::string user;
+  std::string agent;
+  bool connected = false;  ///< what is to be
+};
+int delegation(const DelegationOptions& options, std::ostream& out);
 
 struct ExportOptions {
   StoreOptions store;

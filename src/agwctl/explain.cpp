@@ -1,15 +1,14 @@
 #include <algorithm>
-#include <chrono>
 #include <fstream>
 #include <iterator>
 
 #include "agw/base/encoding.h"
 #include "agw/grants/redis_store.h"
 #include "agw/model/decision.h"
-#include "agw/model/pattern.h"
 #include "agw/policy/evaluate.h"
 #include "agw/policy/route_file.h"
 
+#include "arguments.h"
 #include "commands.h"
 #include "failure.h"
 #include "policy_error.h"
@@ -28,21 +27,6 @@ policy::RouteFile read_route_file(const std::string& state) {
   return *std::move(routes);
 }
 
-void expect_id(const std::string& option, const std::string& id) {
-  if (is_principal_id(id)) return;
-  throw Failure(
-      option + ": \"" + id +
-          "\" must be ISSUER|NAME, the name percent-encoded outside [A-Za-z0-9._@-]; write for example company|mira",
-      exit_usage);
-}
-
-WallTime time_of(const std::string& option, const std::optional<std::string>& text, WallTime otherwise) {
-  if (!text) return otherwise;
-  const auto time = parse_rfc3339(*text);
-  if (!time) throw Failure(option + " must be a time as 2026-12-31T00:00:00Z", exit_usage);
-  return *time;
-}
-
 PrincipalPtr principal_of(const ExplainOptions& options, WallTime now) {
   expect_id("--user", options.user);
   expect_id("--agent", options.agent);
@@ -51,11 +35,9 @@ PrincipalPtr principal_of(const ExplainOptions& options, WallTime now) {
   out->user = options.user;
   out->agent = options.agent;
   out->tenant = options.tenant;
-  if (!is_encoded_part(options.tenant) || options.tenant.empty()) throw Failure("--tenant is malformed", exit_usage);
+  expect_tenant(options.tenant);
   for (const auto& group : options.groups) {
-    expect_id("--group", group);
-    if (group.starts_with("store|"))
-      throw Failure("--group: groups of the store come with the user's record, a token can't claim them", exit_usage);
+    expect_group(group);
     out->groups.push_back(group);
   }
   out->scopes = options.scopes.value_or(std::vector<std::string>());
@@ -64,7 +46,7 @@ PrincipalPtr principal_of(const ExplainOptions& options, WallTime now) {
   out->implied_scopes = out->scopes;
   out->provider = options.provider;
   out->model = options.model;
-  out->issued_at = time_of("--issued-at", options.issued_at, now);
+  out->issued_at = time_of("--issued-at", options.issued_at).value_or(now);
   return out;
 }
 
@@ -190,7 +172,7 @@ std::string as_json(const Verdicts& verdicts) {
 }  // namespace
 
 int explain(const ExplainOptions& options, std::ostream& out) {
-  const WallTime now = time_of("--at", options.at, std::chrono::floor<Milliseconds>(std::chrono::system_clock::now()));
+  const WallTime now = time_of("--at", options.at).value_or(agwctl::now());
   const PrincipalPtr principal = principal_of(options, now);
   const policy::RouteFile routes = read_route_file(options.state);
   std::unique_ptr<RedisConnection> connection;

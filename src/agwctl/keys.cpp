@@ -7,6 +7,7 @@
 #include "agw/base/encoding.h"
 
 #include "failure.h"
+#include "grant_text.h"
 #include "printable.h"
 
 namespace agw::agwctl {
@@ -116,12 +117,13 @@ std::vector<Change> changes_between(const Keys& before, const Keys& after) {
 
 std::string describe(const std::vector<Change>& changes, const Keys& before) {
   std::string out;
-  const auto line = [&out](std::string_view sign, std::string_view field, std::string_view value) {
-    out += "      ";
-    out += sign;
-    out += printable(field) + ": " + printable(value) + "\n";
-  };
   for (const Change& change : changes) {
+    const auto line = [&](std::string_view sign, std::string_view field, std::string_view value) {
+      out += "      ";
+      out += sign;
+      const auto words = grant_field_text(change.name, field, value);
+      out += printable(field) + ": " + printable(words ? std::string_view(*words) : value) + "\n";
+    };
     out += change.created ? "  + " : change.deleted ? "  - " : "  ~ ";
     out += printable(change.name) + "\n";
     const auto old = before.find(change.name);

@@ -50,8 +50,8 @@ class Bench:
                           "--dir", str(self.folder)])
         url, policy = f"redis://127.0.0.1:{port}/0", self.folder / "policy.json"
         policy.write_text(json.dumps(POLICY))
-        subprocess.run([self.module.parent / "agwctl", "apply", policy, "--store", url], check=True,
-                       stdout=subprocess.DEVNULL)
+        subprocess.run([self.module.parent / "agwctl", "apply", policy, "--store", url, "--reason", "bench"],
+                       check=True, stdout=subprocess.DEVNULL)
         return url
 
     def gateway(self, name, **pieces):

@@ -6,30 +6,14 @@ import subprocess
 import pytest
 
 from plugins import policy
-from plugins.nginx import ROOT, module_path
+from plugins.agwctl import BINARY, run, where
+from plugins.nginx import ROOT
 from plugins.policy import tenant
 from plugins.redis import key
 from plugins.site import allowed, hidden
 from plugins.wait import eventually
 
-BINARY = os.environ.get("AGW_CTL") or str((module_path() or ROOT / "build/release/x").parent / "agwctl")
 pytestmark = pytest.mark.skipif(not os.path.exists(BINARY), reason="agwctl is not built: make build")
-
-
-def run(*arguments, status=0):
-    done = subprocess.run([BINARY, *map(str, arguments)], capture_output=True, text=True, timeout=60)
-    assert done.returncode == status, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-    return done
-
-
-def where(server):
-    """The store's address as agent_store writes it."""
-    url, _, options = server.store.partition(" ")
-    found = ["--store", url]
-    for option in options.split():
-        name, _, value = option.partition("=")
-        found += [f"--{name.replace('_', '-')}", value]
-    return found
 
 
 @pytest.fixture
@@ -165,8 +149,8 @@ def test_the_state_is_its_owners_alone(make_site):
 def test_fault_redis_is_away(make_redis, file):
     server = make_redis()
     server.stop()
-    done = subprocess.run([BINARY, "apply", str(file(policy.base())), *where(server)], capture_output=True, text=True,
-                          timeout=30)
+    done = subprocess.run([BINARY, "apply", str(file(policy.base())), "--reason", "r", *where(server)],
+                          capture_output=True, text=True, timeout=30)
     assert done.returncode not in (0, -11, -6) and done.stderr
 
 

@@ -235,7 +235,9 @@ TEST_F(AgwctlTest, the_files_that_the_project_shows_are_good) {
 TEST_F(AgwctlTest, apply_of_a_broken_file_asks_no_redis) {
   ApplyOptions apply;
   apply.file = write("bad.json", "{");
-  apply.store.store = "redis://192.0.2.1:1/0";
+  apply.write.store.store = "redis://192.0.2.1:1/0";
+  apply.write.reason = "r";
+  apply.write.author = "ada";
   std::ostringstream out;
   EXPECT_THROW(apply_policy(apply, out), Failure);
 }

@@ -1,0 +1,242 @@
+#include "command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <pwd.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "failure.h"
+
+namespace agw::agwctl {
+namespace {
+
+std::string current_user() {
+  const passwd* entry = ::getpwuid(::geteuid());
+  return entry != nullptr ? entry->pw_name : std::to_string(::geteuid());
+}
+
+enum class Stores { redis, file_too };
+
+void add_store(CLI::App& command, StoreOptions& store, Stores stores) {
+  command
+      .add_option("--store,--redis", store.store,
+                  stores == Stores::file_too
+                      ? "redis://, rediss://, unix: or file: (as agent_store; default: what routes.json names)"
+                      : "redis://[USER@]HOST[:PORT][/DB], rediss://…, unix:/PATH[?db=N]")
+      ->type_name("URL");
+  command.add_option("--password-file", store.password_file, "a file with the password; never on the command line")
+      ->type_name("FILE");
+  command.add_option("--ca", store.ca_file, "trust anchors for rediss:// (default: the system's)")->type_name("FILE");
+}
+
+void add_json(CLI::App& command, bool& json) { command.add_flag("--json", json, "machine-readable"); }
+
+void add_write(CLI::App& command, WriteOptions& write) {
+  add_store(command, write.store, Stores::redis);
+  write.author = current_user();
+  command.add_option("--reason", write.reason, "why; every change is recorded with it")->type_name("TEXT");
+  command.add_option("--author,--by", write.author, "who (default: your login name)")->type_name("NAME");
+  command.add_option("--ticket", write.ticket, "where it was asked for, as SEC-12")->type_name("TEXT");
+  command
+      .add_option("--replicas", write.replicas,
+                  "how many replicas must have the change before it counts as done (default: all that are connected)")
+      ->type_name("N");
+  command.add_flag("--dry-run", write.dry_run, "only show what would change");
+  add_json(command, write.json);
+}
+
+void add_tenant_write(CLI::App& command, TenantWriteOptions& change) {
+  add_write(command, change.write);
+  command.add_option("--tenant", change.tenant)->type_name("NAME")->capture_default_str();
+  command.add_option("--if-version", change.if_version, "only if the policy is still at this version")->type_name("N");
+}
+
+void add_grant(CLI::App& command, GrantOptions& grant) {
+  command
+      .add_option("HOLDER", grant.holder, "agent:ISSUER|NAME, tier:NAME, bundle:NAME; user:… or group:… (entitlement)")
+      ->required();
+  command.add_option("OPERATION", grant.operation, "as tickets/ticket.read or tickets/*")->required();
+  command.add_option("RESOURCE", grant.resource, "as ticket:T-1 or ticket:* (default: every one)");
+  command.add_option("--whom", grant.whom, "only for calls for user:ISSUER|NAME or group:ISSUER|NAME (repeatable)")
+      ->type_name("WHO")
+      ->allow_extra_args(false);
+  command.add_option("--since", grant.since, "in force from this moment on")->type_name("TIME");
+  command.add_option("--id", grant.id, "of the grant (default: a new one)")->type_name("TEXT");
+  add_tenant_write(command, grant.change);
+}
+
+constexpr const char* exit_statuses =
+    "Exit status: 0 done (explain: allowed); 1 failed: the file is wrong, the store doesn't answer,\n"
+    "the policy was changed by somebody else meanwhile; 2 wrong command line; 3 explain: denied,\n"
+    "audit verify: the log was changed.";
+
+}  // namespace
+
+struct CommandLine::Definition {
+  explicit Definition(std::ostream& where) : out(where) {
+    app.name("agwctl");
+    app.require_subcommand(1);
+    app.footer(exit_statuses);
+    define_files();
+    define_changes();
+    define_store();
+    define_questions();
+    define_audit();
+  }
+
+  /// `run` is called when the command was parsed.
+  CLI::App* add(CLI::App& above, const std::string& name, const std::string& description, std::function<int()> run) {
+    CLI::App* command = above.add_subcommand(name, description);
+    command->callback([this, run = std::move(run)] { chosen = run; });
+    return command;
+  }
+  CLI::App* add(const std::string& name, const std::string& description, std::function<int()> run) {
+    return add(app, name, description, std::move(run));
+  }
+
+  void define_files() {
+    CLI::App* command = add("check", "Say whether a policy file is good, or what is wrong and where",
+                            [this] { return check(check_file, out); });
+    command->add_option("FILE", check_file, "the policy file")->required();
+
+    command = add("apply", "Write a policy file into Redis, atomically per tenant, and show what changes",
+                  [this] { return apply_policy(apply_options, out); });
+    command->add_option("FILE", apply_options.file, "the policy file")->required();
+    add_write(*command, apply_options.write);
+    command
+        ->add_option("--if-version", apply_options.if_versions,
+                     "only if the tenant's policy is still at version N; TENANT=N for a file of several (repeatable)")
+        ->type_name("[TENANT=]N")
+        ->allow_extra_args(false);
+
+    command =
+        add("export", "Print what Redis holds as a policy file", [this] { return export_policy(export_options, out); });
+    add_store(*command, export_options.store, Stores::redis);
+    command->add_option("--tenant", export_options.tenants, "only this tenant (repeatable)")->type_name("NAME");
+  }
+
+  void define_changes() {
+    CLI::App* command = add("grant", "Give one grant or entitlement", [this] { return grant(grant_options, out); });
+    add_grant(*command, grant_options);
+    command->add_option("--until", grant_options.until, "no longer in force at this moment")->type_name("TIME");
+    command->add_flag("--deny", grant_options.deny, "a denial: it wins over everything that allows");
+
+    command = add("elevate", "Give one grant that ends by itself", [this] { return elevate(elevate_options, out); });
+    add_grant(*command, elevate_options.grant);
+    command->add_option("--for", elevate_options.duration, "how long, as 30m, 1h or 2d")->type_name("SPAN")->required();
+
+    command = add("revoke", "Take grants or entitlements back", [this] { return revoke(revoke_options, out); });
+    command->add_option("HOLDER", revoke_options.holder, "agent:…, tier:…, bundle:…, user:… or group:…")->required();
+    command->add_option("ID", revoke_options.ids, "the grants");
+    command->add_option("--operation", revoke_options.operation, "every grant of the holder with just this pattern")
+        ->type_name("PATTERN");
+    command->add_flag("--all", revoke_options.all, "every grant of the holder");
+    add_tenant_write(*command, revoke_options.change);
+
+    command = add("disconnect", "Take a user's delegation from an agent",
+                  [this] { return delegation(disconnect_options, out); });
+    add_delegation(*command, disconnect_options);
+    command = add("connect", "Give it (back)", [this] { return delegation(connect_options, out); });
+    add_delegation(*command, connect_options);
+    connect_options.connected = true;
+  }
+
+  static void add_delegation(CLI::App& command, DelegationOptions& options) {
+    command.add_option("USER", options.user, "ISSUER|NAME, as company|mira")->required();
+    command.add_option("AGENT", options.agent, "ISSUER|CLIENT, as company|docs-assistant")->required();
+    add_tenant_write(command, options.change);
+  }
+
+  void define_store() {
+    CLI::App* above = app.add_subcommand("store", "What concerns the store as a whole");
+    above->require_subcommand(1);
+    CLI::App* command =
+        add(*above, "confirm", "Say that what Redis holds is the truth, although gateways have seen a newer policy",
+            [this] { return confirm_store(confirm_options, out); });
+    add_store(*command, confirm_options.store, Stores::redis);
+    command->add_option("--tenant", confirm_options.tenants, "only this tenant (repeatable)")->type_name("NAME");
+  }
+
+  void define_questions() {
+    CLI::App* command =
+        add("explain", "Say what the gateway would decide about a call, check by check, and why", [this] {
+          if (scope_option->count() > 0) explain_options.scopes = scopes;
+          return explain(explain_options, out);
+        });
+    ExplainOptions& options = explain_options;
+    add_store(*command, options.store, Stores::file_too);
+    command->add_option("--state", options.state, "nginx's agent_state directory")
+        ->type_name("DIR")
+        ->capture_default_str();
+    command->add_option("--user", options.user, "ISSUER|NAME, as company|mira")->type_name("ID")->required();
+    command->add_option("--agent", options.agent, "ISSUER|CLIENT, as company|docs-assistant")
+        ->type_name("ID")
+        ->required();
+    command->add_option("--operation", options.operation, "NAMESPACE/OPERATION, as tickets/ticket.read")
+        ->type_name("NAME")
+        ->required();
+    command->add_option("--resource", options.resource, "as ticket:T-1")->type_name("TEXT");
+    scope_option = command->add_option(
+        "--scope", scopes, "a scope of the token, with what it implies (repeatable; default: what is needed)");
+    scope_option->type_name("NAME");
+    command->add_option("--group", options.groups, "a group of the token, ISSUER|NAME (repeatable)")->type_name("ID");
+    command->add_option("--tenant", options.tenant)->type_name("NAME")->capture_default_str();
+    command->add_option("--issuer", options.issuer, "the issuer's alias (default: the agent's)")->type_name("NAME");
+    command->add_option("--provider", options.provider, "the token's provider claim")->type_name("TEXT");
+    command->add_option("--model", options.model, "the token's model claim")->type_name("TEXT");
+    command->add_option("--location", options.location, "only this location of routes.json")->type_name("NAME");
+    command->add_option("--at", options.at, "the moment of the call (default: now)")->type_name("TIME");
+    command->add_option("--issued-at", options.issued_at, "when the token was issued (default: at that moment)")
+        ->type_name("TIME");
+    add_json(*command, options.json);
+  }
+
+  void define_audit() {
+    CLI::App* above = app.add_subcommand("audit", "The audit log");
+    above->require_subcommand(1);
+    CLI::App* command = add(*above, "verify", "Say whether audit logs are what was written, or where they were changed",
+                            [this] { return verify_audit(verify_options, out); });
+    command->add_option("FILES", verify_options.files, "the logs, the oldest first")->required();
+    command
+        ->add_option("--key", verify_options.key_files, "the file of agent_audit's key= (repeatable: former ones too)")
+        ->type_name("FILE")
+        ->allow_extra_args(false);
+    command->add_flag("--unkeyed", verify_options.unkeyed, "lines without MACs are good: only numbers are checked");
+    command->add_flag("--whole", verify_options.whole, "every chain must begin and end in these files");
+  }
+
+  std::ostream& out;
+  CLI::App app{"The agent gateway: its policy, and its audit log."};
+  std::function<int()> chosen;
+
+  std::string check_file;
+  ApplyOptions apply_options;
+  ExportOptions export_options;
+  GrantOptions grant_options;
+  ElevateOptions elevate_options;
+  RevokeOptions revoke_options;
+  DelegationOptions disconnect_options;
+  DelegationOptions connect_options;
+  ConfirmOptions confirm_options;
+  ExplainOptions explain_options;
+  std::vector<std::string> scopes;
+  CLI::Option* scope_option = nullptr;
+  VerifyOptions verify_options;
+};
+
+CommandLine::CommandLine(std::ostream& out) : definition_(std::make_unique<Definition>(out)) {}
+CommandLine::~CommandLine() = default;
+
+int CommandLine::run(int argc, const char* const* argv) {
+  CLI::App& app = definition_->app;
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error, definition_->out, std::cerr) == 0 ? exit_ok : exit_usage;
+  }
+  return definition_->chosen();
+}
+
+const CLI::App& CommandLine::app() const noexcept { return definition_->app; }
+
+}  // namespace agw::agwctl
