@@ -6,6 +6,9 @@
 namespace agw::nginx {
 namespace {
 
+/// Up to here a place in the request's pool costs nothing.
+constexpr std::size_t small_body = 2048;
+
 /// Why nginx couldn't read the body.
 Reason reason_of(ngx_int_t status) noexcept {
   switch (status) {
@@ -78,6 +81,12 @@ Result<std::string_view, Reason> RequestContext::take_body(std::size_t max_bytes
   return gather_body(max_bytes);
 }
 
+u_char* RequestContext::room_for_body(std::size_t size) noexcept {
+  if (size <= small_body) return static_cast<u_char*>(ngx_pnalloc(r_->pool, size));
+  gathered_in_ = BodyMemory::of_worker().take(size);
+  return reinterpret_cast<u_char*>(gathered_in_.data());
+}
+
 /// The pieces, in memory or in nginx's temporary file, put together to be read. The pieces
 /// themselves are what is forwarded, unchanged.
 Result<std::string_view, Reason> RequestContext::gather_body(std::size_t max_bytes) {
@@ -88,7 +97,7 @@ Result<std::string_view, Reason> RequestContext::gather_body(std::size_t max_byt
       if (piece > max_bytes - size) return fail(Reason::body_too_large);
       size += piece;
     }
-    auto* const whole = static_cast<u_char*>(ngx_pnalloc(r_->pool, size));
+    auto* const whole = room_for_body(size);
     if (whole == nullptr) return fail(Reason::internal_error);
     u_char* end = whole;
     for (const ngx_chain_t* link = r_->request_body->bufs; link != nullptr; link = link->next) {

@@ -12,6 +12,7 @@
 #include "../adapters/loop.h"
 #include "../nginx.h"
 #include "../worker.h"
+#include "body_memory.h"
 #include "view.h"
 
 namespace agw::nginx {
@@ -95,6 +96,7 @@ class RequestContext final : public gateway::Request {
   Task<Result<std::string_view, Reason>> await_body(std::size_t max_bytes);
   Result<std::string_view, Reason> take_body(std::size_t max_bytes);
   Result<std::string_view, Reason> gather_body(std::size_t max_bytes);
+  u_char* room_for_body(std::size_t size) noexcept;
   static void on_body(ngx_http_request_t* r) noexcept;
 
   ngx_http_request_t* r_;
@@ -108,7 +110,8 @@ class RequestContext final : public gateway::Request {
   std::string decided_uri_;
   std::string decided_args_;
 
-  std::optional<std::string_view> gathered_body_;  ///< in the pool, when nginx has it in more than one piece
+  std::optional<std::string_view> gathered_body_;  ///< when nginx has it in more than one piece
+  BodyMemory::Lease gathered_in_;                  ///< the pool, if it is small
   bool body_read_ = false;
   Completion<bool>* body_waiter_ = nullptr;
   bool suspended_ = false;

@@ -1,0 +1,45 @@
+// Memory in which bodies are put together.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace agw::nginx {
+
+/// Kept by the worker from call to call, within bounds: what the allocator gives back to the
+/// system it must take again page by page, which costs more than reading the body.
+class BodyMemory {
+ public:
+  /// Memory that is given back when this is destroyed.
+  class Lease {
+   public:
+    Lease() noexcept = default;
+    Lease(Lease&& other) noexcept;
+    Lease& operator=(Lease&& other) noexcept;
+    Lease(const Lease&) = delete;
+    Lease& operator=(const Lease&) = delete;
+    ~Lease();
+    [[nodiscard]] char* data() const noexcept { return bytes_.data(); }
+
+   private:
+    friend class BodyMemory;
+    Lease(BodyMemory& owner, std::span<char> bytes) noexcept : owner_(&owner), bytes_(bytes) {}
+    BodyMemory* owner_ = nullptr;
+    std::span<char> bytes_;
+  };
+
+  /// At least `size` bytes; data() is null where there is no memory.
+  [[nodiscard]] Lease take(std::size_t size) noexcept;
+
+  /// The worker's; requests may end after everything else of it.
+  static BodyMemory& of_worker() noexcept;
+
+ private:
+  void give_back(std::span<char> bytes) noexcept;
+
+  std::vector<std::span<char>> kept_;
+};
+
+}  // namespace agw::nginx
