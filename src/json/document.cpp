@@ -38,6 +38,7 @@ struct Document::State {
   Workspace workspace;
   Tape tape;
 
+  [[nodiscard]] Node& node(std::uint32_t index) noexcept { return tape.nodes.data()[index]; }
   [[nodiscard]] const Node& node(std::uint32_t index) const noexcept { return tape.nodes.data()[index]; }
 };
 
@@ -68,7 +69,8 @@ std::string_view Value::raw() const noexcept {
 }
 
 std::string_view Value::text() const noexcept {
-  return document_->state_->tape.text_of(document_->state_->node(node_));
+  Document::State& state = *document_->state_;
+  return state.tape.text_of(state.node(node_));
 }
 
 std::string_view Value::key() const noexcept { return document_->state_->tape.key_of(document_->state_->node(node_)); }

@@ -29,7 +29,7 @@ Reader::Reader(Tape& tape, Workspace& workspace, std::span<const std::uint32_t> 
   const std::size_t most = std::min(starts.size(), limits.max_nodes) + 1;
   tape_.nodes.need(most, kept_nodes);
   workspace_.open.need(most, kept_nodes);
-  tape_.size = 0;
+  tape_.size = tape_.unescaped_size = 0;
   const std::size_t backslash = text_.find('\\');
   next_escape_ = static_cast<std::uint32_t>(std::min(backslash, text_.size()));
   // Resolving an escape never makes a string longer.
@@ -117,12 +117,12 @@ bool Reader::take_string(Node* node, Inside& inside) noexcept {
   return true;
 }
 
-bool Reader::resolve(std::string_view inside, std::uint32_t& begin, std::uint32_t& size) {
-  const auto length = unescape(inside, tape_.unescaped.data() + unescaped_);
+bool Reader::resolve_key(Node& node, std::string_view inside) noexcept {
+  const auto length = unescape(inside, tape_.unescaped.data() + tape_.unescaped_size);
   if (!length) return stop(length.error());
-  begin = unescaped_;
-  size = static_cast<std::uint32_t>(*length);
-  unescaped_ += size;
+  node.key_begin = tape_.unescaped_size;
+  node.key_size = static_cast<std::uint32_t>(*length);
+  tape_.unescaped_size += node.key_size;
   return true;
 }
 
@@ -131,7 +131,10 @@ bool Reader::read_string(Node& node) {
   if (!take_string(&node, inside)) return false;
   node.kind = Kind::string;
   node.text_unescaped = inside.escaped;
-  return !inside.escaped || resolve(inside.raw, node.first, node.size);
+  if (!inside.escaped) return true;
+  node.size = unresolved;
+  if (auto good = check_escapes(inside.raw); !good) return stop(good.error());
+  return true;
 }
 
 bool Reader::read_key(Node& node) {
@@ -141,7 +144,7 @@ bool Reader::read_key(Node& node) {
   node.key_unescaped = inside.escaped;
   node.key_begin = static_cast<std::uint32_t>(inside.raw.data() - text_.data());
   node.key_size = static_cast<std::uint32_t>(inside.raw.size());
-  if (inside.escaped && !resolve(inside.raw, node.key_begin, node.key_size)) return false;
+  if (inside.escaped && !resolve_key(node, inside.raw)) return false;
   node.key_hash = hash_key(tape_.key_of(node));
   return true;
 }

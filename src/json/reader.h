@@ -53,7 +53,7 @@ class Reader {
   /// Between the quotes of the string at at_.
   bool take_string(Node* node, Inside& inside) noexcept;
   [[nodiscard]] bool has_escape(std::uint32_t begin, std::uint32_t end) noexcept;
-  bool resolve(std::string_view inside, std::uint32_t& begin, std::uint32_t& size);
+  bool resolve_key(Node& node, std::string_view inside) noexcept;
 
   Tape& tape_;
   Workspace& workspace_;
@@ -64,7 +64,6 @@ class Reader {
   std::uint32_t open_ = 0;         ///< nodes in workspace_.open
   std::uint32_t nodes_ = 0;        ///< values begun
   std::uint32_t next_escape_ = 0;  ///< no backslash lies between the last string and here
-  std::uint32_t unescaped_ = 0;    ///< bytes used in tape_.unescaped
   Error error_ = Error::invalid;
 };
 

@@ -19,11 +19,12 @@ struct Node {
   std::uint32_t key_size;
   std::uint32_t key_hash;  ///< equal for names that fold alike
   std::uint32_t first;     ///< of a container's children on the tape, or a string's place among the unescaped
-  std::uint32_t size;      ///< children, or an unescaped string's bytes
+  std::uint32_t size;      ///< children, or an unescaped string's bytes; `unresolved` until somebody asks for them
   Kind kind;
   bool key_unescaped;
   bool text_unescaped;
 };
+inline constexpr std::uint32_t unresolved = 0xFFFFFFFF;
 
 /// Memory that grows, is not cleared, and is given back when far larger than needed.
 template <class T>
@@ -56,15 +57,26 @@ struct Tape {
   Room<Node> nodes;
   Room<char> unescaped;
   std::uint32_t size = 0;
+  std::uint32_t unescaped_size =
+      0;  ///< bytes in use; resolving never makes a string longer, so the text's size is room
 
   [[nodiscard]] std::string_view key_of(const Node& node) const noexcept {
     return {(node.key_unescaped ? unescaped.data() : text.data()) + node.key_begin, node.key_size};
   }
-  [[nodiscard]] std::string_view text_of(const Node& node) const noexcept {
-    if (node.kind != Kind::string) return {};
-    if (node.text_unescaped) return {unescaped.data() + node.first, node.size};
+  /// A string's inside, as it is in the text.
+  [[nodiscard]] std::string_view inside_of(const Node& node) const noexcept {
     return text.substr(node.begin + 1, node.end - node.begin - 2);
   }
+  /// Escapes are resolved when they are asked for: of a large message hardly any string is.
+  [[nodiscard]] std::string_view text_of(Node& node) noexcept {
+    if (node.kind != Kind::string) return {};
+    if (!node.text_unescaped) return inside_of(node);
+    if (node.size == unresolved) resolve(node);
+    return {unescaped.data() + node.first, node.size};
+  }
+
+ private:
+  void resolve(Node& node) noexcept;
 };
 
 }  // namespace agw::json

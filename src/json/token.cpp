@@ -106,6 +106,29 @@ char simple_escape(char c) {
   }
 }
 
+/// Tells `out` what a string's inside stands for: runs of bytes, and characters that were escaped.
+template <class Out>
+Result<void, Error> walk(std::string_view inside, Out& out) noexcept {
+  while (true) {
+    const std::size_t run = std::min(inside.find('\\'), inside.size());
+    out.run(inside.substr(0, run));
+    inside.remove_prefix(run);
+    if (inside.empty()) return {};
+    if (inside.size() < 2) return fail(Error::invalid);
+    const char kind = inside[1];
+    inside.remove_prefix(2);
+    if (kind == 'u') {
+      const auto code = take_unicode(inside);
+      if (!code) return fail(code.error());
+      out.code(*code);
+    } else if (const char plain = simple_escape(kind)) {
+      out.plain(plain);
+    } else {
+      return fail(Error::invalid);
+    }
+  }
+}
+
 }  // namespace
 
 Result<void, Error> check_number(std::string_view text) noexcept {
@@ -131,27 +154,27 @@ Result<void, Error> check_number(std::string_view text) noexcept {
   return {};
 }
 
+Result<void, Error> check_escapes(std::string_view inside) noexcept {
+  struct Nothing {
+    void run(std::string_view) const noexcept {}
+    void plain(char) const noexcept {}
+    void code(std::uint32_t) const noexcept {}
+  } nothing;
+  return walk(inside, nothing);
+}
+
 Result<std::size_t, Error> unescape(std::string_view inside, char* out) noexcept {
-  const char* const begin = out;
-  while (true) {
-    const std::size_t run = std::min(inside.find('\\'), inside.size());
-    std::memcpy(out, inside.data(), run);
-    out += run;
-    inside.remove_prefix(run);
-    if (inside.empty()) return static_cast<std::size_t>(out - begin);
-    if (inside.size() < 2) return fail(Error::invalid);
-    const char kind = inside[1];
-    inside.remove_prefix(2);
-    if (kind == 'u') {
-      const auto code = take_unicode(inside);
-      if (!code) return fail(code.error());
-      out = put_utf8(*code, out);
-    } else if (const char plain = simple_escape(kind)) {
-      *out++ = plain;
-    } else {
-      return fail(Error::invalid);
+  struct Writer {
+    char* at;
+    void run(std::string_view bytes) noexcept {
+      std::memcpy(at, bytes.data(), bytes.size());
+      at += bytes.size();
     }
-  }
+    void plain(char c) noexcept { *at++ = c; }
+    void code(std::uint32_t value) noexcept { at = put_utf8(value, at); }
+  } writer{out};
+  if (auto good = walk(inside, writer); !good) return fail(good.error());
+  return static_cast<std::size_t>(writer.at - out);
 }
 
 }  // namespace agw::json

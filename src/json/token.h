@@ -13,8 +13,12 @@ namespace agw::json {
 /// integer beyond 64 bits, too long), `invalid` if it isn't one.
 [[nodiscard]] Result<void, Error> check_number(std::string_view text) noexcept;
 
+/// Whether unescape() would succeed, and why not: nothing is written. Half a surrogate pair is
+/// invalid.
+[[nodiscard]] Result<void, Error> check_escapes(std::string_view inside) noexcept;
+
 /// Resolves the escapes of a string's inside, which is valid UTF-8 without raw quotes or control
-/// characters. `out` has room for as many bytes. Half a surrogate pair is invalid.
+/// characters. `out` has room for as many bytes.
 [[nodiscard]] Result<std::size_t, Error> unescape(std::string_view inside, char* out) noexcept;
 
 }  // namespace agw::json

@@ -262,6 +262,25 @@ TEST(Json, a_document_is_used_again) {
   }
 }
 
+TEST(Json, escapes_are_resolved_whenever_and_however_often_they_are_asked_for) {
+  Document document;
+  const std::string text = R"({"\u0061\n":"\"\\","b":["\u00e9x","\ud83d\ude00","plain"],"c":{"\u0064":"\t"}})";
+  for (int round = 0; round < 2; ++round) {
+    const auto root = document.read(text, {});
+    ASSERT_TRUE(root);
+    EXPECT_EQ(root->at({"c", "d"})->text(), "\t") << "the last one first";
+    const Value list = *root->member("b");
+    const std::string_view face = list.child(1).text();
+    EXPECT_EQ(face, "\U0001F600");
+    EXPECT_EQ(list.child(0).text(), "\u00e9x");
+    EXPECT_EQ(list.child(2).text(), "plain");
+    EXPECT_EQ(root->member("a\n")->text(), "\"\\");
+    EXPECT_EQ(list.child(1).text().data(), face.data()) << "resolved once";
+    EXPECT_EQ(root->child(0).key(), "a\n");
+    EXPECT_EQ(face, "\U0001F600") << "what was resolved later lies elsewhere";
+  }
+}
+
 TEST(Json, large_texts_between_small_ones) {
   Document document;
   for (const int elements : {1, 300'000, 2, 100'000, 3}) {

@@ -23,7 +23,8 @@ class Request {
   [[nodiscard]] virtual std::string_view client_ip() const noexcept = 0;
   [[nodiscard]] virtual const Headers& headers() const noexcept = 0;
   /// The whole body, exactly as it will be forwarded; body_too_large over `max_bytes`. A body that
-  /// nginx has buffered in a file is read from it without blocking for long (bounded by max_bytes).
+  /// nginx has buffered in a file is read from it without blocking for long (bounded by max_bytes). Valid
+  /// while the course runs.
   [[nodiscard]] virtual ValueTask<Result<std::string_view, Reason>> body(std::size_t max_bytes) = 0;
 };
 

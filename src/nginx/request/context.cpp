@@ -127,6 +127,9 @@ Task<void> RequestContext::drive(RequestContext& self, Worker& worker, const gat
   } catch (...) {
     self.outcome_.reset();
   }
+  // Nothing of the call refers to the body: the next call finds this memory in the cache.
+  self.gathered_body_.reset();
+  self.gathered_in_ = {};
   // What escaped is a fault of ours: it ends in a refusal, not in a pass.
   if (!self.outcome_)
     self.outcome_.emplace(fail(worker.gateway().refuse(location, self, self.call_, Reason::internal_error)));
