@@ -28,6 +28,9 @@ struct FileStore::State {
     // Of this configuration: what an earlier one had read says nothing about this one.
     newest_name = "policy:" + host.watch.path() + ":" + (current ? current->digest() : "");
     host.watch.on_announcement([this] { hear(); });
+    // Nothing announces what was edited after the load and before this worker watched.
+    edited = host.watch.changed();
+    if (edited) hear();
   }
 
   [[nodiscard]] bool stale() {

@@ -25,6 +25,7 @@ struct FileStoreTest : testing::Test {
         watch(path) {
     write("disabled");
     auto initial = load_policy_file(path);
+    watch.edited = false;
     store.emplace(FileStore::Host{loop, background, watch, zone, clock, log, listener}, *initial);
     who->issuer = "company";
     who->tenant = "default";
@@ -62,6 +63,17 @@ TEST_F(FileStoreTest, without_an_edit_it_is_a_plain_call) {
   EXPECT_TRUE(step.ready());
   EXPECT_TRUE(disabled(step.take()));
   EXPECT_EQ(background.jobs, 0);
+}
+
+TEST_F(FileStoreTest, an_edit_before_it_began_to_watch_is_read_unasked) {
+  auto initial = load_policy_file(path);
+  write("active");
+  store.emplace(FileStore::Host{loop, background, watch, zone, clock, log, listener}, *initial);
+  loop.settle();
+  EXPECT_EQ(listener.loaded, 1);
+  auto step = store->facts(who, "");
+  EXPECT_TRUE(step.ready());
+  EXPECT_FALSE(disabled(step.take()));
 }
 
 TEST_F(FileStoreTest, an_edit_holds_for_the_next_call) {
