@@ -70,7 +70,9 @@ Expected expected_rest(const gateway::Location& location, const gateway::Request
   constexpr std::string_view tickets = "/api/tickets/";
   const std::string_view path = request.path();
   const bool reads = request.method() == "GET" || request.method() == "HEAD";
-  if (reads && path.starts_with(tickets) && path.substr(tickets.size()).find('/') == std::string_view::npos) {
+  // A name in a path is never empty.
+  if (reads && path.starts_with(tickets) && path != tickets &&
+      path.substr(tickets.size()).find('/') == std::string_view::npos) {
     take_route(out, location.routes[0], ticket(path.substr(tickets.size())));
   } else if (request.method() == "POST" && path == "/api/tickets") {
     const Json root = read_json(body);
