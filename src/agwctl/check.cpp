@@ -1,18 +1,57 @@
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+#include <sys/stat.h>
+
+#include "agw/base/digest.h"
+
 #include "commands.h"
 #include "failure.h"
 #include "policy_error.h"
 
 namespace agw::agwctl {
 
-std::shared_ptr<const grants::CompiledPolicy> read_policy_file(const std::string& file) {
-  auto policy = grants::load_policy_file(file);
-  if (policy) return *std::move(policy);
-  const grants::PolicyError& error = policy.error();
+std::string read_text(const std::string& file) {
+  constexpr std::int64_t most = 256LL << 20;
+  struct stat info{};
+  if (::stat(file.c_str(), &info) != 0) throw Failure(file + ": can't be opened: " + std::strerror(errno));
+  if (!S_ISREG(info.st_mode)) throw Failure(file + ": is not a regular file");
+  if (info.st_size > most) throw Failure(file + ": is larger than 256 MiB");
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream) throw Failure(file + ": can't be opened: " + std::strerror(errno));
+  return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+}
+
+std::string place_text(const std::string& file, int line, const std::string& path, const std::string& message) {
   std::string said = file;
-  if (error.line > 0) said += ":" + std::to_string(error.line);
+  if (line > 0) said += ":" + std::to_string(line);
   said += ": ";
-  if (!error.path.empty() && error.path != file) said += error.path + " ";
-  throw Failure(said + error.message);
+  if (!path.empty() && path != file) said += path + " ";
+  return said + message;
+}
+
+Yaml read_json_or_yaml(const std::string& file) {
+  std::string text = read_text(file);
+  if (!is_yaml_name(file)) return {std::move(text), {}};
+  auto yaml = read_yaml(text);
+  if (!yaml) throw Failure(place_text(file, yaml.error().line, "", yaml.error().message));
+  return *std::move(yaml);
+}
+
+std::shared_ptr<const grants::CompiledPolicy> read_policy_file(const std::string& file) {
+  const Yaml text = read_json_or_yaml(file);
+  auto policy = grants::parse_policy(text.json);
+  if (policy) return std::make_shared<const grants::CompiledPolicy>(*std::move(policy), sha256_hex(text.json));
+  const grants::PolicyError& error = policy.error();
+  int line = error.line;
+  if (line == 0) {
+    // What is wrong in good JSON is found by its path: the reader of YAML knows where that stands.
+    const auto places = is_yaml_name(file) ? Result<Yaml, YamlError>(text) : read_yaml(text.json);
+    if (places) line = line_of(places->lines, error.path);
+  }
+  throw Failure(place_text(file, line, error.path, error.message));
 }
 
 int check(const std::string& file, std::ostream& out) {

@@ -67,8 +67,9 @@ void add_grant(CLI::App& command, GrantOptions& grant) {
 
 constexpr const char* exit_statuses =
     "Exit status: 0 done (explain: allowed); 1 failed: the file is wrong, the store doesn't answer,\n"
-    "the policy was changed by somebody else meanwhile; 2 wrong command line; 3 explain: denied,\n"
-    "audit verify: the log was changed.";
+    "the policy was changed by somebody else meanwhile; 2 wrong command line; 3 the answer is no (explain: denied,\n"
+    "who-can: nobody, what-can: nothing, test: not as expected, lint: something found, audit verify: the log was "
+    "changed).";
 
 }  // namespace
 
@@ -81,6 +82,8 @@ struct CommandLine::Definition {
     define_changes();
     define_store();
     define_questions();
+    define_lists();
+    define_reviews();
     define_audit();
   }
 
@@ -191,6 +194,84 @@ struct CommandLine::Definition {
     add_json(*command, options.json);
   }
 
+  void define_lists() {
+    CLI::App* command = add("agents", "List the agents", [this] { return list_agents(agents_options, out); });
+    add_list(*command, agents_options);
+    command = add("users", "List the users", [this] { return list_users(users_options, out); });
+    add_list(*command, users_options);
+
+    command =
+        add("who-can", "Say which agents may do something, and for whom", [this] { return who_can(who_options, out); });
+    command->add_option("OPERATION", who_options.operation, "as tickets/ticket.read")->required();
+    command->add_option("RESOURCE", who_options.resource, "as ticket:T-1");
+    add_source(*command, who_options.source);
+    add_caller(*command, who_options);
+
+    command = add("what-can", "Say what an agent may do for a user", [this] { return what_can(what_options, out); });
+    command->add_option("AGENT", what_options.agent, "ISSUER|CLIENT, as company|docs-assistant")->required();
+    command->add_option("USER", what_options.user, "ISSUER|NAME, as company|mira")->required();
+    command->add_option("--group", what_options.groups, "a group of the token, ISSUER|NAME (repeatable)")
+        ->type_name("ID")
+        ->allow_extra_args(false);
+    command->add_flag("--all", what_options.all, "show what is refused, too");
+    add_source(*command, what_options.source);
+    add_caller(*command, what_options);
+  }
+
+  void define_reviews() {
+    CLI::App* command = add("test", "Hold a policy against a table of expected answers",
+                            [this] { return test_policy(test_options, out); });
+    command->add_option("FILE", test_options.file, "the table, JSON or YAML")->required();
+    add_source(*command, test_options.source);
+    command->add_option("--tenant", test_options.tenant, "of tests that name none")
+        ->type_name("NAME")
+        ->capture_default_str();
+    command->add_option("--at", test_options.at, "the moment of tests that name none (default: now)")
+        ->type_name("TIME");
+    command->add_flag("--all", test_options.all, "show the good ones, too");
+    add_json(*command, test_options.json);
+
+    command = add("lint", "Say what is a good policy and still not right", [this] { return lint(lint_options, out); });
+    command->add_option("FILE", lint_options.file, "a policy file, in place of a store");
+    add_source(*command, lint_options.source);
+    command->add_option("--tenant", lint_options.tenants, "only this tenant (repeatable)")
+        ->type_name("NAME")
+        ->allow_extra_args(false);
+    command->add_option("--ignore", lint_options.ignored, "findings of this code (repeatable)")
+        ->type_name("CODE")
+        ->allow_extra_args(false);
+    command->add_option("--at", lint_options.at, "the moment (default: now)")->type_name("TIME");
+    add_json(*command, lint_options.json);
+  }
+
+  static void add_source(CLI::App& command, SourceOptions& source) {
+    add_store(command, source.store, Stores::file_too);
+    command
+        .add_option(
+            "--state", source.state,
+            "nginx's agent_state directory, for the routes (default: /var/lib/nginx/agent, if there is no --store)")
+        ->type_name("DIR");
+  }
+
+  static void add_list(CLI::App& command, ListOptions& options) {
+    add_source(command, options.source);
+    command.add_option("--tenant", options.tenants, "only this tenant (repeatable)")
+        ->type_name("NAME")
+        ->allow_extra_args(false);
+    add_json(command, options.json);
+  }
+
+  template <class Options>
+  static void add_caller(CLI::App& command, Options& options) {
+    command.add_option("--tenant", options.tenant)->type_name("NAME")->capture_default_str();
+    command
+        .add_option("--provider", options.provider, "the token's provider claim, for agents whose record names no tier")
+        ->type_name("TEXT");
+    command.add_option("--model", options.model, "the token's model claim")->type_name("TEXT");
+    command.add_option("--at", options.at, "the moment of the call (default: now)")->type_name("TIME");
+    add_json(command, options.json);
+  }
+
   void define_audit() {
     CLI::App* above = app.add_subcommand("audit", "The audit log");
     above->require_subcommand(1);
@@ -221,6 +302,12 @@ struct CommandLine::Definition {
   ExplainOptions explain_options;
   std::vector<std::string> scopes;
   CLI::Option* scope_option = nullptr;
+  ListOptions agents_options;
+  ListOptions users_options;
+  WhoCanOptions who_options;
+  WhatCanOptions what_options;
+  TestOptions test_options;
+  LintOptions lint_options;
   VerifyOptions verify_options;
 };
 

@@ -85,6 +85,69 @@ struct DelegationOptions {
 };
 int delegation(const DelegationOptions& options, std::ostream& out);
 
+/// What a question is asked of.
+struct SourceOptions {
+  StoreOptions store;                ///< empty: what routes.json names
+  std::optional<std::string> state;  ///< nginx's agent_state; absent: no routes, if there is a store
+};
+
+struct ListOptions {
+  SourceOptions source;
+  std::vector<std::string> tenants;  ///< empty: all
+  bool json = false;
+};
+int list_agents(const ListOptions& options, std::ostream& out);
+int list_users(const ListOptions& options, std::ostream& out);
+
+struct WhoCanOptions {
+  SourceOptions source;
+  std::string operation;
+  std::string resource;
+  std::string tenant = "default";
+  std::string provider;  ///< that agents with a record, but without a tier in it, are taken to come with
+  std::string model;
+  std::optional<std::string> at;
+  bool json = false;
+};
+/// Agents that may do it, and for whom.
+int who_can(const WhoCanOptions& options, std::ostream& out);
+
+struct WhatCanOptions {
+  SourceOptions source;
+  std::string agent;
+  std::string user;
+  std::vector<std::string> groups;  ///< of the token
+  std::string tenant = "default";
+  std::string provider;
+  std::string model;
+  std::optional<std::string> at;
+  bool all = false;  ///< what is refused, too
+  bool json = false;
+};
+int what_can(const WhatCanOptions& options, std::ostream& out);
+
+struct TestOptions {
+  SourceOptions source;
+  std::string file;
+  std::string tenant = "default";  ///< of tests that name none
+  std::optional<std::string> at;
+  bool all = false;  ///< show the good ones, too
+  bool json = false;
+};
+/// A table of expected answers.
+int test_policy(const TestOptions& options, std::ostream& out);
+
+struct LintOptions {
+  SourceOptions source;
+  std::string file;  ///< in place of a store
+  std::vector<std::string> tenants;
+  std::vector<std::string> ignored;  ///< codes
+  std::optional<std::string> at;
+  bool json = false;
+};
+/// What is good, and still not right.
+int lint(const LintOptions& options, std::ostream& out);
+
 struct ExportOptions {
   StoreOptions store;
   std::vector<std::string> tenants;  ///< empty: all

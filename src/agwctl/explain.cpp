@@ -1,6 +1,4 @@
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 
 #include "agw/base/encoding.h"
 #include "agw/grants/redis_store.h"
@@ -11,21 +9,13 @@
 #include "arguments.h"
 #include "commands.h"
 #include "failure.h"
+#include "json_text.h"
 #include "policy_error.h"
+#include "policy_source.h"
 #include "printable.h"
 
 namespace agw::agwctl {
 namespace {
-
-policy::RouteFile read_route_file(const std::string& state) {
-  const std::string path = state + "/routes.json";
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw Failure(path + " can't be read; nginx writes it at start, name its agent_state by --state");
-  const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  auto routes = policy::read_routes(text);
-  if (!routes) throw Failure(path + ": " + routes.error());
-  return *std::move(routes);
-}
 
 PrincipalPtr principal_of(const ExplainOptions& options, WallTime now) {
   expect_id("--user", options.user);
@@ -146,12 +136,6 @@ void print_text(const Verdicts& verdicts, const ExplainOptions& options, std::st
   for (const auto& note : verdicts.notes) out << "  note: " << printable(note) << "\n";
 }
 
-std::string list_json(const std::vector<std::string>& values) {
-  std::string out = "[";
-  for (const auto& value : values) out += (out.size() > 1 ? "," : "") + json_quoted(value);
-  return out + "]";
-}
-
 std::string as_json(const Verdicts& verdicts) {
   std::string out = "{";
   if (verdicts.record != nullptr)
@@ -165,8 +149,8 @@ std::string as_json(const Verdicts& verdicts) {
     out += (i > 0 ? "," : "") + json_quoted(to_string(check)) + ":" +
            json_quoted(to_string(verdicts.decision.checks[check]));
   }
-  out += "},\"needed_scopes\":" + list_json(verdicts.decision.needed_scopes);
-  return out + ",\"text\":" + json_quoted(verdicts.sentence) + ",\"notes\":" + list_json(verdicts.notes) + "}";
+  out += "},\"needed_scopes\":" + json_list(verdicts.decision.needed_scopes);
+  return out + ",\"text\":" + json_quoted(verdicts.sentence) + ",\"notes\":" + json_list(verdicts.notes) + "}";
 }
 
 }  // namespace

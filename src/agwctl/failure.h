@@ -11,7 +11,7 @@ enum Exit : int {
   exit_ok = 0,
   exit_failed = 1,  ///< the file is wrong, the store doesn't answer, the policy changed meanwhile
   exit_usage = 2,   ///< the command line is wrong
-  exit_denied = 3   ///< `explain`: the call would be refused; `audit verify`: the log was changed
+  exit_denied = 3   ///< the answer is no: denied, nobody, not as expected, something found, the log was changed
 };
 
 /// Ends a command: one sentence for people, without secrets.

@@ -1,9 +1,10 @@
 """Each file of conf/examples, started and called: only what a machine decides (ports, paths, the user) is rewritten."""
+import os
 import shutil
 
 import pytest
 
-from plugins import mcp
+from plugins import agwctl, mcp
 from plugins.nginx import ROOT, Nginx, module_path
 from plugins.backend import Backend
 from plugins.issuer import Issuer
@@ -139,3 +140,9 @@ def test_every_example_has_a_test():
     import sys
     names = {p.stem for p in EXAMPLES.glob("*.conf")}
     assert names == {n[5:] for n in dir(sys.modules[__name__]) if n.startswith("test_") and n[5:] in names}
+
+
+@pytest.mark.skipif(not os.path.exists(agwctl.BINARY), reason="agwctl is not built: make build")
+def test_the_policy_is_what_its_table_says():
+    agwctl.run("test", EXAMPLES / "policy_test.yaml", "--store", f"file:{EXAMPLES}/policy.json")
+    agwctl.run("lint", EXAMPLES / "policy.json")

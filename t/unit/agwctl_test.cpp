@@ -208,7 +208,7 @@ TEST_F(AgwctlTest, check_tells_file_line_and_place) {
   };
   const Case cases[] = {{"{\n\n x", "bad.json:3: "},
                         {R"({"schema": 1, "tenants": {"t": {"agents": {"c|a": {"status": "x"}}}}})",
-                         "bad.json: tenants.t.agents.c|a.status must be"}};
+                         "bad.json:1: tenants.t.agents.c|a.status must be"}};
   for (const Case& row : cases) {
     try {
       check(write("bad.json", row.text), out);

@@ -1,0 +1,118 @@
+#include "asker.h"
+
+#include <algorithm>
+#include <set>
+
+#include "failure.h"
+
+namespace agw::agwctl {
+
+std::string sample_of(const std::string& pattern) {
+  if (!pattern.ends_with('*')) return pattern;
+  return pattern.substr(0, pattern.size() - 1) + std::string(anything);
+}
+
+Asker::Asker(const PolicySource& source, AskOptions options) : source_(source), options_(std::move(options)) {
+  const auto& tenants = source_.policy->source().tenants;
+  const auto found = tenants.find(options_.tenant);
+  if (found == tenants.end()) throw Failure("there is no tenant \"" + options_.tenant + "\"");
+  tenant_ = &found->second;
+}
+
+std::vector<std::string> Asker::operations() const {
+  std::set<std::string> out;
+  if (source_.routes) {
+    for (const auto& record : source_.routes->routes)
+      if (options_.location.empty() || record.location == options_.location) out.insert(record.route.operation);
+    return {out.begin(), out.end()};
+  }
+  const auto take = [&](const std::vector<Grant>& grants) {
+    for (const Grant& grant : grants) out.insert(grant.operation);
+  };
+  for (const auto& [name, record] : tenant_->operations) out.insert(name);
+  for (const auto& [name, bundle] : tenant_->bundles) take(bundle.grants);
+  for (const auto& [holder, grants] : tenant_->grants) take(grants);
+  for (const auto& [holder, grants] : tenant_->entitlements) take(grants);
+  return {out.begin(), out.end()};
+}
+
+std::vector<const policy::RouteRecord*> Asker::places(const std::string& operation) const {
+  std::vector<const policy::RouteRecord*> out;
+  if (!source_.routes) return out;
+  for (const auto& record : source_.routes->routes)
+    if (record.route.operation == operation && (options_.location.empty() || record.location == options_.location))
+      out.push_back(&record);
+  return out;
+}
+
+Principal Asker::principal(const Caller& caller) const {
+  Principal out;
+  out.issuer = caller.issuer.empty() ? caller.agent.substr(0, caller.agent.find('|')) : caller.issuer;
+  out.user = caller.user;
+  out.agent = caller.agent;
+  out.tenant = options_.tenant;
+  out.groups = caller.groups;
+  out.provider = caller.provider;
+  out.model = caller.model;
+  out.issued_at = caller.issued_at.value_or(options_.now);
+  out.implied_scopes = caller.scopes.value_or(std::vector<std::string>());
+  std::sort(out.implied_scopes.begin(), out.implied_scopes.end());
+  out.scopes = out.implied_scopes;
+  return out;
+}
+
+policy::Facts Asker::facts(const Caller& caller, const std::string& operation) const {
+  return source_.policy->facts(principal(caller), operation);
+}
+
+Answer Asker::ask(const Caller& caller, const std::string& operation, const std::string& resource) const {
+  Principal who = principal(caller);
+  const policy::Facts facts = source_.policy->facts(who, operation);
+  policy::Question question{.principal = who};
+  question.now = options_.now;
+  if (!source_.routes) {
+    policy::Route route;
+    route.operation = operation;
+    question.route = &route;
+    question.resource = resource;
+    question.delegation = options_.delegation;
+    return {policy::evaluate(question, facts), nullptr};
+  }
+  std::optional<Answer> first;
+  for (const policy::RouteRecord* place : places(operation)) {
+    question.route = &place->route;
+    question.delegation = place->delegation;
+    question.resource = place->route.resource ? std::string_view(resource) : std::string_view();
+    question.resource_failure.reset();
+    if (place->route.resource && resource.empty()) question.resource_failure = Reason::argument_missing;
+    if (!caller.scopes) {
+      who.implied_scopes = place->route.scopes;
+      who.implied_scopes.insert(who.implied_scopes.end(), place->route.exchange_scopes.begin(),
+                                place->route.exchange_scopes.end());
+      std::sort(who.implied_scopes.begin(), who.implied_scopes.end());
+    }
+    Answer answer{policy::evaluate(question, facts), place};
+    if (answer.decision.allowed()) return answer;
+    if (!first) first = std::move(answer);
+  }
+  if (first) return *std::move(first);
+  question.route = nullptr;
+  return {policy::evaluate(question, facts), nullptr};
+}
+
+std::vector<std::string> notes_of(const Asker& asker) {
+  std::vector<std::string> out;
+  if (!asker.has_routes()) {
+    out.emplace_back(
+        "nginx's routes weren't looked at (--state): scopes, resources and required delegations aren't judged");
+    return out;
+  }
+  std::set<std::string> observed;
+  for (const auto& operation : asker.operations())
+    for (const auto* place : asker.places(operation))
+      if (place->mode != "enforce") observed.insert(place->location + " (" + place->mode + ")");
+  for (const auto& place : observed) out.push_back("nothing is refused at " + place);
+  return out;
+}
+
+}  // namespace agw::agwctl

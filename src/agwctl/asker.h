@@ -1,0 +1,71 @@
+// Asks the gateway's own evaluate() about calls that nobody has made.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agw/policy/evaluate.h"
+
+#include "policy_source.h"
+
+namespace agw::agwctl {
+
+/// What stands for whatever no record names: an id, an operation or a resource made of it is nobody's own.
+inline constexpr std::string_view anything = "%00";
+/// One text that a pattern matches, and that nothing more exact does.
+[[nodiscard]] std::string sample_of(const std::string& pattern);
+
+/// Who calls, as a token would say it.
+struct Caller {
+  std::string user;
+  std::string agent;
+  std::vector<std::string> groups;
+  std::optional<std::vector<std::string>> scopes;  ///< absent: whatever is needed
+  std::string provider;
+  std::string model;
+  std::string issuer;                 ///< empty: the agent's
+  std::optional<WallTime> issued_at;  ///< absent: at the moment of the call
+};
+
+struct AskOptions {
+  std::string tenant = "default";
+  policy::DelegationMode delegation = policy::DelegationMode::implicit;  ///< where no routes are known
+  std::string location;                                                  ///< empty: every one
+  WallTime now{};
+};
+
+struct Answer {
+  Decision decision;
+  const policy::RouteRecord* place = nullptr;  ///< null: no route names the operation, or none are known
+};
+
+class Asker {
+ public:
+  /// `source` outlives it.
+  Asker(const PolicySource& source, AskOptions options);
+
+  /// With routes: every operation that they name. Without: the operations and patterns that the tenant's policy names.
+  [[nodiscard]] std::vector<std::string> operations() const;
+  [[nodiscard]] std::vector<const policy::RouteRecord*> places(const std::string& operation) const;
+  /// The first place that allows, else what the first one says. Without routes: what the store's policy says. A place
+  /// whose operation has no resource doesn't look at it; one that has a resource and gets none denies.
+  [[nodiscard]] Answer ask(const Caller& caller, const std::string& operation, const std::string& resource) const;
+  [[nodiscard]] policy::Facts facts(const Caller& caller, const std::string& operation) const;
+
+  [[nodiscard]] const grants::TenantPolicy& tenant() const noexcept { return *tenant_; }
+  [[nodiscard]] bool has_routes() const noexcept { return source_.routes.has_value(); }
+
+ private:
+  [[nodiscard]] Principal principal(const Caller& caller) const;
+
+  const PolicySource& source_;
+  AskOptions options_;
+  const grants::TenantPolicy* tenant_;
+};
+
+/// What people should know about the answers; empty if nothing.
+[[nodiscard]] std::vector<std::string> notes_of(const Asker& asker);
+
+}  // namespace agw::agwctl

@@ -1,0 +1,263 @@
+// What is a good policy, and still not what anybody can have meant.
+#include <algorithm>
+#include <set>
+
+#include "agw/model/pattern.h"
+
+#include "arguments.h"
+#include "asker.h"
+#include "commands.h"
+#include "failure.h"
+#include "grant_text.h"
+#include "json_text.h"
+#include "printable.h"
+#include "table.h"
+#include "who_can.h"
+
+namespace agw::agwctl {
+namespace {
+
+/// More resources than this are not tried one by one: then nothing is said.
+constexpr std::size_t most_resources = 200;
+
+struct Finding {
+  std::string code;
+  std::string tenant;
+  std::string where;
+  std::string text;
+};
+
+const std::vector<std::string>& codes() {
+  static const std::vector<std::string> all{"expired", "contradictory", "unreachable",         "nobody",
+                                            "unowned", "unclassified",  "wildcard_destructive"};
+  return all;
+}
+
+bool covers(const std::string& pattern, const std::string& other) { return matches(pattern, sample_of(other)); }
+bool overlap(const std::string& one, const std::string& other) { return covers(one, other) || covers(other, one); }
+
+/// Whether nothing that `allow` allows is left by `deny`.
+bool undone(const Grant& allow, const Grant& deny) {
+  if (!covers(deny.operation, allow.operation)) return false;
+  if (deny.resource && (!allow.resource || !covers(*deny.resource, *allow.resource))) return false;
+  if (deny.since && (!allow.since || *allow.since < *deny.since)) return false;
+  if (deny.until && (!allow.until || *allow.until > *deny.until)) return false;
+  if (deny.for_whom.empty()) return true;
+  const auto named = [&](const std::string& whom) {
+    return std::find(deny.for_whom.begin(), deny.for_whom.end(), whom) != deny.for_whom.end();
+  };
+  return !allow.for_whom.empty() && std::all_of(allow.for_whom.begin(), allow.for_whom.end(), named);
+}
+
+class TenantLint {
+ public:
+  TenantLint(const Asker& asker, std::string name, WallTime now, std::vector<Finding>& findings)
+      : asker_(asker), tenant_(asker.tenant()), name_(std::move(name)), now_(now), findings_(findings) {}
+
+  void run() {
+    for (const auto& [holder, grants] : tenant_.grants) judge(holder, grants);
+    for (const auto& [bundle, content] : tenant_.bundles) judge("bundle:" + bundle, content.grants);
+    for (const auto& [holder, grants] : tenant_.entitlements) judge(holder, grants);
+    judge_agents();
+    judge_unused();
+    for (const auto& operation : asker_.operations())
+      if (!operation.ends_with('*')) judge_operation(operation);
+  }
+
+ private:
+  void find(const char* code, const std::string& where, const std::string& text) {
+    findings_.push_back({code, name_, where, text});
+  }
+
+  /// What a holder's grants say by themselves and to each other.
+  void judge(const std::string& holder, const std::vector<Grant>& grants) {
+    for (const Grant& grant : grants) {
+      const std::string where = holder + " " + grant.id;
+      const std::string words = grant_text(grant, false);
+      if (grant.since && grant.until && *grant.until <= *grant.since)
+        find("unreachable", where, words + ": is never in force");
+      else if (grant.until && *grant.until <= now_)
+        find("expired", where, words + ": is over; revoke it");
+      if (grant.effect == Effect::allow)
+        for (const Grant& other : grants)
+          if (other.effect == Effect::deny && undone(grant, other))
+            find("contradictory", where, words + ": " + other.id + " denies all of it");
+      judge_operations_of(grant, where, words, holder.starts_with("user:") || holder.starts_with("group:"));
+    }
+  }
+
+  /// An entitlement says what a user may do, by whatever way: that it is wide gives no agent anything.
+  void judge_operations_of(const Grant& grant, const std::string& where, const std::string& words, bool entitlement) {
+    const auto operations = asker_.operations();
+    bool named = !asker_.has_routes();
+    std::vector<std::string> destructive;
+    for (const auto& operation : operations) {
+      if (operation.ends_with('*') || !matches(grant.operation, operation)) continue;
+      named = true;
+      if (is_destructive(operation)) destructive.push_back(operation);
+    }
+    if (!named) find("unreachable", where, words + ": no location names such an operation");
+    if (!entitlement && grant.effect == Effect::allow && grant.operation.ends_with('*') && !destructive.empty())
+      find("wildcard_destructive", where, words + ": takes in " + joined(destructive) + "; name what is meant");
+  }
+
+  [[nodiscard]] bool is_destructive(const std::string& operation) const {
+    const auto record = tenant_.operations.find(operation);
+    if (record != tenant_.operations.end() && record->second.classification == "destructive") return true;
+    for (const auto* place : asker_.places(operation))
+      if (place->route.risk == "destructive" || place->route.classification == "destructive") return true;
+    return false;
+  }
+
+  [[nodiscard]] const std::vector<Grant>& grants_to(const std::string& holder) const {
+    static const std::vector<Grant> none;
+    if (holder.starts_with("bundle:")) {
+      const auto bundle = tenant_.bundles.find(holder.substr(7));
+      return bundle == tenant_.bundles.end() ? none : bundle->second.grants;
+    }
+    const auto found = tenant_.grants.find(holder);
+    return found == tenant_.grants.end() ? none : found->second;
+  }
+
+  /// What stands above an agent's own grants: its tier's ceiling, the denials of its tier and its bundles.
+  void judge_agents() {
+    for (const auto& [holder, grants] : tenant_.grants) {
+      if (!holder.starts_with("agent:")) continue;
+      const auto agent = tenant_.agents.find(holder.substr(6));
+      if (agent == tenant_.agents.end()) {
+        if (tenant_.tier_map.empty() && tenant_.fallback_tier.empty())
+          find("unreachable", holder, "has grants, but no record, and no tier admits it");
+        continue;
+      }
+      const std::string& tier = agent->second.tier;
+      const auto record = tenant_.tiers.find(tier);
+      std::vector<std::string> above;
+      if (!tier.empty()) above.push_back("tier:" + tier);
+      for (const auto& bundle : agent->second.bundles) above.push_back("bundle:" + bundle);
+      for (const Grant& grant : grants) {
+        if (grant.effect == Effect::deny) continue;
+        const std::string where = holder + " " + grant.id;
+        const std::string words = grant_text(grant, false);
+        if (record != tenant_.tiers.end() && record->second.ceiling &&
+            std::none_of(record->second.ceiling->begin(), record->second.ceiling->end(),
+                         [&](const std::string& pattern) { return overlap(pattern, grant.operation); }))
+          find("unreachable", where, words + ": lies above the ceiling of tier " + tier);
+        for (const auto& other : above)
+          for (const Grant& denial : grants_to(other))
+            if (denial.effect == Effect::deny && undone(grant, denial))
+              find("unreachable", where, words + ": " + other + " " + denial.id + " denies all of it");
+      }
+    }
+  }
+
+  void judge_unused() {
+    std::set<std::string> tiers;
+    std::set<std::string> bundles;
+    const auto take = [&](const std::vector<std::string>& names) { bundles.insert(names.begin(), names.end()); };
+    if (!tenant_.fallback_tier.empty()) tiers.insert(tenant_.fallback_tier);
+    for (const auto& rule : tenant_.tier_map) tiers.insert(rule.tier);
+    for (const auto& [id, agent] : tenant_.agents) {
+      tiers.insert(agent.tier);
+      take(agent.bundles);
+    }
+    for (const auto& [name, tier] : tenant_.tiers) {
+      if (!tiers.contains(name))
+        find("unreachable", "tier:" + name, "no agent has it, and no provider or model comes to it");
+      take(tier.bundles);
+    }
+    for (const auto& [name, bundle] : tenant_.bundles)
+      if (!bundles.contains(name)) find("unreachable", "bundle:" + name, "no agent and no tier has it");
+  }
+
+  void judge_operation(const std::string& operation) {
+    const auto record = tenant_.operations.find(operation);
+    const bool known = record != tenant_.operations.end();
+    if (known || asker_.has_routes()) {
+      const auto places = asker_.places(operation);
+      const bool classified = (known && !record->second.classification.empty()) ||
+                              std::any_of(places.begin(), places.end(),
+                                          [](const auto* place) { return !place->route.classification.empty(); });
+      if (!known || record->second.owner.empty()) find("unowned", operation, "has no owner in operations");
+      if (!classified) find("unclassified", operation, "has no class in operations or at its location");
+    }
+    if (known && record->second.frozen) return;  // closed on purpose
+    const auto resources = resources_of(operation);
+    if (resources.size() > most_resources) return;
+    const bool usable = std::any_of(resources.begin(), resources.end(), [&](const std::string& resource) {
+      return anybody_can(asker_, operation, sample_of(resource));
+    });
+    if (!usable) find("nobody", operation, "nobody may use it, through any agent");
+  }
+
+  [[nodiscard]] std::set<std::string> resources_of(const std::string& operation) const {
+    std::set<std::string> out{"*"};
+    const auto take = [&](const std::vector<Grant>& grants) {
+      for (const Grant& grant : grants)
+        if (grant.resource && grant.effect == Effect::allow && matches(grant.operation, operation))
+          out.insert(*grant.resource);
+    };
+    for (const auto& [holder, grants] : tenant_.grants) take(grants);
+    for (const auto& [name, bundle] : tenant_.bundles) take(bundle.grants);
+    for (const auto& [holder, grants] : tenant_.entitlements) take(grants);
+    return out;
+  }
+
+  const Asker& asker_;
+  const grants::TenantPolicy& tenant_;
+  std::string name_;
+  WallTime now_;
+  std::vector<Finding>& findings_;
+};
+
+SourceOptions source_of(const LintOptions& options) {
+  SourceOptions out = options.source;
+  if (options.file.empty()) return out;
+  if (!out.store.store.empty()) throw Failure("FILE and --store are both given; leave one out", exit_usage);
+  out.store.store = "file:" + options.file;
+  return out;
+}
+
+}  // namespace
+
+int lint(const LintOptions& options, std::ostream& out) {
+  for (const auto& code : options.ignored)
+    if (std::find(codes().begin(), codes().end(), code) == codes().end())
+      throw Failure("--ignore: \"" + code + "\" must be one of " + joined(codes()), exit_usage);
+  const PolicySource source = read_source(source_of(options), options.tenants);
+  std::vector<Finding> findings;
+  std::vector<std::string> notes;
+  for (const auto& [name, tenant] : source.policy->source().tenants) {
+    const bool wanted = options.tenants.empty() ||
+                        std::find(options.tenants.begin(), options.tenants.end(), name) != options.tenants.end();
+    if (!wanted) continue;
+    AskOptions ask;
+    ask.tenant = name;
+    ask.now = time_of("--at", options.at).value_or(now());
+    const Asker asker(source, ask);
+    TenantLint(asker, name, ask.now, findings).run();
+    if (!asker.has_routes()) notes = notes_of(asker);
+  }
+  std::erase_if(findings, [&](const Finding& finding) {
+    return std::find(options.ignored.begin(), options.ignored.end(), finding.code) != options.ignored.end();
+  });
+  if (options.json) {
+    std::vector<std::string> rows;
+    for (const auto& each : findings)
+      rows.push_back(JsonObject()
+                         .text("code", each.code)
+                         .text("tenant", each.tenant)
+                         .text("where", each.where)
+                         .text("text", each.text)
+                         .str());
+    out << JsonObject().raw("findings", json_array(rows)).list("notes", notes).str() << "\n";
+  } else {
+    Table table({"CODE", "TENANT", "WHERE", "WHAT"});
+    for (const auto& each : findings) table.add({each.code, each.tenant, each.where, each.text});
+    if (!findings.empty()) table.print(out);
+    out << findings.size() << (findings.size() == 1 ? " finding\n" : " findings\n");
+    for (const auto& note : notes) out << "  note: " << printable(note) << "\n";
+  }
+  return findings.empty() ? exit_ok : exit_denied;
+}
+
+}  // namespace agw::agwctl

@@ -1,0 +1,136 @@
+// Who is there: agents and users, with and without a record.
+#include <map>
+#include <set>
+
+#include "commands.h"
+#include "failure.h"
+#include "json_text.h"
+#include "policy_source.h"
+#include "table.h"
+
+namespace agw::agwctl {
+namespace {
+
+const char* status_text(Status status) {
+  switch (status) {
+    case Status::active: return "active";
+    case Status::disabled: return "disabled";
+    case Status::quarantined: return "quarantined";
+  }
+  return "disabled";
+}
+
+/// Those of some kind that hold something, with how much.
+std::map<std::string, std::size_t> held(const std::map<std::string, std::vector<Grant>>& holders,
+                                        const std::string& kind) {
+  std::map<std::string, std::size_t> out;
+  for (const auto& [holder, grants] : holders)
+    if (holder.starts_with(kind)) out.emplace(holder.substr(kind.size()), grants.size());
+  return out;
+}
+
+std::size_t count_of(const std::map<std::string, std::size_t>& counts, const std::string& id) {
+  const auto found = counts.find(id);
+  return found == counts.end() ? 0 : found->second;
+}
+
+/// Tells one tenant after the other: a table each, or one list of all.
+class Listing {
+ public:
+  Listing(const ListOptions& options, std::ostream& out) : options_(options), out_(out) {}
+  void tenant(const std::string& name, const Table& table, std::vector<std::string> rows) {
+    if (!options_.json) {
+      out_ << "tenant " << name << "\n";
+      table.print(out_);
+    }
+    for (auto& row : rows) rows_.push_back(std::move(row));
+  }
+  void close(std::string_view key) {
+    if (options_.json) out_ << JsonObject().raw(key, json_array(rows_)).str() << "\n";
+  }
+
+ private:
+  const ListOptions& options_;
+  std::ostream& out_;
+  std::vector<std::string> rows_;
+};
+
+}  // namespace
+
+int list_agents(const ListOptions& options, std::ostream& out) {
+  const PolicySource source = read_source(options.source, options.tenants);
+  Listing listing(options, out);
+  for (const auto& [name, tenant] : source.policy->source().tenants) {
+    if (!options.tenants.empty() &&
+        std::find(options.tenants.begin(), options.tenants.end(), name) == options.tenants.end())
+      continue;
+    const auto grants = held(tenant.grants, "agent:");
+    std::map<std::string, std::vector<std::string>> disconnected;
+    std::set<std::string> ids;
+    for (const auto& [id, record] : tenant.agents) ids.insert(id);
+    for (const auto& [id, count] : grants) ids.insert(id);
+    for (const auto& [pair, record] : tenant.delegations)
+      if (record.status == DelegationStatus::disconnected) disconnected[pair.second].push_back(pair.first);
+    for (const auto& [id, users] : disconnected) ids.insert(id);
+    Table table({"AGENT", "STATUS", "TIER", "BUNDLES", "GRANTS", "OWNER", "NAME", "DISCONNECTED FROM"});
+    std::vector<std::string> rows;
+    for (const auto& id : ids) {
+      const auto found = tenant.agents.find(id);
+      const bool known = found != tenant.agents.end();
+      const AgentRecord agent = known ? found->second : AgentRecord();
+      const std::string status = known ? status_text(agent.status) : "no record";
+      const auto& users = disconnected[id];
+      table.add({id, status, agent.tier.empty() ? "-" : agent.tier, agent.bundles.empty() ? "-" : joined(agent.bundles),
+                 std::to_string(count_of(grants, id)), agent.owner.empty() ? "-" : agent.owner,
+                 agent.name.empty() ? "-" : agent.name, users.empty() ? "-" : joined(users)});
+      JsonObject row;
+      row.text("tenant", name).text("agent", id).flag("record", known).text_if("status", known ? status : "");
+      row.text_if("tier", agent.tier).list("bundles", agent.bundles).number("grants", count_of(grants, id));
+      row.text_if("owner", agent.owner).text_if("name", agent.name).list("disconnected", users);
+      rows.push_back(row.str());
+    }
+    listing.tenant(name, table, std::move(rows));
+  }
+  listing.close("agents");
+  return exit_ok;
+}
+
+int list_users(const ListOptions& options, std::ostream& out) {
+  const PolicySource source = read_source(options.source, options.tenants);
+  Listing listing(options, out);
+  for (const auto& [name, tenant] : source.policy->source().tenants) {
+    if (!options.tenants.empty() &&
+        std::find(options.tenants.begin(), options.tenants.end(), name) == options.tenants.end())
+      continue;
+    const auto entitlements = held(tenant.entitlements, "user:");
+    std::map<std::string, std::vector<std::string>> disconnected;
+    std::set<std::string> ids;
+    for (const auto& [id, record] : tenant.users) ids.insert(id);
+    for (const auto& [id, count] : entitlements) ids.insert(id);
+    for (const auto& [pair, record] : tenant.delegations) {
+      ids.insert(pair.first);
+      if (record.status == DelegationStatus::disconnected) disconnected[pair.first].push_back(pair.second);
+    }
+    Table table({"USER", "STATUS", "GROUPS", "ENTITLEMENTS", "NAME", "DISCONNECTED FROM"});
+    std::vector<std::string> rows;
+    for (const auto& id : ids) {
+      const auto found = tenant.users.find(id);
+      const bool known = found != tenant.users.end();
+      const UserRecord user = known ? found->second : UserRecord();
+      const std::string status = known ? status_text(user.status) : "no record";
+      const auto& agents = disconnected[id];
+      table.add({id, status, user.groups.empty() ? "-" : joined(user.groups),
+                 std::to_string(count_of(entitlements, id)), user.name.empty() ? "-" : user.name,
+                 agents.empty() ? "-" : joined(agents)});
+      JsonObject row;
+      row.text("tenant", name).text("user", id).flag("record", known).text_if("status", known ? status : "");
+      row.list("groups", user.groups).number("entitlements", count_of(entitlements, id)).text_if("name", user.name);
+      rows.push_back(row.list("disconnected", agents).str());
+    }
+    listing.tenant(name, table, std::move(rows));
+  }
+  listing.close("users");
+  return exit_ok;
+}
+
+}  // namespace agw::agwctl

@@ -1,0 +1,341 @@
+// Questions about a policy file: lists, who-can, what-can, test, lint; and YAML.
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "agwctl/command_line.h"
+#include "agwctl/failure.h"
+#include "agwctl/policy_error.h"
+#include "agwctl/table.h"
+#include "agwctl/yaml.h"
+
+namespace agw::agwctl {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr const char* policy_yaml = R"(# reviewed by security
+schema: 1
+tenants:
+  default:
+    agents:
+      company|docs: {name: Docs, owner: ops@company.example, tier: developer, bundles: [support]}
+      company|bare: {}
+    tiers:
+      "*": visitor
+      visitor: {ceiling: [tickets/ticket.read], bundles: [reader]}
+      developer: {}
+    bundles:
+      support:
+        version: 3
+        grants:
+          - {id: b1, operation: tickets/*, resource: "ticket:*"}
+      reader: {grants: [{id: r1, operation: tickets/ticket.read}]}
+    grants:
+      - id: g1
+        to: agent:company|docs
+        operation: search/docs
+        until: 2026-12-31T00:00:00Z
+        for: [group:company|support]
+      - {id: d1, to: agent:company|docs, operation: tickets/ticket.read, resource: ticket:T-9, effect: deny}
+    entitlements:
+      - {id: e1, to: group:company|support, operation: tickets/*, resource: "ticket:*"}
+      - {id: e2, to: group:company|readers, operation: search/docs}
+      - {id: e3, to: user:company|omar, operation: tickets/ticket.read, resource: ticket:T-1}
+    users:
+      company|dora: {status: disabled}
+    operations:
+      tickets/ticket.read: {owner: support, class: confidential}
+)";
+
+struct AgwctlQuestions : testing::Test {
+  AgwctlQuestions() : folder(std::filesystem::temp_directory_path() / ("agwctl-q-" + std::to_string(::getpid()))) {
+    std::filesystem::create_directories(folder);
+    store = "file:" + write("policy.yaml", policy_yaml);
+  }
+  ~AgwctlQuestions() override { std::filesystem::remove_all(folder); }
+
+  std::string write(const std::string& name, const std::string& text) {
+    std::ofstream(folder / name) << text;
+    return (folder / name).string();
+  }
+  /// What the command prints; `status` is expected. A Failure's sentence, where it ends with one.
+  std::string said(int status, std::vector<std::string> words) {
+    words.insert(words.begin(), "agwctl");
+    std::vector<const char*> argv;
+    for (const auto& word : words) argv.push_back(word.c_str());
+    std::ostringstream out;
+    try {
+      EXPECT_EQ(CommandLine(out).run(static_cast<int>(argv.size()), argv.data()), status) << out.str();
+      return out.str();
+    } catch (const Failure& failure) {
+      EXPECT_EQ(failure.status(), status) << failure.what();
+      return failure.what();
+    }
+  }
+  std::string asked(int status, std::vector<std::string> words) {
+    words.insert(words.end(), {"--store", store});
+    return said(status, std::move(words));
+  }
+
+  std::filesystem::path folder;
+  std::string store;
+};
+
+TEST(AgwctlYaml, is_the_json_that_it_stands_for) {
+  struct Case {
+    const char* yaml;
+    const char* json;
+  };
+  const Case cases[] = {
+      {"a: 1", R"({"a":1})"},
+      {"{\"a\": [1, \"x\", true, null]}", R"({"a":[1,"x",true,null]})"},
+      {"a:\n- b: 2026-12-31T00:00:00Z\n- no\n- ~\n- 'true'\n- 01\n- -5\n- 1.5\n- 0x10",
+       R"({"a":[{"b":"2026-12-31T00:00:00Z"},"no",null,"true","01",-5,"1.5","0x10"]})"},
+      {"company|docs: tickets/*", R"({"company|docs":"tickets/*"})"},
+      {"to: agent:company|docs # why", R"({"to":"agent:company|docs"})"},
+      {"a: \"x\\ny\"\nb: |\n  one\n  two\n", R"({"a":"x\ny","b":"one\ntwo\n"})"},
+      {"a: 123456789012345678901234567890", R"({"a":"123456789012345678901234567890"})"},
+      {"a:", R"({"a":null})"},
+  };
+  for (const Case& row : cases) {
+    const auto read = read_yaml(row.yaml);
+    ASSERT_TRUE(read) << row.yaml << read.error().message;
+    EXPECT_EQ(read->json, row.json);
+  }
+}
+
+TEST(AgwctlYaml, what_can_mean_two_things_is_refused_with_its_line) {
+  struct Case {
+    const char* yaml;
+    int line;
+    const char* said;
+  };
+  const Case cases[] = {{"a: 1\nb: 2\na: 3", 3, "\"a\" twice"},
+                        {"a: &x 1\nb: 1", 1, "anchor"},
+                        {"a: 1\nb: *x", 2, "alias"},
+                        {"a: 1\n*: 2", 2, "quotes"},
+                        {"a: !!str 1", 1, "tag"},
+                        {"a: [1,\n b: {", 3, "YAML"},
+                        {"? [a]\n: 1", 1, "no text"},
+                        {"a: 1\n---\nb: 2", 2, "second document"},
+                        {"", 1, "empty"},
+                        {"a:\n\t- 1", 2, "YAML"},
+                        {"a: \xff", 0, "UTF-8"}};
+  for (const Case& row : cases) {
+    const auto read = read_yaml(row.yaml);
+    ASSERT_FALSE(read) << row.yaml;
+    EXPECT_EQ(read.error().line, row.line) << row.yaml;
+    EXPECT_THAT(read.error().message, HasSubstr(row.said));
+  }
+  EXPECT_FALSE(read_yaml(std::string(5000, '[')));
+}
+
+TEST(AgwctlYaml, knows_where_everything_stands) {
+  const auto read = read_yaml("a:\n  b:\n  - x: 1\n  - y: 2\n  c.d|e: 3\n");
+  ASSERT_TRUE(read);
+  EXPECT_EQ(line_of(read->lines, "a.b[1].y"), 4);
+  EXPECT_EQ(line_of(read->lines, "a.b[1].z"), 4);
+  EXPECT_EQ(line_of(read->lines, "a.c.d|e"), 5);
+  EXPECT_EQ(line_of(read->lines, "a.b (agent:x)"), 2);
+  EXPECT_EQ(line_of(read->lines, "z"), 0);
+}
+
+TEST_F(AgwctlQuestions, yaml_is_a_policy_file) {
+  EXPECT_THAT(said(exit_ok, {"check", store.substr(5)}), HasSubstr("good"));
+  const auto wrong = [&](const std::string& name, const std::string& text) {
+    return said(exit_failed, {"check", write(name, text)});
+  };
+  EXPECT_THAT(wrong("a.yaml", "schema: 1\ntenants:\n  t:\n    agents:\n      c|a: {status: off}\n"),
+              HasSubstr("a.yaml:5: tenants.t.agents.c|a.status must be"));
+  EXPECT_THAT(
+      wrong("b.json", "{\"schema\": 1,\n \"tenants\": {\"t\": {\n  \"agents\": {\"c|a\": {\"status\": \"x\"}}}}}"),
+      HasSubstr("b.json:3: tenants.t.agents.c|a.status must be"));
+  EXPECT_THAT(wrong("c.yml", "schema: 1\nschema: 1\n"), HasSubstr("c.yml:2: has the key \"schema\" twice"));
+  EXPECT_THAT(wrong("d.json", "schema: 1\ntenants: {}\n"), HasSubstr("not valid JSON"));
+}
+
+TEST_F(AgwctlQuestions, agents_and_users_are_listed_with_and_without_a_record) {
+  EXPECT_THAT(asked(exit_ok, {"agents"}),
+              AllOf(HasSubstr("company|docs"), HasSubstr("ops@company.example"), HasSubstr("developer")));
+  EXPECT_THAT(
+      asked(exit_ok, {"agents", "--json"}),
+      HasSubstr(R"({"tenant":"default","agent":"company|docs","record":true,"status":"active","tier":"developer",)"
+                R"("bundles":["support"],"grants":2,"owner":"ops@company.example","name":"Docs","disconnected":[]})"));
+  EXPECT_THAT(asked(exit_ok, {"users"}), AllOf(HasSubstr("no record"), HasSubstr("disabled")));
+  EXPECT_THAT(asked(exit_ok, {"users", "--json"}),
+              HasSubstr(R"({"tenant":"default","user":"company|omar","record":false,"groups":[],"entitlements":1,)"));
+  EXPECT_THAT(asked(exit_failed, {"users", "--tenant", "other"}), HasSubstr("no tenant \"other\""));
+}
+
+TEST_F(AgwctlQuestions, who_can) {
+  const std::string all = asked(exit_ok, {"who-can", "tickets/ticket.read", "ticket:T-1"});
+  EXPECT_THAT(all, HasSubstr("members of company|support, except company|dora (user_disabled)"));
+  EXPECT_THAT(all, HasSubstr("any other agent of tier visitor"));
+  EXPECT_THAT(all, Not(HasSubstr("company|bare")));
+  // The denial is docs' own; whoever comes by the tier map may.
+  EXPECT_THAT(asked(exit_ok, {"who-can", "tickets/ticket.read", "ticket:T-9"}), Not(HasSubstr("company|docs")));
+  EXPECT_THAT(
+      asked(exit_ok, {"who-can", "tickets/ticket.delete", "ticket:*", "--json"}),
+      HasSubstr(R"("allowed":[{"agent":"company|docs","groups":["company|support"],"except":[{"user":"company|dora",)"
+                R"("reason":"user_disabled"}]}])"));
+  // The grant is for one group, the entitlement of another: only members of both.
+  EXPECT_THAT(asked(exit_ok, {"who-can", "search/docs", "--at", "2026-12-01T00:00:00Z"}),
+              HasSubstr("members of company|readers and company|support"));
+  EXPECT_THAT(asked(exit_denied, {"who-can", "search/docs", "--at", "2027-01-01T00:00:00Z"}), HasSubstr("nobody"));
+  EXPECT_THAT(asked(exit_usage, {"who-can", "tickets"}), HasSubstr("OPERATION"));
+}
+
+TEST_F(AgwctlQuestions, what_can) {
+  EXPECT_THAT(
+      asked(exit_ok, {"what-can", "company|docs", "company|mira", "--group", "company|support"}),
+      AllOf(HasSubstr("tickets/ticket.read  ticket:*  ticket:T-9 (agent_grant_denied)"), Not(HasSubstr("search"))));
+  EXPECT_THAT(asked(exit_ok, {"what-can", "company|docs", "company|omar", "--all"}),
+              AllOf(HasSubstr("ticket:T-1"), HasSubstr("tickets/*    user_entitlement_missing")));
+  EXPECT_THAT(asked(exit_denied, {"what-can", "company|bare", "company|mira"}), HasSubstr("nothing"));
+  EXPECT_THAT(
+      asked(exit_ok, {"what-can", "company|docs", "company|omar", "--json"}),
+      HasSubstr(R"({"operation":"tickets/ticket.read","allowed":["ticket:T-1"],"except":[],"reason":"allowed"})"));
+  EXPECT_THAT(asked(exit_usage, {"what-can", "docs", "company|omar"}), HasSubstr("AGENT"));
+  EXPECT_THAT(asked(exit_usage, {"what-can", "company|docs", "company|omar", "--group", "store|x"}),
+              HasSubstr("--group"));
+}
+
+TEST_F(AgwctlQuestions, with_routes_the_route_policy_counts) {
+  write("routes.json", R"({"v": 1, "store": "file:/nowhere", "routes": [
+    {"location": "a/mcp", "kind": "mcp", "mode": "enforce", "delegation": "required", "tool": "ticket.read", "operation": "tickets/ticket.read", "resource": "ticket:<id>", "scopes": ["s"], "exchange_scopes": []},
+    {"location": "b/mcp", "kind": "mcp", "mode": "observe", "delegation": "implicit", "tool": "x", "operation": "tickets/ticket.list", "resource": "", "scopes": [], "exchange_scopes": []}]})");
+  const std::string state = folder.string();
+  EXPECT_THAT(asked(exit_denied, {"who-can", "tickets/ticket.read", "ticket:T-1", "--state", state}),
+              HasSubstr("nobody"));
+  EXPECT_THAT(asked(exit_usage, {"who-can", "tickets/ticket.read", "--state", state}), HasSubstr("ticket:<id>"));
+  EXPECT_THAT(asked(exit_denied, {"who-can", "search/docs", "--state", state}), HasSubstr("no location"));
+  EXPECT_THAT(asked(exit_denied, {"what-can", "company|docs", "company|omar", "--all", "--state", state}),
+              AllOf(HasSubstr("delegation_missing"), HasSubstr("nothing is refused at b/mcp (observe)")));
+  const std::string found = asked(exit_denied, {"lint", "--state", state});
+  for (const char* text : {"search/docs for group:company|support until 2026-12-31T00:00:00.000Z: no location names",
+                           "tickets/ticket.list       has no owner", "tickets/ticket.list       has no class",
+                           "tickets/ticket.read       nobody may use it"})
+    EXPECT_THAT(found, HasSubstr(text));
+  EXPECT_THAT(found, Not(HasSubstr("tickets/ticket.read       has no")));
+}
+
+TEST_F(AgwctlQuestions, a_table_of_expectations) {
+  const std::string table = R"(
+defaults: {user: company|mira, agent: company|docs, groups: [company|support]}
+tests:
+  - {name: support reads, operation: tickets/ticket.read, resource: ticket:T-1, expect: allow}
+  - {name: not this one, operation: tickets/ticket.read, resource: ticket:T-9, expect: agent_grant_denied}
+  - {operation: tickets/ticket.read, resource: ticket:T-1, groups: [], expect: deny}
+  - {operation: search/docs, groups: [company|support, company|readers], at: 2026-12-01T00:00:00Z, expect: allow}
+  - {operation: search/docs, groups: [company|support, company|readers], at: 2027-12-01T00:00:00Z, expect: agent_grant_missing}
+  - {user: company|omar, groups: [], delegation: required, operation: tickets/ticket.read, resource: ticket:T-1, expect: delegation_missing}
+)";
+  EXPECT_THAT(asked(exit_ok, {"test", write("good.yaml", table)}), HasSubstr("6 of 6 as expected"));
+  EXPECT_THAT(asked(exit_ok, {"test", (folder / "good.yaml").string(), "--all"}),
+              HasSubstr("good  support reads: company|docs for"));
+  const std::string wrong = write(
+      "wrong.json",
+      R"({"tests": [{"user": "company|mira", "agent": "company|docs", "operation": "tickets/ticket.read", "resource": "ticket:T-1", "expect": "allow"}]})");
+  EXPECT_THAT(asked(exit_denied, {"test", wrong}),
+              HasSubstr("WRONG tests[0]: company|docs for company|mira, tickets/ticket.read on ticket:T-1: deny "
+                        "(user_entitlement_missing), expected allow"));
+  EXPECT_THAT(asked(exit_denied, {"test", wrong, "--json"}),
+              HasSubstr(R"({"tests":1,"failed":1,"results":[{"test":"tests[0]","good":false,"expected":"allow",)"
+                        R"("decision":"deny","reason":"user_entitlement_missing"}]})"));
+}
+
+TEST_F(AgwctlQuestions, a_table_that_is_wrong_says_where) {
+  struct Case {
+    const char* text;
+    const char* said;
+  };
+  const Case cases[] = {
+      {"tests: []", "bad.yaml:1: tests must be a list"},
+      {"tests:\n- {user: c|u, agent: c|a, operation: a/b}", "bad.yaml:2: tests[0] needs \"expect\""},
+      {"tests:\n- user: c|u\n  agent: c|a\n  operation: a/b\n  expect: perhaps", "bad.yaml:5: tests[0].expect must be"},
+      {"tests:\n- {user: u, agent: c|a, operation: a/b, expect: allow}", "bad.yaml:2: tests[0].user must be"},
+      {"tests:\n- {usr: c|u}", "bad.yaml:2: tests[0].usr is not known"},
+      {"tests:\n- {user: c|u, agent: c|a, operation: b, expect: allow}", "tests[0].operation must be"},
+      {"tests:\n- {user: c|u, agent: c|a, operation: a/b, expect: allow, groups: [store|x]}",
+       "tests[0].groups must hold"},
+      {"tests:\n- {user: c|u, agent: c|a, operation: a/b, expect: allow, at: now}", "tests[0].at must be a time"},
+      {"tests:\n- 1", "tests[0] must be an object"},
+      {"defaults: {user: 1}\ntests:\n- {agent: c|a, operation: a/b, expect: allow}",
+       "bad.yaml:1: defaults.user must be text"},
+  };
+  for (const Case& row : cases)
+    EXPECT_THAT(asked(exit_failed, {"test", write("bad.yaml", row.text)}), HasSubstr(row.said)) << row.text;
+}
+
+TEST_F(AgwctlQuestions, lint_finds_what_nobody_can_have_meant) {
+  EXPECT_THAT(asked(exit_ok, {"lint", "--at", "2026-12-01T00:00:00Z"}), HasSubstr("0 findings"));
+  const auto lint = [&](const std::string& more, const std::string& grants,
+                        const std::string& agents = "c|a: {tier: t}") {
+    return said(exit_denied, {"lint", write("lint.yaml", "schema: 1\ntenants:\n  default:\n    agents: {" + agents +
+                                                             "}\n    tiers: {t: {ceiling: [a/*]}}\n" + more +
+                                                             "    grants: [" + grants + "]\n")});
+  };
+  const std::string users = "    entitlements: [{id: e, to: user:c|u, operation: \"*\"}]\n";
+  EXPECT_THAT(lint(users, "{id: g, to: agent:c|a, operation: a/b, until: 2020-01-01T00:00:00Z}"), HasSubstr("expired"));
+  EXPECT_THAT(
+      lint(users, "{id: g, to: agent:c|a, operation: a/b, since: 2999-01-02T00:00:00Z, until: 2999-01-01T00:00:00Z}"),
+      HasSubstr("never in force"));
+  EXPECT_THAT(lint(users, "{id: g, to: agent:c|a, operation: b/c}"), HasSubstr("above the ceiling of tier t"));
+  EXPECT_THAT(
+      lint(users, "{id: g, to: agent:c|a, operation: a/b}, {id: d, to: agent:c|a, operation: a/*, effect: deny}"),
+      AllOf(HasSubstr("contradictory"), HasSubstr("d denies all of it"), HasSubstr("nobody may use it")));
+  EXPECT_THAT(lint(users, "{id: g, to: agent:c|a, operation: a/b}, {id: d, to: tier:t, operation: a/b, effect: deny}"),
+              HasSubstr("tier:t d denies all of it"));
+  EXPECT_THAT(lint(users + "    bundles: {x: {}}\n", "{id: g, to: agent:c|a, operation: a/b}"),
+              HasSubstr("no agent and no tier has it"));
+  EXPECT_THAT(lint(users, "{id: g, to: agent:c|b, operation: a/b}"), HasSubstr("no tier admits it"));
+  EXPECT_THAT(lint(users, "", "c|a: {}"), HasSubstr("no provider or model comes to it"));
+  EXPECT_THAT(lint(users + "    operations: {a/del: {class: destructive}}\n", "{id: g, to: agent:c|a, operation: a/*}"),
+              AllOf(HasSubstr("wildcard_destructive"), HasSubstr("takes in a/del"), HasSubstr("unowned")));
+  EXPECT_THAT(lint(users + "    operations: {b/x: {owner: o}}\n", "{id: g, to: agent:c|a, operation: a/b}"),
+              AllOf(HasSubstr("unclassified"), HasSubstr("nobody"), Not(HasSubstr("unowned"))));
+}
+
+TEST_F(AgwctlQuestions, lint_leaves_alone_what_is_meant) {
+  const std::string file = write("fine.yaml", R"(
+schema: 1
+tenants:
+  default:
+    agents: {c|a: {tier: t}}
+    tiers: {t: {ceiling: [a/*]}}
+    entitlements: [{id: e, to: user:c|u, operation: a/*}]
+    operations:
+      a/del: {class: destructive, owner: o}
+      a/b: {class: public, owner: o}
+      a/frozen: {class: public, owner: o, frozen: true}
+    grants:
+      - {id: g, to: agent:c|a, operation: a/b, resource: x:*}
+      - {id: n, to: agent:c|a, operation: a/del}
+      - {id: d, to: agent:c|a, operation: a/b, resource: x:1, effect: deny}
+      - {id: w, to: agent:c|a, operation: a/*, effect: deny, for: [user:c|v]}
+)");
+  EXPECT_THAT(said(exit_ok, {"lint", file}), HasSubstr("0 findings"));
+  EXPECT_THAT(said(exit_ok, {"lint", file, "--json"}), HasSubstr(R"({"findings":[],)"));
+  EXPECT_THAT(said(exit_usage, {"lint", file, "--store", store}), HasSubstr("leave one out"));
+  EXPECT_THAT(said(exit_usage, {"lint", file, "--ignore", "all"}), HasSubstr("must be one of expired"));
+  EXPECT_THAT(said(exit_ok, {"lint", file, "--ignore", "expired"}), HasSubstr("0 findings"));
+}
+
+TEST(AgwctlTable, columns_are_as_wide_as_they_need_and_safe) {
+  Table table({"A", "B"});
+  table.add({"é", "x"});
+  table.add({"long\x1b", "y"});
+  std::ostringstream out;
+  table.print(out);
+  EXPECT_EQ(out.str(), "  A           B\n  é           x\n  long\\u001b  y\n");
+}
+
+}  // namespace
+}  // namespace agw::agwctl
