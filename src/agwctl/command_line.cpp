@@ -6,6 +6,7 @@
 
 #include "commands.h"
 #include "failure.h"
+#include "manual.h"
 
 namespace agw::agwctl {
 namespace {
@@ -85,6 +86,7 @@ struct CommandLine::Definition {
     define_lists();
     define_reviews();
     define_audit();
+    define_manual();
   }
 
   /// `run` is called when the command was parsed.
@@ -284,6 +286,20 @@ struct CommandLine::Definition {
         ->allow_extra_args(false);
     command->add_flag("--unkeyed", verify_options.unkeyed, "lines without MACs are good: only numbers are checked");
     command->add_flag("--whole", verify_options.whole, "every chain must begin and end in these files");
+  }
+
+  void define_manual() {
+    CLI::App* above = app.add_subcommand("completion", "Print what completes agwctl's command lines in a shell");
+    above->require_subcommand(1);
+    add(*above, "bash", "For /usr/share/bash-completion/completions/agwctl",
+        [this] { return print(bash_completion(app)); });
+    add(*above, "zsh", "For _agwctl in a folder of fpath", [this] { return print(zsh_completion(app)); });
+    add("man", "Print the manual page, for man -l or /usr/share/man/man1", [this] { return print(manual_page(app)); });
+  }
+
+  int print(const std::string& text) {
+    out << text;
+    return exit_ok;
   }
 
   std::ostream& out;
