@@ -1,5 +1,7 @@
 #include "yaml.h"
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <set>
 
@@ -11,6 +13,8 @@ namespace agw::agwctl {
 namespace {
 
 constexpr int most_levels = 100;
+/// In a quoted text YAML 1.1 folds them to a space, where JSON keeps them.
+constexpr std::array<std::string_view, 3> odd_line_breaks{"\xC2\x85", "\xE2\x80\xA8", "\xE2\x80\xA9"};
 constexpr std::size_t most_digits = 15;  // what every reader of JSON holds exactly
 
 struct Refused {
@@ -103,10 +107,17 @@ class Reader {
     if (tag != nullptr) refuse(event.mark(), "has a tag; leave it out, write text in quotes");
   }
 
+  /// As JSON's readers here, which take no NUL either.
+  static std::string_view text_of(const Event& event) {
+    const std::string_view text = event.scalar();
+    if (text.find('\0') != std::string_view::npos) refuse(event.mark(), "holds a NUL character");
+    return text;
+  }
+
   void scalar(const Event& event) {
     const auto& data = event.get().data.scalar;
     expect_plain(event, data.anchor, data.tag);
-    const std::string_view text = event.scalar();
+    const std::string_view text = text_of(event);
     const bool plain = data.style == YAML_PLAIN_SCALAR_STYLE;
     if (plain && (text.empty() || text == "~" || text == "null"))
       out_.json += "null";
@@ -135,7 +146,7 @@ class Reader {
       if (key.type() == YAML_MAPPING_END_EVENT) break;
       if (key.type() != YAML_SCALAR_EVENT) refuse(key.mark(), "has a key that is no text; write * in quotes");
       expect_plain(key, key.get().data.scalar.anchor, key.get().data.scalar.tag);
-      const auto [name, fresh] = seen.emplace(key.scalar());
+      const auto [name, fresh] = seen.emplace(text_of(key));
       if (!fresh) refuse(key.mark(), "has the key \"" + *name + "\" twice");
       if (seen.size() > 1) out_.json += ',';
       out_.json += json_quoted(*name) + ":";
@@ -154,6 +165,14 @@ class Reader {
 
 Result<Yaml, YamlError> read_yaml(std::string_view text) {
   if (!is_utf8(text)) return fail(YamlError{0, "is not valid UTF-8"});
+  for (const std::string_view odd : odd_line_breaks) {
+    const std::size_t at = text.find(odd);
+    if (at == std::string_view::npos) continue;
+    const auto line = std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at), '\n') + 1;
+    return fail(YamlError{static_cast<int>(line),
+                          "holds a line break that only YAML takes for one (U+0085, U+2028, "
+                          "U+2029); write it as an escape"});
+  }
   try {
     return Reader(text).read();
   } catch (Refused& refused) {

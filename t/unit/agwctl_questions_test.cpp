@@ -127,6 +127,9 @@ TEST(AgwctlYaml, what_can_mean_two_things_is_refused_with_its_line) {
                         {"a: 1\n---\nb: 2", 2, "second document"},
                         {"", 1, "empty"},
                         {"a:\n\t- 1", 2, "YAML"},
+                        {"a: 1\nb: \"x\\0\"", 2, "NUL"},
+                        {"\"x\\x00\": 1", 1, "NUL"},
+                        {"a: 1\nb: \"x\xe2\x80\xa8\"", 2, "escape"},
                         {"a: \xff", 0, "UTF-8"}};
   for (const Case& row : cases) {
     const auto read = read_yaml(row.yaml);
