@@ -210,6 +210,7 @@ void ChangeReport::written() {
 ChangeReport::~ChangeReport() {
   if (!options_.json || entries_.empty()) return;
   std::vector<std::string> list;
+  list.reserve(entries_.size());
   for (auto& [json, written] : entries_)
     list.push_back(json.substr(0, json.size() - 1) + ",\"written\":" + (written ? "true}" : "false}"));
   out_ << JsonObject().flag("dry_run", options_.dry_run).raw("tenants", json_array(list)).str() << "\n";

@@ -141,11 +141,11 @@ class TenantLint {
         if (record != tenant_.tiers.end() && record->second.ceiling &&
             std::none_of(record->second.ceiling->begin(), record->second.ceiling->end(),
                          [&](const std::string& pattern) { return overlap(pattern, grant.operation); }))
-          find("unreachable", where, words + ": lies above the ceiling of tier " + tier);
+          find("unreachable", where, joined({words, ": lies above the ceiling of tier ", tier}, ""));
         for (const auto& other : above)
           for (const Grant& denial : grants_to(other))
             if (denial.effect == Effect::deny && undone(grant, denial))
-              find("unreachable", where, words + ": " + other + " " + denial.id + " denies all of it");
+              find("unreachable", where, joined({words, ": ", other, " ", denial.id, " denies all of it"}, ""));
       }
     }
   }
@@ -242,6 +242,7 @@ int lint(const LintOptions& options, std::ostream& out) {
   });
   if (options.json) {
     std::vector<std::string> rows;
+    rows.reserve(findings.size());
     for (const auto& each : findings)
       rows.push_back(JsonObject()
                          .text("code", each.code)

@@ -4,6 +4,7 @@
 
 #include "command_line.h"
 #include "failure.h"
+#include "printable.h"
 
 int main(int argc, char** argv) {
   using namespace agw::agwctl;
@@ -11,7 +12,7 @@ int main(int argc, char** argv) {
     return CommandLine(std::cout).run(argc, argv);
   } catch (const Failure& failure) {
     std::cout.flush();
-    std::cerr << "agwctl: " << failure.what() << "\n";
+    std::cerr << "agwctl: " << printable(failure.what()) << "\n";
     return failure.status();
   } catch (const std::exception& error) {
     std::cerr << "agwctl: " << error.what() << "\n";

@@ -45,6 +45,7 @@ std::string except_text(const Reach& reach) {
 
 std::string reach_json(const Reach& reach) {
   std::vector<std::string> except;
+  except.reserve(reach.except.size());
   for (const auto& [resource, reason] : reach.except)
     except.push_back(JsonObject().text("resource", resource).text("reason", to_string(reason)).str());
   JsonObject out;
@@ -63,6 +64,7 @@ Reach reach_of(const Asker& asker, const Caller& caller, const std::string& oper
     const bool covered = within(resource, out.allowed);
     if (reason == Reason::allowed) {
       std::vector<std::string> denied;
+      denied.reserve(out.except.size());
       for (const auto& [pattern, why] : out.except) denied.push_back(pattern);
       if (!covered || within(resource, denied)) out.allowed.push_back(resource);
     } else {

@@ -161,6 +161,7 @@ std::string person_json(const Candidate& candidate, const Person& person) {
   out.text_if("agent", candidate.tier.empty() ? candidate.caller.agent : "").text_if("tier", candidate.tier);
   out.text_if("user", person.user).list("groups", person.groups);
   std::vector<std::string> except;
+  except.reserve(person.except.size());
   for (const auto& [user, reason] : person.except)
     except.push_back(JsonObject().text("user", user).text("reason", to_string(reason)).str());
   return out.raw("except", json_array(except)).str();

@@ -178,6 +178,14 @@ def test_what_cannot_be_read_can_be_revoked(server):
     assert not server.client.exists(key(f"grants:{BARE}"))
 
 
+def test_nothing_in_the_store_drives_the_terminal(server):
+    server.client.hset(key(f"grants:{BARE}"), "\x1b[2Jid", "{}")
+    done = run("revoke", BARE, "other", *where(server), status=1)
+    assert "\\u001b[2Jid" in done.stderr and "\x1b" not in done.stdout + done.stderr
+    done = run("revoke", BARE, "\x1b[2Jid", *where(server))
+    assert "\x1b" not in done.stdout + done.stderr
+
+
 def test_a_dry_run_writes_nothing_and_shows_what_would_be(server, file):
     before = policy_keys(server), changes(server)
     content = policy.base()
