@@ -31,6 +31,10 @@ BodyMemory::Lease::~Lease() {
   if (bytes_.data() != nullptr) owner_->give_back(bytes_);
 }
 
+BodyMemory::~BodyMemory() {
+  for (const std::span<char> bytes : kept_) std::free(bytes.data());
+}
+
 BodyMemory::Lease BodyMemory::take(std::size_t size) noexcept {
   const auto fits = [size](const std::span<char>& bytes) { return bytes.size() >= size; };
   if (const auto found = std::find_if(kept_.begin(), kept_.end(), fits); found != kept_.end()) {
@@ -54,8 +58,8 @@ void BodyMemory::give_back(std::span<char> bytes) noexcept {
 }
 
 BodyMemory& BodyMemory::of_worker() noexcept {
-  static auto* const memory = new BodyMemory;
-  return *memory;
+  static BodyMemory memory;
+  return memory;
 }
 
 }  // namespace agw::nginx

@@ -30,10 +30,15 @@ class BodyMemory {
     std::span<char> bytes_;
   };
 
+  BodyMemory() = default;
+  BodyMemory(const BodyMemory&) = delete;
+  BodyMemory& operator=(const BodyMemory&) = delete;
+  ~BodyMemory();
+
   /// At least `size` bytes; data() is null where there is no memory.
   [[nodiscard]] Lease take(std::size_t size) noexcept;
 
-  /// The worker's; requests may end after everything else of it.
+  /// The worker's, as long as its process.
   static BodyMemory& of_worker() noexcept;
 
  private:
