@@ -291,8 +291,10 @@ def interrupted_quickstart():
     with tempfile.TemporaryDirectory() as place:
         os.chmod(place, 0o755)  # nginx's workers are not root
         with told.open("w") as out:
+            # A suite that was started in the background ignores SIGINT, and a shell can't trap what it was born ignoring.
             running = subprocess.Popen(["scripts/quickstart"], cwd=ROOT, env=os.environ | {"TMPDIR": place}, stdout=out,
-                                       stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, start_new_session=True)
+                                       stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, start_new_session=True,
+                                       preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         deadline = time.monotonic() + 600
         while "from here on" not in told.read_text() and running.poll() is None and time.monotonic() < deadline:
             time.sleep(0.2)
