@@ -5,7 +5,7 @@
 #include <memory>
 #include <ostream>
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming): the library's own
 class App;
 }
 

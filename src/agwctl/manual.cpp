@@ -106,9 +106,6 @@ std::string zsh_options(const CLI::App& command) {
 std::string bash_completion(const CLI::App& app) {
   std::string words;    // the commands below each path
   std::string options;  // of each path
-  std::string values;   // options with a value, by path
-  std::string files;    // options whose value is a file, by path
-  std::string reads;    // paths whose arguments are files
   const auto add = [&](const std::string& path, const CLI::App& command) {
     std::string below;
     for (const CLI::App* each : commands_of(command)) below += (below.empty() ? "" : " ") + each->get_name();

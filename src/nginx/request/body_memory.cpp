@@ -11,9 +11,9 @@ namespace {
 constexpr std::size_t smallest = 16U * 1024;
 constexpr std::size_t largest_kept = 2U * 1024 * 1024;
 #if defined(__SANITIZE_ADDRESS__) || (defined(__has_feature) && __has_feature(address_sanitizer))
-constexpr std::size_t most_kept = 0;  // what is used again hides who uses it after its end
+constexpr bool keeps = false;  // what is used again hides who uses it after its end
 #else
-constexpr std::size_t most_kept = 4;
+constexpr bool keeps = true;
 #endif
 
 }  // namespace
@@ -32,29 +32,28 @@ BodyMemory::Lease::~Lease() {
 }
 
 BodyMemory::~BodyMemory() {
-  for (const std::span<char> bytes : kept_) std::free(bytes.data());
+  for (std::size_t i = 0; i < kept_count_; ++i) std::free(kept_[i].data());
 }
 
 BodyMemory::Lease BodyMemory::take(std::size_t size) noexcept {
-  const auto fits = [size](const std::span<char>& bytes) { return bytes.size() >= size; };
-  if (const auto found = std::find_if(kept_.begin(), kept_.end(), fits); found != kept_.end()) {
-    const std::span<char> bytes = *found;
-    kept_.erase(found);
+  for (std::size_t i = 0; i < kept_count_; ++i) {
+    if (kept_[i].size() < size) continue;
+    const std::span<char> bytes = kept_[i];
+    kept_[i] = kept_[--kept_count_];
     return {*this, bytes};
   }
   // Larger ones are as large as they must be: nobody takes them again.
-  const std::size_t capacity = size > largest_kept || most_kept == 0 ? size : std::bit_ceil(std::max(size, smallest));
+  const std::size_t capacity = size > largest_kept || !keeps ? size : std::bit_ceil(std::max(size, smallest));
   auto* const bytes = static_cast<char*>(std::malloc(capacity));
   return {*this, {bytes, bytes == nullptr ? 0 : capacity}};
 }
 
 void BodyMemory::give_back(std::span<char> bytes) noexcept {
-  try {
-    if (bytes.size() <= largest_kept && kept_.size() < most_kept) return kept_.push_back(bytes);
-  } catch (...) {
-    // No memory to remember it: it goes back.
+  if (keeps && bytes.size() <= largest_kept && kept_count_ < kept_.size()) {
+    kept_[kept_count_++] = bytes;
+  } else {
+    std::free(bytes.data());
   }
-  std::free(bytes.data());
 }
 
 BodyMemory& BodyMemory::of_worker() noexcept {

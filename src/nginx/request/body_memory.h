@@ -1,10 +1,9 @@
 // Memory in which bodies are put together.
 #pragma once
 
+#include <array>
 #include <cstddef>
-#include <memory>
 #include <span>
-#include <vector>
 
 namespace agw::nginx {
 
@@ -44,7 +43,9 @@ class BodyMemory {
  private:
   void give_back(std::span<char> bytes) noexcept;
 
-  std::vector<std::span<char>> kept_;
+  static constexpr std::size_t most_kept = 4;
+  std::array<std::span<char>, most_kept> kept_;
+  std::size_t kept_count_ = 0;
 };
 
 }  // namespace agw::nginx
