@@ -16,7 +16,8 @@ namespace {
 
 constexpr std::size_t max_key_set_bytes = 1U << 20;
 constexpr std::size_t max_keys = 256;
-constexpr std::size_t least_rsa_bytes = 256;  // 2048 bits: RFC 7518 section 3.3
+constexpr std::size_t least_rsa_bytes = 256;
+constexpr std::size_t most_exponent_bytes = 8;
 
 struct CjoseKeyDeleter {
   void operator()(cjose_jwk_t* key) const noexcept { cjose_jwk_release(key); }
@@ -92,12 +93,48 @@ bool is_private(const json_t* jwk) {
   return json_object_get(jwk, "d") != nullptr || json_object_get(jwk, "k") != nullptr;
 }
 
-/// Only what a public key is made of reaches cjose.
-std::string public_part(const json_t* jwk, Family family) {
-  if (family == Family::rsa)
-    return R"({"kty":"RSA","e":)" + json_quoted(text_of(jwk, "e")) + R"(,"n":)" + json_quoted(text_of(jwk, "n")) + "}";
-  return R"({"kty":"EC","crv":)" + json_quoted(text_of(jwk, "crv")) + R"(,"x":)" + json_quoted(text_of(jwk, "x")) +
-         R"(,"y":)" + json_quoted(text_of(jwk, "y")) + "}";
+/// The bytes of a big-endian number without its leading zeros; none if it isn't base64url.
+std::optional<std::string> number_in(const json_t* jwk, const char* member) {
+  auto bytes = base64url_decode(text_of(jwk, member));
+  if (bytes) bytes->erase(0, std::min(bytes->find_first_not_of('\0'), bytes->size()));
+  return bytes;
+}
+
+/// RFC 7518 section 3.3: 2048 bits at least. An exponent of 1 verifies whatever looks like its own
+/// plaintext, an even one nothing, and one as long as the modulus costs milliseconds at each token.
+bool is_sound_rsa(const json_t* jwk) {
+  const auto modulus = number_in(jwk, "n");
+  const auto exponent = number_in(jwk, "e");
+  return modulus && modulus->size() >= least_rsa_bytes && exponent && !exponent->empty() &&
+         exponent->size() <= most_exponent_bytes && (exponent->back() & 1) != 0 && *exponent != "\1";
+}
+
+/// RFC 7518 section 6.2.1.2: both coordinates have the octets of their field, leading zeros and all.
+bool is_sound_point(const json_t* jwk, Family family) {
+  const std::size_t size = family == Family::p256 ? 32 : family == Family::p384 ? 48 : 66;
+  const auto x = base64url_decode(text_of(jwk, "x"));
+  const auto y = base64url_decode(text_of(jwk, "y"));
+  return x && y && x->size() == size && y->size() == size;
+}
+
+/// Only what a public key is made of reaches cjose, and only after it was found sound: cjose ends
+/// the process by an assertion on base64 of an impossible length. None: not a key to trust.
+std::unique_ptr<cjose_jwk_t, CjoseKeyDeleter> cjose_key(const json_t* jwk, Family family) {
+  const bool rsa = family == Family::rsa;
+  if (!(rsa ? is_sound_rsa(jwk) : is_sound_point(jwk, family))) return nullptr;
+  const std::string text =
+      rsa ? R"({"kty":"RSA","e":)" + json_quoted(text_of(jwk, "e")) + R"(,"n":)" + json_quoted(text_of(jwk, "n")) + "}"
+          : R"({"kty":"EC","crv":)" + json_quoted(text_of(jwk, "crv")) + R"(,"x":)" + json_quoted(text_of(jwk, "x")) +
+                R"(,"y":)" + json_quoted(text_of(jwk, "y")) + "}";
+  cjose_err error{};
+  return std::unique_ptr<cjose_jwk_t, CjoseKeyDeleter>(cjose_jwk_import(text.data(), text.size(), &error));
+}
+
+std::unique_ptr<EVP_PKEY, EvpKeyDeleter> ed25519_key(const json_t* jwk) {
+  const auto bytes = base64url_decode(text_of(jwk, "x"));
+  if (!bytes || bytes->size() != 32) return nullptr;
+  return std::unique_ptr<EVP_PKEY, EvpKeyDeleter>(EVP_PKEY_new_raw_public_key(
+      EVP_PKEY_ED25519, nullptr, reinterpret_cast<const unsigned char*>(bytes->data()), bytes->size()));
 }
 
 /// RFC 7518 section 3.4, RFC 8037 section 3.1: one length, no other. (An RSA signature has its
@@ -174,21 +211,10 @@ Result<std::shared_ptr<const KeySet>, KeySetError> KeySet::parse(std::string_vie
       key->algorithm = algorithm_from(name);
       if (!key->algorithm || !fits(*family, *key->algorithm)) continue;
     }
-    if (*family == Family::ed25519) {
-      const auto bytes = base64url_decode(text_of(jwk, "x"));
-      if (!bytes || bytes->size() != 32) continue;
-      key->ed25519.reset(EVP_PKEY_new_raw_public_key(
-          EVP_PKEY_ED25519, nullptr, reinterpret_cast<const unsigned char*>(bytes->data()), bytes->size()));
-    } else {
-      if (*family == Family::rsa) {
-        const auto modulus = base64url_decode(text_of(jwk, "n"));
-        const std::size_t zeros = modulus ? std::min(modulus->find_first_not_of('\0'), modulus->size()) : 0;
-        if (!modulus || modulus->size() - zeros < least_rsa_bytes) continue;
-      }
-      const std::string text = public_part(jwk, *family);
-      cjose_err error{};
-      key->cjose.reset(cjose_jwk_import(text.data(), text.size(), &error));
-    }
+    if (*family == Family::ed25519)
+      key->ed25519 = ed25519_key(jwk);
+    else
+      key->cjose = cjose_key(jwk, *family);
     ERR_clear_error();
     if (!key->cjose && !key->ed25519) continue;
     out->keys_.push_back(std::move(key));

@@ -189,6 +189,14 @@ TEST(Algorithms, signatures_of_another_form_are_refused) {
     EXPECT_NE(verdict(head + base64url_encode(c.signature), key_for(Algorithm::es256).jwk()), "good") << c.name;
 }
 
+/// A modulus of so many bytes behind two zeros, in base64url.
+std::string zeros_and(std::size_t bytes) { return base64url_encode(std::string(2, '\0') + std::string(bytes, '\3')); }
+
+std::string rsa_with(std::string_view exponent, std::size_t modulus_bytes) {
+  return R"({"kty":"RSA","kid":"k","e":")" + base64url_encode(exponent) + R"(","n":")" + zeros_and(modulus_bytes) +
+         "\"}";
+}
+
 TEST(Keys, those_that_cannot_be_trusted_are_skipped) {
   const Key& good = key_for(Algorithm::rs256);
   const std::string token = signed_with(Algorithm::rs256);
@@ -212,6 +220,20 @@ TEST(Keys, those_that_cannot_be_trusted_are_skipped) {
        R"({"kty":"EC","crv":"P-256","kid":"k","x":")" + base64url_encode(std::string(32, '\1')) + R"(","y":")" +
            base64url_encode(std::string(32, '\2')) + "\"}",
        "no usable key"},
+      {"a coordinate that is no base64",
+       R"({"kty":"EC","crv":"P-256","kid":"k","x":"A=","y":")" + base64url_encode(std::string(32, '\2')) + "\"}",
+       "no usable key"},
+      {"coordinates of one character and padding", R"({"kty":"EC","crv":"P-521","kid":"k","x":"A=","y":"A="})",
+       "no usable key"},
+      {"a point at infinity", R"({"kty":"EC","crv":"P-384","kid":"k","x":"","y":""})", "no usable key"},
+      {"no exponent", rsa_with("", 256), "no usable key"},
+      {"an exponent that is no base64", R"({"kty":"RSA","kid":"k","e":"A=","n":")" + zeros_and(256) + "\"}",
+       "no usable key"},
+      {"an exponent of one", rsa_with("\1", 256), "no usable key"},
+      {"an even exponent", rsa_with("\2", 256), "no usable key"},
+      {"an exponent as long as the modulus", rsa_with(std::string(256, '\3'), 256), "no usable key"},
+      {"a modulus of leading zeros", rsa_with("\3", 255), "no usable key"},
+      {"another's modulus", rsa_with("\3", 256), "signature invalid"},
       {"a curve nobody knows", R"({"kty":"EC","crv":"P-999","kid":"k","x":"AA","y":"AA"})", "no usable key"},
   };
   for (const Case& c : cases) EXPECT_EQ(verdict(token, c.keys), c.verdict) << c.name;
