@@ -38,6 +38,11 @@ void each_size(const Event& event, Add add) noexcept {
   add(event.span_id.size());
   add(event.text.size());
   add(event.detail.size());
+  if (event.change != nullptr) {
+    const Change& change = *event.change;
+    for (const auto part : {change.tenant, change.version, change.by, change.reason, change.ticket, change.what})
+      add(part.size());
+  }
   if (event.principal == nullptr) return;
   const Principal& principal = *event.principal;
   add(principal.user.size());
@@ -111,6 +116,18 @@ void append_people(Composition& to, const Event& event, Holes& holes) noexcept {
   to.out.literal(R"(,"tenant":")");
   to.out.text(principal.tenant);
   to.out.literal("\"");
+}
+
+void append_change(Composition& to, const Change& change) noexcept {
+  to.member(R"(,"tenant":")", change.tenant);
+  to.out.literal(R"(,"change":{"version":")");
+  to.text(change.version);
+  to.out.literal("\"");
+  to.member(R"(,"by":")", change.by);
+  to.member(R"(,"reason":")", change.reason);
+  to.member(R"(,"ticket":")", change.ticket);
+  to.member(R"(,"what":")", change.what);
+  to.out.literal("}");
 }
 
 void append_mcp(Composition& to, const Event& event, Holes& holes) noexcept {
@@ -262,6 +279,8 @@ std::size_t Composer::compose(const Event& event, char* const begin, std::size_t
   if (event.principal != nullptr) append_people(to, event, holes);
   holes.agent_is_id = event.agent_name.empty() ? 1 : 0;
   holes.user_is_id = event.user_name.empty() ? 1 : 0;
+  if (event.change != nullptr) [[unlikely]]
+    append_change(to, *event.change);
   holes.operation = to.member(R"(,"operation":")", event.operation);
   holes.resource = to.member(R"(,"resource":")", event.resource);
   to.member(R"(,"class":")", event.classification);

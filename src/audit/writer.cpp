@@ -173,9 +173,12 @@ Result<Writer::Record, Reason> Writer::begin(const Event& event) noexcept {
   return Record(this, no_slot);
 }
 
-void Writer::note(const Event& event) noexcept {
+bool Writer::note(const Event& event) noexcept {
   auto record = begin(event);
-  if (record) record->finish(Completion{.outcome = Outcome::ok});
+  if (!record) return false;
+  const bool kept = record->slot_ != no_slot;
+  record->finish(Completion{.outcome = Outcome::ok});
+  return kept;
 }
 
 Writer::Record& Writer::Record::operator=(Record&& other) noexcept {

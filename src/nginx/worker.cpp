@@ -7,6 +7,7 @@
 
 #include "agw/base/encoding.h"
 #include "agw/gateway/issuer_access.h"
+#include "agw/gateway/policy_changes.h"
 #include "agw/grants/file_store.h"
 #include "agw/grants/redis_store.h"
 
@@ -142,6 +143,13 @@ struct Worker::Services {
       host.loop().spawn(seal(host.loop(), *sealing));
     }
     authenticator.start();
+    // Without an audit log nobody is told: then what changes stays in the stream for who has one.
+    if (conf.store.kind == StoreConfig::Kind::redis && conf.audit_file != nullptr) {
+      changes = std::make_unique<gateway::PolicyChanges>(
+          gateway::PolicyChanges::Host{host.loop(), *host.redis(), host.zone(), host.zone(), audit, host.log()},
+          tenants(conf));
+      host.loop().spawn(changes->run());
+    }
   }
 
   ~Services() {
@@ -173,6 +181,7 @@ struct Worker::Services {
   outbound::Exchanger exchanger;
   std::unique_ptr<InotifyWatch> watch;
   std::unique_ptr<grants::Store> store;
+  std::unique_ptr<gateway::PolicyChanges> changes;
   gateway::Gateway gateway;
   std::vector<ngx_uint_t> credential_variables;
 };

@@ -16,6 +16,16 @@ enum class Outcome : std::uint8_t { ok, error, aborted, refused, unknown };
 inline constexpr std::size_t outcome_count = 5;
 [[nodiscard]] std::string_view to_string(Outcome outcome) noexcept;
 
+/// A change of policy, as its writer recorded it. Views like Event's.
+struct Change {
+  std::string_view tenant;
+  std::string_view version;
+  std::string_view by;
+  std::string_view reason;
+  std::string_view ticket;
+  std::string_view what;  ///< names of records: `~agent:company|docs +grants:agent:company|docs`
+};
+
 /// Everything that is known when the decision stands. Views: valid while begin() runs, which copies
 /// each once, into the journal.
 struct Event {
@@ -44,6 +54,7 @@ struct Event {
   std::string_view user_agent;
   std::string_view trace_id;
   std::string_view span_id;
+  const Change* change = nullptr;  ///< of policy.change, where it is known who changed what
   std::string_view text;    ///< the sentence where there is no caller (policy.change); else it is made
   std::string_view detail;  ///< why a message was malformed, which key is broken …; never a value
 };

@@ -53,8 +53,8 @@ class Writer {
   /// audit_unavailable when the journal is full, because lines can't be written or not so fast;
   /// under OnError::proceed the call is counted as lost instead.
   [[nodiscard]] Result<Record, Reason> begin(const Event& event) noexcept;
-  /// An event without a call (policy.change).
-  void note(const Event& event) noexcept;
+  /// An event without a call (policy.change). False: it isn't in the journal.
+  bool note(const Event& event) noexcept;
 
  private:
   struct State;

@@ -36,6 +36,9 @@ constexpr std::array families{
     Family{"agent_keys_refresh_total", Type::counter,
            "Fetches of an issuer's metadata and keys, by issuer and result."},
     Family{"agent_overhead_seconds", Type::histogram, "Time that the gateway itself took for a call."},
+    Family{
+        "agent_policy_changes_total", Type::counter,
+        "Changes of policy in Redis told in the audit log, delayed for want of room there, and readings that failed."},
     Family{"agent_policy_loads_total", Type::counter, "Policy files compiled after an edit, by result."},
     Family{"agent_tokens_total", Type::counter, "Tokens looked at, remembered or verified anew."},
 };
