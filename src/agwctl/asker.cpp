@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "arguments.h"
 #include "failure.h"
 
 namespace agw::agwctl {
@@ -10,6 +11,13 @@ namespace agw::agwctl {
 std::string sample_of(const std::string& pattern) {
   if (!pattern.ends_with('*')) return pattern;
   return pattern.substr(0, pattern.size() - 1) + std::string(anything);
+}
+
+AskOptions ask_about(const std::string& tenant, const std::optional<std::string>& at) {
+  AskOptions out;
+  out.tenant = tenant;
+  out.now = time_of("--at", at).value_or(now());
+  return out;
 }
 
 Asker::Asker(const PolicySource& source, AskOptions options) : source_(source), options_(std::move(options)) {

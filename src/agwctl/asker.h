@@ -36,6 +36,9 @@ struct AskOptions {
   WallTime now{};
 };
 
+/// Without a location; `at` as --at is written, absent: now. Throws Failure (usage).
+[[nodiscard]] AskOptions ask_about(const std::string& tenant, const std::optional<std::string>& at);
+
 struct Answer {
   Decision decision;
   const policy::RouteRecord* place = nullptr;  ///< null: no route names the operation, or none are known

@@ -69,7 +69,8 @@ void add_grant(CLI::App& command, GrantOptions& grant) {
 constexpr const char* exit_statuses =
     "Exit status: 0 done (explain: allowed); 1 failed: the file is wrong, the store doesn't answer,\n"
     "the policy was changed by somebody else meanwhile; 2 wrong command line; 3 the answer is no (explain: denied,\n"
-    "who-can: nobody, what-can: nothing, test: not as expected, lint: something found, audit verify: the log was "
+    "who-can: nobody, what-can: nothing, stale: something unused, test: not as expected, lint: something found, audit "
+    "verify: the log was "
     "changed).";
 
 }  // namespace
@@ -202,6 +203,14 @@ struct CommandLine::Definition {
     command = add("users", "List the users", [this] { return list_users(users_options, out); });
     add_list(*command, users_options);
 
+    command = add("stale", "List the grants that nobody has used for long",
+                  [this] { return list_stale(stale_options, out); });
+    command->add_option("--days", stale_options.days, "for how long, as 30, 60 or 90")
+        ->type_name("N")
+        ->capture_default_str();
+    command->add_option("--at", stale_options.at, "the moment (default: now)")->type_name("TIME");
+    add_list(*command, stale_options);
+
     command =
         add("who-can", "Say which agents may do something, and for whom", [this] { return who_can(who_options, out); });
     command->add_option("OPERATION", who_options.operation, "as tickets/ticket.read")->required();
@@ -255,7 +264,8 @@ struct CommandLine::Definition {
         ->type_name("DIR");
   }
 
-  static void add_list(CLI::App& command, ListOptions& options) {
+  template <class Options>
+  static void add_list(CLI::App& command, Options& options) {
     add_source(command, options.source);
     command.add_option("--tenant", options.tenants, "only this tenant (repeatable)")
         ->type_name("NAME")
@@ -320,6 +330,7 @@ struct CommandLine::Definition {
   CLI::Option* scope_option = nullptr;
   ListOptions agents_options;
   ListOptions users_options;
+  StaleOptions stale_options;
   WhoCanOptions who_options;
   WhatCanOptions what_options;
   TestOptions test_options;

@@ -99,6 +99,16 @@ struct ListOptions {
 int list_agents(const ListOptions& options, std::ostream& out);
 int list_users(const ListOptions& options, std::ostream& out);
 
+struct StaleOptions {
+  SourceOptions source;
+  std::vector<std::string> tenants;
+  std::size_t days = 30;
+  std::optional<std::string> at;
+  bool json = false;
+};
+/// Grants that have allowed no call for so many days, and bundles that an agent made no use of.
+int list_stale(const StaleOptions& options, std::ostream& out);
+
 struct WhoCanOptions {
   SourceOptions source;
   std::string operation;

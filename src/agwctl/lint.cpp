@@ -227,12 +227,8 @@ int lint(const LintOptions& options, std::ostream& out) {
   std::vector<Finding> findings;
   std::vector<std::string> notes;
   for (const auto& [name, tenant] : source.policy->source().tenants) {
-    const bool wanted = options.tenants.empty() ||
-                        std::find(options.tenants.begin(), options.tenants.end(), name) != options.tenants.end();
-    if (!wanted) continue;
-    AskOptions ask;
-    ask.tenant = name;
-    ask.now = time_of("--at", options.at).value_or(now());
+    if (!is_chosen(options.tenants, name)) continue;
+    const AskOptions ask = ask_about(name, options.at);
     const Asker asker(source, ask);
     TenantLint(asker, name, ask.now, findings).run();
     if (!asker.has_routes()) notes = notes_of(asker);

@@ -29,6 +29,23 @@ std::map<std::string, std::size_t> held(const std::map<std::string, std::vector<
   return out;
 }
 
+/// Everybody of one kind: who has a record, holds something, or was disconnected.
+struct People {
+  std::map<std::string, std::size_t> held;
+  std::map<std::string, std::vector<std::string>> disconnected;  ///< from whom
+  std::set<std::string> ids;
+
+  template <class Records>
+  People(const Records& records, std::map<std::string, std::size_t> holding) : held(std::move(holding)) {
+    for (const auto& [id, record] : records) ids.insert(id);
+    for (const auto& [id, count] : held) ids.insert(id);
+  }
+  void disconnect(const std::string& id, const std::string& other) {
+    ids.insert(id);
+    disconnected[id].push_back(other);
+  }
+};
+
 std::size_t count_of(const std::map<std::string, std::size_t>& counts, const std::string& id) {
   const auto found = counts.find(id);
   return found == counts.end() ? 0 : found->second;
@@ -61,31 +78,24 @@ int list_agents(const ListOptions& options, std::ostream& out) {
   const PolicySource source = read_source(options.source, options.tenants);
   Listing listing(options, out);
   for (const auto& [name, tenant] : source.policy->source().tenants) {
-    if (!options.tenants.empty() &&
-        std::find(options.tenants.begin(), options.tenants.end(), name) == options.tenants.end())
-      continue;
-    const auto grants = held(tenant.grants, "agent:");
-    std::map<std::string, std::vector<std::string>> disconnected;
-    std::set<std::string> ids;
-    for (const auto& [id, record] : tenant.agents) ids.insert(id);
-    for (const auto& [id, count] : grants) ids.insert(id);
+    if (!is_chosen(options.tenants, name)) continue;
+    People agents(tenant.agents, held(tenant.grants, "agent:"));
     for (const auto& [pair, record] : tenant.delegations)
-      if (record.status == DelegationStatus::disconnected) disconnected[pair.second].push_back(pair.first);
-    for (const auto& [id, users] : disconnected) ids.insert(id);
+      if (record.status == DelegationStatus::disconnected) agents.disconnect(pair.second, pair.first);
     Table table({"AGENT", "STATUS", "TIER", "BUNDLES", "GRANTS", "OWNER", "NAME", "DISCONNECTED FROM"});
     std::vector<std::string> rows;
-    for (const auto& id : ids) {
+    for (const auto& id : agents.ids) {
       const auto found = tenant.agents.find(id);
       const bool known = found != tenant.agents.end();
       const AgentRecord agent = known ? found->second : AgentRecord();
       const std::string status = known ? status_text(agent.status) : "no record";
-      const auto& users = disconnected[id];
+      const auto& users = agents.disconnected[id];
       table.add({id, status, agent.tier.empty() ? "-" : agent.tier, agent.bundles.empty() ? "-" : joined(agent.bundles),
-                 std::to_string(count_of(grants, id)), agent.owner.empty() ? "-" : agent.owner,
+                 std::to_string(count_of(agents.held, id)), agent.owner.empty() ? "-" : agent.owner,
                  agent.name.empty() ? "-" : agent.name, users.empty() ? "-" : joined(users)});
       JsonObject row;
       row.text("tenant", name).text("agent", id).flag("record", known).text_if("status", known ? status : "");
-      row.text_if("tier", agent.tier).list("bundles", agent.bundles).number("grants", count_of(grants, id));
+      row.text_if("tier", agent.tier).list("bundles", agent.bundles).number("grants", count_of(agents.held, id));
       row.text_if("owner", agent.owner).text_if("name", agent.name).list("disconnected", users);
       rows.push_back(row.str());
     }
@@ -99,32 +109,25 @@ int list_users(const ListOptions& options, std::ostream& out) {
   const PolicySource source = read_source(options.source, options.tenants);
   Listing listing(options, out);
   for (const auto& [name, tenant] : source.policy->source().tenants) {
-    if (!options.tenants.empty() &&
-        std::find(options.tenants.begin(), options.tenants.end(), name) == options.tenants.end())
-      continue;
-    const auto entitlements = held(tenant.entitlements, "user:");
-    std::map<std::string, std::vector<std::string>> disconnected;
-    std::set<std::string> ids;
-    for (const auto& [id, record] : tenant.users) ids.insert(id);
-    for (const auto& [id, count] : entitlements) ids.insert(id);
+    if (!is_chosen(options.tenants, name)) continue;
+    People users(tenant.users, held(tenant.entitlements, "user:"));
     for (const auto& [pair, record] : tenant.delegations) {
-      ids.insert(pair.first);
-      if (record.status == DelegationStatus::disconnected) disconnected[pair.first].push_back(pair.second);
+      users.ids.insert(pair.first);
+      if (record.status == DelegationStatus::disconnected) users.disconnect(pair.first, pair.second);
     }
     Table table({"USER", "STATUS", "GROUPS", "ENTITLEMENTS", "NAME", "DISCONNECTED FROM"});
     std::vector<std::string> rows;
-    for (const auto& id : ids) {
+    for (const auto& id : users.ids) {
       const auto found = tenant.users.find(id);
       const bool known = found != tenant.users.end();
       const UserRecord user = known ? found->second : UserRecord();
       const std::string status = known ? status_text(user.status) : "no record";
-      const auto& agents = disconnected[id];
-      table.add({id, status, user.groups.empty() ? "-" : joined(user.groups),
-                 std::to_string(count_of(entitlements, id)), user.name.empty() ? "-" : user.name,
-                 agents.empty() ? "-" : joined(agents)});
+      const auto& agents = users.disconnected[id];
+      table.add({id, status, user.groups.empty() ? "-" : joined(user.groups), std::to_string(count_of(users.held, id)),
+                 user.name.empty() ? "-" : user.name, agents.empty() ? "-" : joined(agents)});
       JsonObject row;
       row.text("tenant", name).text("user", id).flag("record", known).text_if("status", known ? status : "");
-      row.list("groups", user.groups).number("entitlements", count_of(entitlements, id)).text_if("name", user.name);
+      row.list("groups", user.groups).number("entitlements", count_of(users.held, id)).text_if("name", user.name);
       rows.push_back(row.list("disconnected", agents).str());
     }
     listing.tenant(name, table, std::move(rows));

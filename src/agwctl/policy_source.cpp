@@ -1,5 +1,7 @@
 #include "policy_source.h"
 
+#include <algorithm>
+
 #include "agw/base/encoding.h"
 #include "agw/grants/redis_codec.h"
 
@@ -49,6 +51,7 @@ PolicySource read_source(const SourceOptions& options, const std::vector<std::st
     out.routes = read_route_file(options.state.value_or("/var/lib/nginx/agent"));
     if (store.store.empty()) store.store = out.routes->store;
   }
+  out.store = store.store;
   constexpr std::string_view file = "file:";
   if (!store.store.starts_with(file)) {
     out.policy = read_redis(store, tenants);
@@ -59,6 +62,10 @@ PolicySource read_source(const SourceOptions& options, const std::vector<std::st
     if (!out.policy->source().tenants.contains(tenant))
       throw Failure(store.store.substr(file.size()) + " has no tenant \"" + tenant + "\"");
   return out;
+}
+
+bool is_chosen(const std::vector<std::string>& tenants, const std::string& name) {
+  return tenants.empty() || std::find(tenants.begin(), tenants.end(), name) != tenants.end();
 }
 
 policy::RouteFile read_route_file(const std::string& state) {

@@ -22,7 +22,11 @@ enum class Stops { left_out, counted };
 struct PolicySource {
   std::shared_ptr<const grants::CompiledPolicy> policy;
   std::optional<policy::RouteFile> routes;  ///< nothing: nobody asked for them
+  std::string store;                        ///< the one that was read, as agent_store names it
 };
+
+/// Whether one of all tenants is among those that were asked for; none means all.
+[[nodiscard]] bool is_chosen(const std::vector<std::string>& tenants, const std::string& name);
 
 /// Without a store: the one that routes.json names, with its routes. With one: routes only if the state's folder is
 /// named, so that an answer doesn't depend on where it is asked. `tenants`: empty for all; each must be there.

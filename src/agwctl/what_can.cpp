@@ -83,10 +83,7 @@ int what_can(const WhatCanOptions& options, std::ostream& out) {
   expect_tenant(options.tenant);
   for (const auto& group : options.groups) expect_group(group);
   const PolicySource source = read_source(options.source, {options.tenant});
-  AskOptions ask;
-  ask.tenant = options.tenant;
-  ask.now = time_of("--at", options.at).value_or(now());
-  const Asker asker(source, ask);
+  const Asker asker(source, ask_about(options.tenant, options.at));
   Caller caller;
   caller.agent = options.agent;
   caller.user = options.user;

@@ -192,10 +192,7 @@ int who_can(const WhoCanOptions& options, std::ostream& out) {
   expect_operation("OPERATION", options.operation);
   expect_tenant(options.tenant);
   const PolicySource source = read_source(options.source, {options.tenant});
-  AskOptions ask;
-  ask.tenant = options.tenant;
-  ask.now = time_of("--at", options.at).value_or(now());
-  const Asker asker(source, ask);
+  const Asker asker(source, ask_about(options.tenant, options.at));
   expect_resource(asker, options);
   WhoCanOptions sampled = options;
   sampled.resource = sample_of(options.resource);

@@ -134,6 +134,10 @@ Task<Result<Forward, Answer>> Gateway::govern(const Location& location, Request&
   auto credential = co_await provide_credential(call);
   if (!credential) co_return conclude(location, request, call, deny(credential.error(), Verdict::pass));
 
+  // The grants that it came by are in use.
+  if (call.decision.allowed() && services_.uses != nullptr)
+    services_.uses->note(call.principal, call.facts, call.decision);
+
   // The decision is in the audit log's hands before the backend is asked.
   co_return conclude(location, request, call);
 }

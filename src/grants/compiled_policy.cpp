@@ -23,6 +23,10 @@ const Value* find_in(const Table<Value>& table, std::string_view key) {
   return it == table.end() ? nullptr : &it->second;
 }
 
+policy::GrantSet indexed(const std::vector<Grant>& grants, std::string holder) {
+  return policy::GrantSet(grants, policy::Questions::many, std::move(holder));
+}
+
 }  // namespace
 
 struct CompiledPolicy::Tenant {
@@ -42,14 +46,14 @@ struct CompiledPolicy::Tenant {
     for (const auto& [id, record] : policy.users) users.emplace(id, &record);
     for (const auto& [id, record] : policy.operations) operations.emplace(id, &record);
     for (const auto& [pair, record] : policy.delegations) delegations.emplace(pair.first + "\n" + pair.second, &record);
-    for (const auto& [name, bundle] : policy.bundles) bundles.emplace(name, policy::GrantSet(bundle.grants));
+    for (const auto& [name, bundle] : policy.bundles) bundles.emplace(name, indexed(bundle.grants, "bundle:" + name));
     for (const auto& [holder, grants] : policy.grants) {
-      if (holder.starts_with("agent:")) agent_grants.emplace(holder.substr(6), policy::GrantSet(grants));
-      if (holder.starts_with("tier:")) tier_grants.emplace(holder.substr(5), policy::GrantSet(grants));
+      if (holder.starts_with("agent:")) agent_grants.emplace(holder.substr(6), indexed(grants, holder));
+      if (holder.starts_with("tier:")) tier_grants.emplace(holder.substr(5), indexed(grants, holder));
     }
     for (const auto& [holder, grants] : policy.entitlements) {
-      if (holder.starts_with("user:")) user_entitlements.emplace(holder.substr(5), policy::GrantSet(grants));
-      if (holder.starts_with("group:")) group_entitlements.emplace(holder.substr(6), policy::GrantSet(grants));
+      if (holder.starts_with("user:")) user_entitlements.emplace(holder.substr(5), indexed(grants, holder));
+      if (holder.starts_with("group:")) group_entitlements.emplace(holder.substr(6), indexed(grants, holder));
     }
   }
 };

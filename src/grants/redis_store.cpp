@@ -81,7 +81,10 @@ class Trip {
       if (fields.empty()) return {};
       auto decoded = read_grants(key, fields, entitlements);
       if (!decoded) return fail(decoded.error());
-      into.push_back(&answer.sets.emplace_back(*std::move(decoded), policy::Questions::one));
+      // `agw:p:{t}:grants:agent:…` is held by `agent:…`.
+      const std::string_view kind = entitlements ? "}:entitlements:" : "}:grants:";
+      std::string holder = key.substr(key.find(kind) + kind.size());
+      into.push_back(&answer.sets.emplace_back(*std::move(decoded), policy::Questions::one, std::move(holder)));
       return {};
     });
   }
@@ -225,7 +228,7 @@ void Inquiry::plan_bundle(Trip& trip, const std::string& name, bool hinted) {
     if (hinted && (wanted == nullptr || std::find(wanted->begin(), wanted->end(), name) == wanted->end())) return {};
     auto decoded = read_grants(where, fields, false);
     if (!decoded) return fail(decoded.error());
-    answer_->bundles.emplace(name, policy::GrantSet(*std::move(decoded), policy::Questions::one));
+    answer_->bundles.emplace(name, policy::GrantSet(*std::move(decoded), policy::Questions::one, "bundle:" + name));
     return {};
   });
 }

@@ -136,7 +136,9 @@ struct Worker::Services {
         exchanger({host.loop(), host.clock(), host.http(), host.zone(), host.log(), host.random(), issuer_access},
                   max_exchanges),
         store(make_store(conf)),
-        gateway({host.clock(), host.log(), host.zone(), authenticator, *store, exchanger, audit}),
+        use_record(make_use_record(conf)),
+        uses(make_uses()),
+        gateway({host.clock(), host.log(), host.zone(), authenticator, *store, exchanger, audit, uses.get()}),
         credential_variables(find_credential_variables(cycle)) {
     if (ngx_process == NGX_PROCESS_SINGLE && conf.audit_file != nullptr) {
       sealing = std::make_unique<SealingProcess>(cycle, conf, audit_journal());
@@ -171,6 +173,22 @@ struct Worker::Services {
         conf.store.policy);
   }
 
+  /// With a policy file and no agent_state there is no place for them.
+  std::unique_ptr<grants::UseRecord> make_use_record(const MainConf& conf) {
+    if (conf.store.kind == StoreConfig::Kind::redis) return std::make_unique<grants::RedisUses>(*host.redis());
+    if (!conf.last_uses) return nullptr;
+    auto append = [file = conf.last_uses](std::string_view text) { return file->append(text); };
+    return std::make_unique<grants::FileUses>(host.background(), std::move(append));
+  }
+
+  std::unique_ptr<grants::LastUse> make_uses() {
+    if (!use_record) return nullptr;
+    auto out = std::make_unique<grants::LastUse>(
+        grants::LastUse::Host{host.loop(), host.clock(), host.zone(), host.log(), *use_record});
+    host.loop().spawn(out->run());
+    return out;
+  }
+
   std::vector<const identity::IssuerConfig*> issuers;
   WorkerHost host;
   std::unique_ptr<SealingProcess> sealing;
@@ -181,6 +199,8 @@ struct Worker::Services {
   outbound::Exchanger exchanger;
   std::unique_ptr<InotifyWatch> watch;
   std::unique_ptr<grants::Store> store;
+  std::unique_ptr<grants::UseRecord> use_record;
+  std::unique_ptr<grants::LastUse> uses;
   std::unique_ptr<gateway::PolicyChanges> changes;
   gateway::Gateway gateway;
   std::vector<ngx_uint_t> credential_variables;

@@ -42,10 +42,12 @@ struct Tally {
   bool named = false;    ///< some allow names the operation, whatever its limits
   bool allowed = false;
   bool denied = false;
+  Basis basis;           ///< the first allow that covers the call
 };
 
 Tally tally(const std::vector<const GrantSet*>& sets, const Question& question, const Facts& facts) {
   Tally out;
+  const GrantSet* holder = nullptr;
   const auto weigh = [&](const Grant& grant) {
     if (!is_for(grant, question.principal, facts)) return;
     out.named = out.named || grant.effect == Effect::allow;
@@ -54,12 +56,14 @@ Tally tally(const std::vector<const GrantSet*>& sets, const Question& question, 
       // A denial whose resource can't be compared must not be slipped past.
       out.denied = out.denied || question.resource_failure || covers_resource(grant, question.resource) ||
                    question.resource.empty();
-    } else {
-      out.allowed = out.allowed || question.resource_failure || covers_resource(grant, question.resource);
+    } else if (!out.allowed && (question.resource_failure || covers_resource(grant, question.resource))) {
+      out.allowed = true;
+      out.basis = {holder->holder(), &grant};
     }
   };
   const bool comparable = !question.resource_failure && !question.resource.empty();
   for (const GrantSet* set : sets) {
+    holder = set;
     if (comparable)
       set->for_each(question.route->operation, question.resource, weigh);
     else
@@ -190,6 +194,8 @@ Decision evaluate(const Question& question, const Facts& facts) {
   judgement.add(Check::route, first(policy, question.resource_failure));
 
   Decision decision = judgement.close();
+  decision.granted = grants.basis;
+  decision.entitled = entitlements.basis;
   // What lies above the ceiling is nothing that the agent could ever call: hidden like an unknown.
   decision.visible = entitlements.named && grants.named && within_ceiling;
   if (!has_scopes) decision.needed_scopes = needed_scopes(route);

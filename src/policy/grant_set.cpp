@@ -2,7 +2,8 @@
 
 namespace agw::policy {
 
-GrantSet::GrantSet(std::vector<Grant> grants, Questions questions) : grants_(std::move(grants)) {
+GrantSet::GrantSet(std::vector<Grant> grants, Questions questions, std::string holder)
+    : grants_(std::move(grants)), holder_(std::move(holder)) {
   if (grants_.size() <= handful || questions == Questions::one) return;
   operations_ = std::make_unique<PatternMap<Named>>();
   for (std::uint32_t i = 0; i < grants_.size(); ++i) (*operations_)[grants_[i].operation].grants.push_back(i);

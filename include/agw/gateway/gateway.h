@@ -15,6 +15,7 @@
 #include "agw/gateway/call.h"
 #include "agw/gateway/location.h"
 #include "agw/gateway/request.h"
+#include "agw/grants/last_use.h"
 #include "agw/grants/store.h"
 #include "agw/identity/authenticator.h"
 #include "agw/io/clock.h"
@@ -61,6 +62,7 @@ class Gateway {
     grants::Store& store;
     outbound::Exchanger& exchanger;
     audit::Writer& audit;
+    grants::LastUse* uses = nullptr;  ///< null: nobody keeps them
   };
   explicit Gateway(Services services);
   ~Gateway();

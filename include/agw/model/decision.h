@@ -26,6 +26,14 @@ class Checks {
   std::array<Verdict, check_count> verdicts_{};
 };
 
+struct Grant;
+
+/// What a call was allowed by, for as long as the facts live that it was judged by.
+struct Basis {
+  std::string_view holder;  ///< `agent:…`, `tier:…`, `bundle:…`, `user:…`, `group:…`; empty: not known
+  const Grant* grant = nullptr;
+};
+
 struct Decision {
   DecisionKind kind = DecisionKind::deny;
   Reason reason = Reason::internal_error;
@@ -35,6 +43,10 @@ struct Decision {
   bool visible = false;
   /// With scope_missing: every scope that the operation needs.
   std::vector<std::string> needed_scopes;
+
+  /// The first grant and the first entitlement found that cover the call; set where there is one.
+  Basis granted;
+  Basis entitled;
 
   [[nodiscard]] bool allowed() const noexcept { return kind == DecisionKind::allow; }
 };

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -20,7 +21,8 @@ enum class Questions : std::uint8_t { many, one };
 class GrantSet {
  public:
   GrantSet() = default;
-  explicit GrantSet(std::vector<Grant> grants, Questions questions = Questions::many);
+  /// `holder`: whose they are, as `agent:company|docs` or `bundle:support`.
+  explicit GrantSet(std::vector<Grant> grants, Questions questions = Questions::many, std::string holder = {});
 
   /// Calls visit(const Grant&) for each whose operation pattern names `operation`.
   template <class Visit>
@@ -51,6 +53,7 @@ class GrantSet {
   }
 
   [[nodiscard]] const std::vector<Grant>& grants() const noexcept { return grants_; }
+  [[nodiscard]] const std::string& holder() const noexcept { return holder_; }
 
  private:
   static constexpr std::size_t handful = 8;
@@ -74,6 +77,7 @@ class GrantSet {
   [[nodiscard]] std::unique_ptr<PatternMap<Places>> by_resource(const Places& places) const;
 
   std::vector<Grant> grants_;
+  std::string holder_;
   std::unique_ptr<PatternMap<Named>> operations_;  ///< null: compared one by one
 };
 

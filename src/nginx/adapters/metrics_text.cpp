@@ -35,6 +35,8 @@ constexpr std::array families{
     Family{"agent_exchanges_total", Type::counter, "Backend tokens, remembered, minted anew, or refused."},
     Family{"agent_keys_refresh_total", Type::counter,
            "Fetches of an issuer's metadata and keys, by issuer and result."},
+    Family{"agent_last_uses_total", Type::counter,
+           "Grants used for the first time on a day, by whether that could be kept for agwctl stale."},
     Family{"agent_overhead_seconds", Type::histogram, "Time that the gateway itself took for a call."},
     Family{
         "agent_policy_changes_total", Type::counter,

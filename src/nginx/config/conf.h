@@ -37,6 +37,21 @@ struct StoreConfig {
   Milliseconds timeout{1000};
 };
 
+/// A file of the state directory that workers append to, though they may not enter it: the master
+/// opens it before it forks.
+class AppendedFile {
+ public:
+  explicit AppendedFile(int fd) noexcept : fd_(fd) {}
+  ~AppendedFile();
+  AppendedFile(const AppendedFile&) = delete;
+  AppendedFile& operator=(const AppendedFile&) = delete;
+  /// In one write, so that the lines of several workers stay whole. Blocks.
+  [[nodiscard]] bool append(std::string_view text) const noexcept;
+
+ private:
+  int fd_;
+};
+
 /// What stands beside a location's own settings while a configuration is read; see settings.h.
 struct MainSettings;
 struct LocSettings;
@@ -53,6 +68,8 @@ struct MainConf {
   audit::Sync audit_sync = audit::Sync::interval;
   audit::OnError audit_on_error = audit::OnError::deny;
   std::string state_dir;               ///< absolute, or empty
+  /// Null: no agent_state, or policy isn't in a file. Set when the cycle begins.
+  mutable std::shared_ptr<const AppendedFile> last_uses;
   std::vector<std::string> key_files;  ///< agent_key, the sealing one first
   HostPins pins;                       ///< addresses of the hosts that the configuration names
     /// Every governed location (enforced or observed) once.
