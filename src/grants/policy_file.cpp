@@ -48,7 +48,10 @@ AgentRecord read_agent(const Node& node) {
   out.status = read_status(node, true);
   out.name = node.text_or("name");
   out.owner = node.text_or("owner");
-  out.tier = node.text_or("tier");
+  if (const auto tier = node.member("tier")) {
+    out.tier = tier->text();
+    expect_name(*tier, out.tier);
+  }
   out.bundles = names_of(node, "bundles");
   out.not_before = node.time_if("not_before");
   return out;
@@ -109,6 +112,7 @@ void read_tiers(const Node& node, TenantPolicy& tenant) {
   node.each_member([&](const std::string& key, const Node& value) {
     if (key == "*") {
       tenant.fallback_tier = value.text();
+      expect_name(value, tenant.fallback_tier);
     } else if (key == "map") {
       read_tier_map(value, tenant);
     } else {
@@ -318,6 +322,7 @@ Result<Policy, PolicyError> parse_policy(std::string_view json) {
   try {
     const Node node(root.get(), "");
     node.expect_object({"schema", "tenants", "$schema"});
+    if (const auto editors = node.member("$schema")) static_cast<void>(editors->text());
     const Node schema = node.required("schema");
     if (!schema.is_integer() || schema.integer() != 1) schema.fail_with("must be 1");
     Policy out;
