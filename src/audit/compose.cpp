@@ -223,10 +223,7 @@ void Composer::refresh_time(WallTime time) noexcept {
     for (std::size_t at = 22; at >= 20; --at, millis /= 10) time_text_[at] = static_cast<char>('0' + millis % 10);
     return;
   }
-  std::string text;
-  append_rfc3339(text, time);
-  text.resize(time_text_.size());
-  std::memcpy(time_text_.data(), text.data(), time_text_.size());
+  time_text_ = rfc3339(time);
 }
 
 void Composer::refresh_checks(const Checks& checks) noexcept {

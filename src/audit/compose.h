@@ -58,7 +58,7 @@ class Composer {
   void refresh_checks(const Checks& checks) noexcept;
 
   WallTime time_{Milliseconds(-1)};
-  std::array<char, 24> time_text_{};
+  Rfc3339 time_text_{};
   std::uint64_t checks_ = ~std::uint64_t{0};
   std::array<char, 192> checks_text_{};
   std::size_t checks_size_ = 0;

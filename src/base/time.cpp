@@ -1,6 +1,6 @@
 #include "agw/base/time.h"
 
-#include <array>
+#include <algorithm>
 #include <cstdio>
 
 namespace agw {
@@ -27,23 +27,26 @@ bool take_char(std::string_view& text, std::string_view any) {
 
 }  // namespace
 
-void append_rfc3339(std::string& out, WallTime time) {
+Rfc3339 rfc3339(WallTime time) noexcept {
+  constexpr WallTime first = std::chrono::sys_days(std::chrono::year(0) / 1 / 1);
+  constexpr WallTime last = std::chrono::sys_days(std::chrono::year(10'000) / 1 / 1) - Milliseconds(1);
+  time = std::clamp(time, first, last);
   const auto day = std::chrono::floor<std::chrono::days>(time);
   const std::chrono::year_month_day date(day);
   const std::chrono::hh_mm_ss clock(time - day);
   std::array<char, 40> text{};
-  const int size =
-      std::snprintf(text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
-                    static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                    static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
-                    static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
-  out.append(text.data(), static_cast<std::size_t>(size));
+  std::snprintf(text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
+                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
+                static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
+  Rfc3339 out;
+  std::copy_n(text.begin(), out.size(), out.begin());
+  return out;
 }
 
 std::string format_rfc3339(WallTime time) {
-  std::string out;
-  append_rfc3339(out, time);
-  return out;
+  const Rfc3339 text = rfc3339(time);
+  return {text.data(), text.size()};
 }
 
 std::optional<WallTime> parse_rfc3339(std::string_view text) {

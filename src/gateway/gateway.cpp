@@ -277,7 +277,12 @@ Answer Gateway::refuse(const Location& location, const Request& request, Call& c
   open(location, request, call);
   call.decision = deny(reason);
   call.enforced = true;
-  static_cast<void>(begin_record(request, call));
+  // Each decision has one event: one that was begun ends for this reason.
+  if (call.record.open()) {
+    call.failure = reason;
+  } else {
+    static_cast<void>(begin_record(request, call));
+  }
   return answer_for(location, request.headers(), call, call.decision);
 }
 

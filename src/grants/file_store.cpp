@@ -24,7 +24,7 @@ std::string shown(const PolicyError& error) {
 
 struct FileStore::State {
   State(Host given, std::shared_ptr<const CompiledPolicy> initial)
-      : host(given), current(std::move(initial)), loads(given.loop, [] { return false; }) {
+      : host(given), current(std::move(initial)), loads(given.loop, [](const std::exception_ptr&) { return false; }) {
     // Of this configuration: what an earlier one had read says nothing about this one.
     newest_name = "policy:" + host.watch.path() + ":" + (current ? current->digest() : "");
     host.watch.on_announcement([this] { hear(); });

@@ -138,7 +138,7 @@ Authenticator::Authenticator(Host host, const std::vector<const IssuerConfig*>& 
 Authenticator::~Authenticator() = default;
 
 void Authenticator::start() {
-  for (const auto& issuer : state_->issuers) state_->host.loop.spawn(issuer->keep_fresh());
+  for (const auto& issuer : state_->issuers) state_->host.loop.keep([&keys = *issuer] { return keys.keep_fresh(); });
 }
 
 namespace {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "agw/base/exception.h"
+
 namespace agw::identity {
 namespace {
 
@@ -45,8 +47,8 @@ IssuerKeys::IssuerKeys(Authenticator::Host host, const IssuerConfig& config)
       unknown_name_("unknown:" + config.digest()),
       failed_name_("failed:" + config.digest()),
       file_(config.jwks_file, max_document_bytes),
-      fetches_(host.loop, [this] { return crashed(); }),
-      discoveries_(host.loop, [this] { return crashed(); }),
+      fetches_(host.loop, [this](const std::exception_ptr& error) { return crashed(error); }),
+      discoveries_(host.loop, [this](const std::exception_ptr& error) { return crashed(error); }),
       refreshed_(host.metrics.cell("agent_keys_refresh_total{issuer=\"" + config.alias + "\",result=\"ok\"}")),
       failed_(host.metrics.cell("agent_keys_refresh_total{issuer=\"" + config.alias + "\",result=\"failed\"}")) {}
 
@@ -54,8 +56,8 @@ void IssuerKeys::say(LogLevel level, const std::string& what) {
   host_.log.write(level, "agent_issuer " + config_.alias + ": " + what);
 }
 
-bool IssuerKeys::crashed() {
-  say(LogLevel::alert, "fetching keys or metadata ended in an exception");
+bool IssuerKeys::crashed(const std::exception_ptr& error) {
+  say(LogLevel::alert, "fetching keys or metadata ended in an exception: " + std::string(text_of(error)));
   return false;
 }
 
@@ -192,10 +194,17 @@ Task<bool> IssuerKeys::fetch_keys(SteadyTime deadline) {
 
 Task<IssuerKeys::Fetched> IssuerKeys::fetch_once(SteadyTime deadline) {
   if (!host_.zone.try_lease(lease_name_, lease_time(config_))) co_return Fetched::busy;
-  const bool good = co_await fetch_keys(deadline);
+  bool good = false;
+  std::exception_ptr crash;
+  try {
+    good = co_await fetch_keys(deadline);
+  } catch (...) {
+    crash = std::current_exception();
+  }
   // Before anybody else may begin.
   if (!good) static_cast<void>(host_.zone.try_lease(failed_name_, failed_pause));
   host_.zone.release(lease_name_);
+  if (crash) std::rethrow_exception(crash);
   (good ? refreshed_ : failed_).fetch_add(1, std::memory_order_relaxed);
   if (good) last_fault_.clear();
   tell(good);

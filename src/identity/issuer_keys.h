@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
@@ -47,7 +48,7 @@ class IssuerKeys {
   enum class Fetched : std::uint8_t { ok, failed, busy };
 
   void load_file();
-  bool crashed();
+  bool crashed(const std::exception_ptr& error);
   void take_from_zone();
   bool take(std::string_view json, WallTime written);
   [[nodiscard]] bool believed() const;

@@ -31,8 +31,10 @@ void TokenMemory::remember(std::string_view token, const void* trust, std::size_
     entries_.erase(it->second);
     index_.erase(it);
   }
-  entries_.push_front({slot, std::string(token), trust, keys, issuer, std::move(principal)});
-  index_.emplace(slot, entries_.begin());
+  Entries made;
+  made.push_front({slot, std::string(token), trust, keys, issuer, std::move(principal)});
+  index_.emplace(slot, made.begin());
+  entries_.splice(entries_.begin(), made);
   if (entries_.size() <= max_) return;
   index_.erase(entries_.back().slot);
   entries_.pop_back();

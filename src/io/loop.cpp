@@ -22,10 +22,22 @@ class Loop::Anchor final : public Posted {
   void run() noexcept override {}
 };
 
-/// A task of the worker's own: started and, when it has ended, removed from a turn of the loop.
+/// A task of the worker's own: started and, when it has ended, removed from a turn of the loop, or
+/// kept to be begun again.
 class Loop::Spawned final : public Posted {
  public:
   Spawned(Loop& loop, Task<void> task) : loop_(loop), task_(drive(*this, std::move(task))) {}
+  Spawned(Loop& loop, std::function<Task<void>()> again)
+      : loop_(loop), task_(drive(*this, again())), again_(std::move(again)) {}
+
+  /// Begins anew what an exception has ended.
+  void restart() {
+    if (!ended_) return;
+    task_ = drive(*this, again_());
+    ended_ = false;
+    started_ = false;
+    loop_.post(*this);
+  }
 
  private:
   friend class Loop;
@@ -46,14 +58,22 @@ class Loop::Spawned final : public Posted {
       task_.start();
       return;
     }
-    if (error_) loop_.report(error_);
-    loop_.reap(*this);
+    const bool crashed = error_ != nullptr;
+    if (crashed) loop_.report(std::exchange(error_, nullptr));
+    if (!crashed || !again_) {
+      loop_.reap(*this);
+      return;
+    }
+    ended_ = true;
+    loop_.schedule_restart();
   }
 
   Loop& loop_;
   Task<void> task_;
+  std::function<Task<void>()> again_;  ///< of a kept task
   std::exception_ptr error_;
   bool started_ = false;
+  bool ended_ = false;
 };
 
 Loop::Loop() : queue_(std::make_unique<Anchor>()), running_(std::make_unique<Anchor>()) {}
@@ -96,10 +116,24 @@ void Loop::drain() noexcept {
   }
 }
 
-void Loop::spawn(Task<void> task) {
-  auto owned = std::make_unique<Spawned>(*this, std::move(task));
-  post(*owned);
-  spawned_.push_back(std::move(owned));
+void Loop::own(std::unique_ptr<Spawned> task) {
+  Spawned& begun = *task;
+  spawned_.push_back(std::move(task));
+  post(begun);
+}
+
+void Loop::spawn(Task<void> task) { own(std::make_unique<Spawned>(*this, std::move(task))); }
+
+void Loop::keep(std::function<Task<void>()> make) { own(std::make_unique<Spawned>(*this, std::move(make))); }
+
+void Loop::restart() noexcept {
+  for (const auto& task : spawned_) {
+    try {
+      task->restart();
+    } catch (...) {
+      schedule_restart();
+    }
+  }
 }
 
 void Loop::cancel_spawned() noexcept {

@@ -142,7 +142,7 @@ struct Worker::Services {
         credential_variables(find_credential_variables(cycle)) {
     if (ngx_process == NGX_PROCESS_SINGLE && conf.audit_file != nullptr) {
       sealing = std::make_unique<SealingProcess>(cycle, conf, audit_journal());
-      host.loop().spawn(seal(host.loop(), *sealing));
+      host.loop().keep([this] { return seal(host.loop(), *sealing); });
     }
     authenticator.start();
     // Without an audit log nobody is told: then what changes stays in the stream for who has one.

@@ -6,6 +6,7 @@
 #include <list>
 #include <unordered_map>
 
+#include "agw/base/exception.h"
 #include "agw/io/single_flight.h"
 
 #include "exchange_result.h"
@@ -28,7 +29,10 @@ struct Exchanger::State {
   State(Host given, std::size_t max)
       : host(given),
         max_remembered(max),
-        flights(given.loop, [] { return Answer(fail(failure(Reason::internal_error, "exception in the exchange"))); }),
+        flights(given.loop,
+                [](const std::exception_ptr& error) {
+                  return Answer(fail(failure(Reason::internal_error, std::string("an exception: ") + text_of(error))));
+                }),
         hits(given.metrics.cell(R"(agent_exchanges_total{result="remembered"})")),
         minted(given.metrics.cell(R"(agent_exchanges_total{result="minted"})")),
         failed(given.metrics.cell(R"(agent_exchanges_total{result="failed"})")) {}
@@ -86,9 +90,11 @@ struct Exchanger::State {
 
   void remember(PrincipalPtr principal, const ExchangeSpec& spec, BackendTokenPtr token) {
     forget(key_of(*principal, spec));
-    order.emplace_front(std::move(principal), spec.key, std::move(token));
+    Order made;
+    made.emplace_front(std::move(principal), spec.key, std::move(token));
     // The index's keys are views into the entries of the list, which don't move.
-    index.emplace(order.front().key(), order.begin());
+    index.emplace(made.front().key(), made.begin());
+    order.splice(order.begin(), made);
     if (order.size() <= max_remembered) return;
     index.erase(order.back().key());
     order.pop_back();

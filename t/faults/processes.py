@@ -236,7 +236,7 @@ def no_memory(trial, quick):
     if os.environ.get("AGW_ASAN") == "1":
         trial.found["skipped"] = "ASan takes terabytes of addresses and ends the process when there are none"
         return trial.found
-    trial.nginx.allow(r"malloc|memory|calloc|mmap|posix_memalign|pthread_create|exited with code 2|fork\(\)")
+    trial.nginx.allow(r"malloc|memory|calloc|bad_alloc|mmap|posix_memalign|pthread_create|exited with code 2|fork\(\)")
     trial.world.site.pieces["workers"] = "1"
     trial.world.site.pieces["http"] = (trial.world._pieces()["http"] + "client_max_body_size 2m;"
                                        " client_body_buffer_size 1m;")

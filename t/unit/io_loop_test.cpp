@@ -88,7 +88,7 @@ TEST_F(TaskTest, a_million_steps_that_complete_at_once_use_no_stack) {
 struct SingleFlightTest : Fixture {
   int flights = 0;
   int destroyed = 0;
-  SingleFlight<int> flight{loop, [] { return -1; }};
+  SingleFlight<int> flight{loop, [](const std::exception_ptr&) { return -1; }};
   Task<int> ask(const std::string& key) {
     return flight.run(key, [this] {
       ++flights;
@@ -127,6 +127,69 @@ TEST_F(SingleFlightTest, who_leaves_disturbs_nobody) {
 TEST_F(SingleFlightTest, a_crash_is_an_answer) {
   auto task = flight.run("k", [] { return throws_inside(); });
   EXPECT_EQ(loop.run(task), -1);
+}
+
+TEST_F(SingleFlightTest, a_crash_without_an_answer_reaches_everybody_who_waits) {
+  SingleFlight<int> doomed(loop, [](const std::exception_ptr& error) -> int { std::rethrow_exception(error); });
+  auto one = doomed.run("k", [] { return throws_inside(); });
+  auto two = doomed.run("k", [] { return throws_inside(); });
+  one.start();
+  two.start();
+  loop.settle();
+  for (auto* task : {&one, &two}) {
+    ASSERT_TRUE(task->done());
+    EXPECT_THROW(task->take(), std::runtime_error);
+  }
+  EXPECT_EQ(doomed.under_way(), 0U);
+}
+
+TEST_F(SingleFlightTest, who_finds_no_memory_keeps_nobody_waiting) {
+  for (std::size_t after = 0;; ++after) {
+    bool failed = false;
+    std::optional<Task<int>> first;
+    try {
+      const test::FailingAllocations failing(after, test::FailingAllocations::How::once);
+      first.emplace(ask("k"));
+      first->start();
+      loop.settle();
+      failed = test::FailingAllocations::happened();
+    } catch (const std::bad_alloc&) {
+      failed = true;
+    }
+    auto next = ask("k");
+    next.start();
+    loop.advance(Milliseconds(10));
+    ASSERT_TRUE(next.done()) << after;
+    // It joined the one before, which crashed, or flew itself.
+    const int answer = next.take();
+    EXPECT_TRUE(answer == 7 || (failed && answer == -1)) << after;
+    EXPECT_EQ(flight.under_way(), 0U) << after;
+    if (!failed) return;
+  }
+}
+
+Task<void> crash_first(Loop& loop, int& begun) {
+  if (++begun == 1) throw std::bad_alloc();
+  co_await loop.sleep(Milliseconds(5));
+  if (begun == 2) throw std::bad_alloc();
+}
+
+TEST_F(Fixture, kept_tasks_begin_anew_after_a_crash) {
+  int begun = 0;
+  loop.keep([&] { return crash_first(loop, begun); });
+  loop.advance(Milliseconds(900));
+  EXPECT_EQ(begun, 1);
+  EXPECT_EQ(loop.reported, 1);
+  loop.advance(Milliseconds(200));
+  EXPECT_EQ(begun, 2);
+  EXPECT_EQ(loop.reported, 1);
+  loop.advance(Milliseconds(5));
+  EXPECT_EQ(loop.reported, 2);
+  loop.advance(Milliseconds(1100));
+  EXPECT_EQ(begun, 3);
+  loop.advance(Milliseconds(10'000));
+  EXPECT_EQ(begun, 3);
+  EXPECT_EQ(loop.reported, 2);
 }
 
 Task<void> count_turns(Loop& loop, int& turns) {

@@ -1,6 +1,7 @@
 // Points in time and their text.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -17,8 +18,10 @@ using WallTime = std::chrono::sys_time<Milliseconds>;
 using SteadyTime = std::chrono::time_point<std::chrono::steady_clock, Milliseconds>;
 
 /// RFC 3339 in UTC with milliseconds: 2026-11-20T14:22:11.304Z.
+/// What lies outside the years 0 to 9999 becomes the first or last instant that it can say.
+using Rfc3339 = std::array<char, 24>;
+[[nodiscard]] Rfc3339 rfc3339(WallTime time) noexcept;
 [[nodiscard]] std::string format_rfc3339(WallTime time);
-void append_rfc3339(std::string& out, WallTime time);
 /// RFC 3339 date-time, any offset, fraction optional. Nothing else is taken.
 [[nodiscard]] std::optional<WallTime> parse_rfc3339(std::string_view text);
 

@@ -3,6 +3,7 @@
 
 #include <coroutine>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -50,6 +51,9 @@ class Loop {
   /// Owns and starts (on a later turn) a task that belongs to the worker, not to a request.
   /// An exception that escapes it is reported through report().
   void spawn(Task<void> task);
+  /// Owns and starts a task that is to live as long as the worker: where an exception ends it
+  /// (memory was short for a moment), that is reported, and `make` makes another one a little later.
+  void keep(std::function<Task<void>()> make);
   /// Cancels all spawned tasks, at the worker's exit.
   void cancel_spawned() noexcept;
 
@@ -64,12 +68,18 @@ class Loop {
   virtual void schedule() noexcept = 0;
   /// An exception escaped a spawned task.
   virtual void report(std::exception_ptr error) noexcept = 0;
+  /// The host must call restart() after `restart_pause`; asked twice before that, once is enough.
+  virtual void schedule_restart() noexcept = 0;
+  /// Starts the kept tasks that have ended.
+  void restart() noexcept;
+  static constexpr Milliseconds restart_pause{1000};
 
  private:
   class Spawned;
   class Anchor;
   static void close_ring(Posted& anchor) noexcept;
   static Posted* first(Posted& anchor) noexcept;
+  void own(std::unique_ptr<Spawned> task);
   void reap(Spawned& finished) noexcept;
 
   std::unique_ptr<Posted> queue_;    // the anchors of two rings

@@ -1,6 +1,6 @@
 #include "loop.h"
 
-#include <exception>
+#include "agw/base/exception.h"
 
 namespace agw::nginx {
 namespace {
@@ -22,7 +22,8 @@ class Sleep {
 
 }  // namespace
 
-NginxLoop::NginxLoop(ngx_log_t* log) noexcept : log_(log), holding_(this, hold_on, log, Alarm::AtExit::waited_for) {
+NginxLoop::NginxLoop(ngx_log_t* log) noexcept
+    : log_(log), holding_(this, hold_on, log, Alarm::AtExit::waited_for), restarting_(this, on_restart, log) {
   identity_.object = this;
   event_.data = &identity_;
   event_.log = log;
@@ -50,14 +51,12 @@ void NginxLoop::turn(ngx_event_t* event) noexcept {
 }
 
 void NginxLoop::report(std::exception_ptr error) noexcept {
-  try {
-    std::rethrow_exception(error);
-  } catch (const std::exception& known) {
-    ngx_log_error(NGX_LOG_ALERT, log_, 0, "agent gateway: an exception ended a task: %s", known.what());
-  } catch (...) {
-    ngx_log_error(NGX_LOG_ALERT, log_, 0, "agent gateway: an unknown exception ended a task");
-  }
+  ngx_log_error(NGX_LOG_ALERT, log_, 0, "agent gateway: an exception ended a task: %s", text_of(error));
 }
+
+void NginxLoop::schedule_restart() noexcept { restarting_.set(restart_pause); }
+
+void NginxLoop::on_restart(void* self) noexcept { static_cast<NginxLoop*>(self)->restart(); }
 
 void NginxLoop::hold() noexcept {
   if (holds_++ == 0) holding_.set(hold_interval);

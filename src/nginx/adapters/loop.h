@@ -35,17 +35,20 @@ class NginxLoop final : public Loop {
  protected:
   void schedule() noexcept override;
   void report(std::exception_ptr error) noexcept override;
+  void schedule_restart() noexcept override;
 
  private:
   void hold() noexcept;
   void release() noexcept;
   static void turn(ngx_event_t* event) noexcept;
   static void hold_on(void* self) noexcept;
+  static void on_restart(void* self) noexcept;
 
   ngx_log_t* log_;
   EventIdentity identity_;
   ngx_event_t event_{};
   Alarm holding_;
+  Alarm restarting_;
   std::size_t holds_ = 0;
   // Before the first turn (in init_process) and while draining, a post goes to the next turn.
   bool next_turn_ = true;

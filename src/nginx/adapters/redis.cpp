@@ -83,8 +83,8 @@ void NginxRedis::enqueue(RequestPtr request) {
       std::exchange(request->waiter, nullptr)->set(fail(last_error_));
       return;
     }
-    state_ = State::opening;
     host_.loop.spawn(open());
+    state_ = State::opening;
   }
   queued_.push_back(std::move(request));
   set_alarm();
@@ -97,10 +97,12 @@ void NginxRedis::withdraw(const RequestPtr& request) noexcept {
 }
 
 void NginxRedis::transmit(RequestPtr request) {
+  // Answers are told apart by their order alone: bytes without an entry, or the other way round,
+  // would give one caller another's answer. Whatever may throw comes before the first change.
+  out_.reserve(out_.size() + request->bytes.size());
+  sent_.push_back(request);
   out_ += request->bytes;
-  request->bytes.clear();
-  request->bytes.shrink_to_fit();
-  sent_.push_back(std::move(request));
+  request->bytes = {};
   stream_.set_idle(false);
   set_alarm();
 }
@@ -216,9 +218,8 @@ void NginxRedis::opened() {
   out_.clear();
   sent_bytes_ = 0;
   while (!queued_.empty()) {
-    RequestPtr request = std::move(queued_.front());
+    transmit(queued_.front());
     queued_.pop_front();
-    transmit(std::move(request));
   }
   flush();
   settle();
@@ -327,7 +328,7 @@ void NginxRedis::stream_writable() noexcept { flush(); }
 void NginxRedis::stream_should_close() noexcept { drop(RedisError::closed, {}); }
 
 void NginxRedis::drop(RedisError error, std::string_view why) noexcept {
-  if (!why.empty()) say(LogLevel::warn, std::string(why) + " (" + std::string(to_string(error)) + ")");
+  if (!why.empty()) say(LogLevel::warn, why, to_string(error));
   // An opening that is under way sees its step fail, and ends what is queued by itself.
   if (state_ == State::ready) state_ = State::closed;
   stream_.close();
@@ -339,10 +340,9 @@ void NginxRedis::drop(RedisError error, std::string_view why) noexcept {
 }
 
 void NginxRedis::fail_all(std::deque<RequestPtr>& requests, RedisError error) noexcept {
-  std::deque<RequestPtr> ended;
-  ended.swap(requests);
-  for (const RequestPtr& request : ended) {
-    if (auto* waiter = std::exchange(request->waiter, nullptr)) waiter->set(fail(error));
+  // A waiter goes on at a later turn of the loop: nothing is added meanwhile.
+  for (; !requests.empty(); requests.pop_front()) {
+    if (auto* waiter = std::exchange(requests.front()->waiter, nullptr)) waiter->set(fail(error));
   }
 }
 
@@ -376,9 +376,12 @@ void NginxRedis::late() noexcept {
   set_alarm();
 }
 
-void NginxRedis::say(LogLevel level, std::string_view what) noexcept {
+void NginxRedis::say(LogLevel level, std::string_view what, std::string_view error) noexcept {
   try {
-    host_.log.write(level, "Redis at " + place_ + ": " + std::string(what));
+    std::string line = "Redis at " + place_ + ": ";
+    line += what;
+    if (!error.empty()) line.append(" (").append(error).append(")");
+    host_.log.write(level, line);
   } catch (...) {
     host_.log.write(level, what);
   }

@@ -84,7 +84,7 @@ class NginxRedis final : public Redis, private StreamListener {
   static void on_alarm(void* self) noexcept;
   void late() noexcept;
   [[nodiscard]] Milliseconds left(SteadyTime deadline) const noexcept;
-  void say(LogLevel level, std::string_view what) noexcept;
+  void say(LogLevel level, std::string_view what, std::string_view error = {}) noexcept;
 
   Host host_;
   RedisSettings settings_;

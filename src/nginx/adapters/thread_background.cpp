@@ -90,8 +90,7 @@ void ThreadBackground::work(const std::stop_token& stop) noexcept {
     }
     lock.lock();
     // Moving between the queues keeps the worker's reference alive: the job dies over there.
-    ended_.push_back(std::move(waiting_.front()));
-    waiting_.pop_front();
+    ended_.splice(ended_.end(), waiting_, waiting_.begin());
     const std::uint64_t one = 1;
     // It can only fail when the counter is full, and then the loop has been woken already.
     [[maybe_unused]] const ssize_t written = ::write(wakeup_, &one, sizeof one);
@@ -105,7 +104,7 @@ void ThreadBackground::on_event(ngx_event_t* event) noexcept {
 void ThreadBackground::collect() noexcept {
   std::uint64_t count = 0;
   [[maybe_unused]] const ssize_t got = ::read(wakeup_, &count, sizeof count);
-  std::deque<JobPtr> ended;
+  std::list<JobPtr> ended;
   {
     const std::lock_guard lock(mutex_);
     ended.swap(ended_);

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <condition_variable>
-#include <deque>
 #include <exception>
 #include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <stop_token>
@@ -47,8 +47,8 @@ class ThreadBackground final : public Background {
   ngx_connection_t* connection_ = nullptr;
   std::mutex mutex_;
   std::condition_variable_any given_;
-  std::deque<JobPtr> waiting_;
-  std::deque<JobPtr> ended_;
+  std::list<JobPtr> waiting_;  // a job's entry moves to the other list as it is: nothing can fail then
+  std::list<JobPtr> ended_;
   std::jthread thread_;
 };
 

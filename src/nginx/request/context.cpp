@@ -3,6 +3,8 @@
 #include <new>
 #include <utility>
 
+#include "agw/base/exception.h"
+
 #include "../config/conf.h"
 
 namespace agw::nginx {
@@ -121,20 +123,33 @@ gateway::Answer RequestContext::refuse_here(Worker& worker, const gateway::Locat
 }
 
 Task<void> RequestContext::drive(RequestContext& self, Worker& worker, const gateway::Location& location) {
+  std::exception_ptr crash;
   try {
     auto course = worker.gateway().govern(location, self, self.call_);
     self.outcome_.emplace(co_await std::move(course));
   } catch (...) {
-    self.outcome_.reset();
+    crash = std::current_exception();
   }
   // Nothing of the call refers to the body: the next call finds this memory in the cache.
   self.gathered_body_.reset();
   self.gathered_in_ = {};
-  // What escaped is a fault of ours: it ends in a refusal, not in a pass.
-  if (!self.outcome_)
-    self.outcome_.emplace(fail(worker.gateway().refuse(location, self, self.call_, Reason::internal_error)));
+  if (crash) self.crashed(worker, location, crash);
   self.stop_watch();
   if (self.suspended_) worker.host().loop().post(self.wake_);
+}
+
+/// What escaped is a fault of ours, or memory is exhausted: it ends in a refusal, not in a pass, and
+/// not in a call that waits for ever.
+void RequestContext::crashed(Worker& worker, const gateway::Location& location,
+                             const std::exception_ptr& error) noexcept {
+  ngx_log_error(NGX_LOG_ERR, r_->connection->log, 0, "agent_gateway: an exception ended a call: %s", text_of(error));
+  try {
+    outcome_.emplace(fail(worker.gateway().refuse(location, *this, call_, Reason::internal_error)));
+  } catch (...) {
+    gateway::Answer bare;
+    bare.status = NGX_HTTP_SERVICE_UNAVAILABLE;
+    outcome_.emplace(fail(std::move(bare)));
+  }
 }
 
 void RequestContext::suspend() noexcept {
@@ -161,13 +176,16 @@ void RequestContext::finish(audit::Completion completion) noexcept {
   if (!call_.record.open() && call_.location != nullptr && !decided()) {
     // It ended before a decision: the client left, or nginx refused the rest of its body.
     const bool too_large = completion.status == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
+    const bool failed = completion.status >= NGX_HTTP_INTERNAL_SERVER_ERROR;
     try {
       static_cast<void>(here->gateway().refuse(*call_.location, *this, call_,
-                                               too_large ? Reason::body_too_large : Reason::client_aborted));
+                                               too_large ? Reason::body_too_large
+                                               : failed  ? Reason::internal_error
+                                                         : Reason::client_aborted));
     } catch (...) {
       ngx_log_error(NGX_LOG_ALERT, r_->connection->log, 0, "agent_audit: no memory for an audit line");
     }
-    completion.outcome = too_large ? audit::Outcome::refused : audit::Outcome::aborted;
+    completion.outcome = too_large || failed ? audit::Outcome::refused : audit::Outcome::aborted;
   }
   here->gateway().finish(call_, completion);
 }

@@ -93,6 +93,7 @@ class RequestContext final : public gateway::Request {
   void unlink() noexcept;
 
   static Task<void> drive(RequestContext& self, Worker& worker, const gateway::Location& location);
+  void crashed(Worker& worker, const gateway::Location& location, const std::exception_ptr& error) noexcept;
   Task<Result<std::string_view, Reason>> await_body(std::size_t max_bytes);
   Result<std::string_view, Reason> take_body(std::size_t max_bytes);
   Result<std::string_view, Reason> gather_body(std::size_t max_bytes);

@@ -25,6 +25,8 @@
 #include "agw/io/redis.h"
 #include "agw/io/zone.h"
 
+#include "support/allocations.h"
+
 namespace agw::test {
 
 class FakeClock final : public Clock {
@@ -50,6 +52,10 @@ class FakeLoop final : public Loop {
 
   /// Turns until nothing is left to do at this instant.
   void settle() {
+    if (restart_at_ <= clock_.steady()) {
+      restart_at_ = SteadyTime::max();
+      restart();
+    }
     for (int turns = 0; scheduled_ && turns < 10'000; ++turns) {
       scheduled_ = false;
       drain();
@@ -77,10 +83,7 @@ class FakeLoop final : public Loop {
   /// Runs a task to its end without letting time pass; nothing if it still waits.
   template <class T>
   std::optional<T> run(Task<T>& task) {
-    if (!started_.contains(&task)) {
-      started_.insert(&task);
-      task.start();
-    }
+    if (!has_started(&task)) task.start();
     settle();
     if (!task.done()) return std::nullopt;
     started_.erase(&task);
@@ -105,7 +108,7 @@ class FakeLoop final : public Loop {
   struct Sleeper;
   using Timers = std::multimap<SteadyTime, Sleeper*>;
   struct Sleeper {
-    Sleeper(FakeLoop& owner, SteadyTime due) : loop(owner), done(owner), entry(owner.timers_.emplace(due, this)) {}
+    Sleeper(FakeLoop& owner, SteadyTime due) : loop(owner), done(owner), entry(owner.timer(due, *this)) {}
     Sleeper(const Sleeper&) = delete;
     Sleeper& operator=(const Sleeper&) = delete;
     ~Sleeper() {
@@ -117,16 +120,30 @@ class FakeLoop final : public Loop {
   };
   void schedule() noexcept override { scheduled_ = true; }
   void report(std::exception_ptr) noexcept override { ++reported; }
+  void schedule_restart() noexcept override { restart_at_ = clock_.steady() + restart_pause; }
+  Timers::iterator timer(SteadyTime due, Sleeper& sleeper) {
+    const WorkingAllocations ours;
+    return timers_.emplace(due, &sleeper);
+  }
+  /// Whether it had been started before.
+  bool has_started(const void* task) {
+    const WorkingAllocations ours;
+    return !started_.insert(task).second;
+  }
 
   FakeClock& clock_;
   Timers timers_;
   std::set<const void*> started_;
   bool scheduled_ = false;
+  SteadyTime restart_at_ = SteadyTime::max();
 };
 
 class FakeLog final : public Log {
  public:
-  void write(LogLevel level, std::string_view line) noexcept override { lines.emplace_back(level, std::string(line)); }
+  void write(LogLevel level, std::string_view line) noexcept override {
+    const WorkingAllocations ours;
+    lines.emplace_back(level, std::string(line));
+  }
   [[nodiscard]] bool contains(std::string_view text) const {
     return std::any_of(lines.begin(), lines.end(),
                        [&](const auto& line) { return line.second.find(text) != std::string::npos; });
@@ -213,6 +230,7 @@ class MemoryZone final : public Zone {
     return cell == nullptr ? 0 : cell->load();
   }
   [[nodiscard]] const std::atomic<std::uint64_t>* generation_cell(std::string_view name) const noexcept override {
+    const WorkingAllocations ours;
     auto it = cells_.find(std::string(name));
     return it == cells_.end() ? nullptr : &it->second;
   }
@@ -223,6 +241,7 @@ class MemoryZone final : public Zone {
   }
   bool write(std::string_view name, std::string_view bytes, WallTime now) override {
     if (full) return false;
+    const WorkingAllocations ours;
     auto& blob = blobs_[std::string(name)];
     blob.bytes = bytes;
     blob.generation = ++generations_;
@@ -231,15 +250,18 @@ class MemoryZone final : public Zone {
     return true;
   }
   [[nodiscard]] bool try_lease(std::string_view name, Milliseconds hold) noexcept override {
+    const WorkingAllocations ours;
     SteadyTime& until = leases_[std::string(name)];
     if (until > clock_.steady()) return false;
     until = clock_.steady() + hold;
     return true;
   }
   void release(std::string_view name) noexcept override {
+    const WorkingAllocations ours;
     if (auto it = leases_.find(std::string(name)); it != leases_.end()) it->second = {};
   }
   [[nodiscard]] bool advance(std::string_view name, const Progress& seen) noexcept override {
+    const WorkingAllocations ours;
     const auto [mark, first] = marks_.try_emplace(std::string(name), seen);
     if (!first && !seen.follows(mark->second)) return false;
     mark->second = seen;

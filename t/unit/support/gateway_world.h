@@ -165,6 +165,18 @@ struct GatewayWorld {
     }
     return gateway::Answer{0, "", "it never ended", {}};
   }
+  /// The same, as the host does it: what escapes the course ends in a refusal.
+  std::optional<gateway::Answer> call_guarded() {
+    try {
+      return call();
+    } catch (...) {
+      try {
+        return gateway.refuse(location, request, *under_way, Reason::internal_error);
+      } catch (...) {
+        return gateway::Answer();
+      }
+    }
+  }
   /// Ends the call as the host does; the audit lines written until then.
   std::vector<std::string> finish(int status) {
     audit::Completion completion;
