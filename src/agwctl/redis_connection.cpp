@@ -15,6 +15,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "agw/base/descriptor.h"
 #include "agw/io/address.h"
 #include "agw/io/files.h"
 #include "agw/io/redis_protocol.h"
@@ -35,26 +36,6 @@ struct SslDeleter {
 };
 struct AddressDeleter {
   void operator()(addrinfo* list) const noexcept { freeaddrinfo(list); }
-};
-
-/// A file descriptor that closes itself.
-class Descriptor {
- public:
-  explicit Descriptor(int fd) noexcept : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  [[nodiscard]] int get() const noexcept { return fd_; }
-
- private:
-  int fd_;
 };
 
 /// Connects within the timeout; errno tells why not.

@@ -8,25 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agw/base/descriptor.h"
+
 namespace agw {
-namespace {
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) noexcept : fd_(fd) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  [[nodiscard]] int get() const noexcept { return fd_; }
-
- private:
-  int fd_;
-};
-
-}  // namespace
-
 Result<const Secret*, FileError> WatchedFile::read() {
   struct stat info{};
   if (::stat(path_.c_str(), &info) != 0) return fail(errno == ENOENT ? FileError::absent : FileError::unreadable);

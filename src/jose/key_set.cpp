@@ -11,6 +11,8 @@
 #include "agw/base/encoding.h"
 #include "agw/json/tree.h"
 
+#include "evp.h"
+
 namespace agw::jose {
 namespace {
 
@@ -25,12 +27,7 @@ struct CjoseKeyDeleter {
 struct CjoseJwsDeleter {
   void operator()(cjose_jws_t* jws) const noexcept { cjose_jws_release(jws); }
 };
-struct EvpKeyDeleter {
-  void operator()(EVP_PKEY* key) const noexcept { EVP_PKEY_free(key); }
-};
-struct EvpContextDeleter {
-  void operator()(EVP_MD_CTX* context) const noexcept { EVP_MD_CTX_free(context); }
-};
+
 std::string_view text_of(const json_t* object, const char* key) {
   const json_t* value = json_object_get(object, key);
   return json_is_string(value) ? std::string_view(json_string_value(value), json_string_length(value))
@@ -130,11 +127,11 @@ std::unique_ptr<cjose_jwk_t, CjoseKeyDeleter> cjose_key(const json_t* jwk, Famil
   return std::unique_ptr<cjose_jwk_t, CjoseKeyDeleter>(cjose_jwk_import(text.data(), text.size(), &error));
 }
 
-std::unique_ptr<EVP_PKEY, EvpKeyDeleter> ed25519_key(const json_t* jwk) {
+KeyPtr ed25519_key(const json_t* jwk) {
   const auto bytes = base64url_decode(text_of(jwk, "x"));
   if (!bytes || bytes->size() != 32) return nullptr;
-  return std::unique_ptr<EVP_PKEY, EvpKeyDeleter>(EVP_PKEY_new_raw_public_key(
-      EVP_PKEY_ED25519, nullptr, reinterpret_cast<const unsigned char*>(bytes->data()), bytes->size()));
+  return KeyPtr(EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr,
+                                            reinterpret_cast<const unsigned char*>(bytes->data()), bytes->size()));
 }
 
 /// RFC 7518 section 3.4, RFC 8037 section 3.1: one length, no other. (An RSA signature has its
@@ -157,7 +154,7 @@ struct KeySet::Key {
   Family family{};
   std::optional<Algorithm> algorithm;
   std::unique_ptr<cjose_jwk_t, CjoseKeyDeleter> cjose;     // RSA and EC
-  std::unique_ptr<EVP_PKEY, EvpKeyDeleter> ed25519;
+  KeyPtr ed25519;
 
   [[nodiscard]] bool accepts(Algorithm wanted) const {
     return fits(family, wanted) && (!algorithm || *algorithm == wanted);
@@ -173,7 +170,7 @@ struct KeySet::Key {
 
  private:
   [[nodiscard]] bool verify_ed25519(const UnverifiedJwt& jwt) const {
-    const std::unique_ptr<EVP_MD_CTX, EvpContextDeleter> context(EVP_MD_CTX_new());
+    const ContextPtr context(EVP_MD_CTX_new());
     if (!context || EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, ed25519.get()) != 1) return false;
     return EVP_DigestVerify(context.get(), reinterpret_cast<const unsigned char*>(jwt.signature.data()),
                             jwt.signature.size(), reinterpret_cast<const unsigned char*>(jwt.signing_input.data()),

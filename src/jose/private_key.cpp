@@ -7,14 +7,13 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
+#include "evp.h"
+
 namespace agw::jose {
 namespace {
 
 struct BioDeleter {
   void operator()(BIO* bio) const noexcept { BIO_free(bio); }
-};
-struct KeyDeleter {
-  void operator()(EVP_PKEY* key) const noexcept { EVP_PKEY_free(key); }
 };
 
 /// An encrypted key must not make OpenSSL ask at a terminal.
@@ -22,11 +21,15 @@ int no_password(char*, int, int, void*) { return -1; }
 
 }  // namespace
 
-std::optional<Algorithm> algorithm_of_private_key(std::string_view pem) {
+KeyPtr read_private_key(std::string_view pem) {
   const std::unique_ptr<BIO, BioDeleter> bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-  const std::unique_ptr<EVP_PKEY, KeyDeleter> key(
-      bio ? PEM_read_bio_PrivateKey(bio.get(), nullptr, no_password, nullptr) : nullptr);
+  KeyPtr key(bio ? PEM_read_bio_PrivateKey(bio.get(), nullptr, no_password, nullptr) : nullptr);
   ERR_clear_error();
+  return key;
+}
+
+std::optional<Algorithm> algorithm_of_private_key(std::string_view pem) {
+  const KeyPtr key = read_private_key(pem);
   if (!key) return std::nullopt;
   switch (EVP_PKEY_get_base_id(key.get())) {
     case EVP_PKEY_RSA: return Algorithm::rs256;

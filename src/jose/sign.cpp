@@ -10,25 +10,15 @@
 #include <openssl/rsa.h>
 
 #include "agw/base/encoding.h"
-#include "agw/jose/private_key.h"
+
+#include "evp.h"
 
 namespace agw::jose {
 namespace {
 
-struct BioDeleter {
-  void operator()(BIO* bio) const noexcept { BIO_free(bio); }
-};
-struct KeyDeleter {
-  void operator()(EVP_PKEY* key) const noexcept { EVP_PKEY_free(key); }
-};
-struct ContextDeleter {
-  void operator()(EVP_MD_CTX* context) const noexcept { EVP_MD_CTX_free(context); }
-};
 struct SignatureDeleter {
   void operator()(ECDSA_SIG* signature) const noexcept { ECDSA_SIG_free(signature); }
 };
-
-int no_password(char*, int, int, void*) { return -1; }
 
 const EVP_MD* digest_of(Algorithm algorithm) {
   switch (algorithm) {
@@ -82,7 +72,7 @@ bool fits(EVP_PKEY* key, Algorithm algorithm) {
 }
 
 std::optional<std::string> signature_of(EVP_PKEY* key, Algorithm algorithm, std::string_view input) {
-  const std::unique_ptr<EVP_MD_CTX, ContextDeleter> context(EVP_MD_CTX_new());
+  const ContextPtr context(EVP_MD_CTX_new());
   EVP_PKEY_CTX* parameters = nullptr;
   if (!context || EVP_DigestSignInit(context.get(), &parameters, digest_of(algorithm), nullptr, key) != 1)
     return std::nullopt;
@@ -103,9 +93,7 @@ std::optional<std::string> signature_of(EVP_PKEY* key, Algorithm algorithm, std:
 }  // namespace
 
 std::optional<std::string> sign_jwt(const SigningKey& key, std::string_view payload) {
-  const std::unique_ptr<BIO, BioDeleter> bio(BIO_new_mem_buf(key.pem.data(), static_cast<int>(key.pem.size())));
-  const std::unique_ptr<EVP_PKEY, KeyDeleter> private_key(
-      bio ? PEM_read_bio_PrivateKey(bio.get(), nullptr, no_password, nullptr) : nullptr);
+  const KeyPtr private_key = read_private_key(key.pem);
   std::optional<std::string> signature;
   std::string header = R"({"alg":")" + std::string(to_string(key.algorithm)) + R"(","typ":"JWT")";
   if (!key.key_id.empty()) header += R"(,"kid":)" + json_quoted(key.key_id);

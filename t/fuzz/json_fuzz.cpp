@@ -13,15 +13,14 @@
 #include "agw/json/document.h"
 #include "agw/json/scalar.h"
 
+#include "support/text.h"
+
 namespace {
 
+using agw::fuzz::expect;
 using agw::json::Error;
 using agw::json::Kind;
 using agw::json::Value;
-
-void expect(bool true_claim) {
-  if (!true_claim) std::abort();
-}
 
 using Json = std::unique_ptr<json_t, decltype(&json_decref)>;
 

@@ -12,21 +12,13 @@
 #include "agw/mcp/message.h"
 
 #include "support/fakes.h"
+#include "support/text.h"
 
 namespace {
 
 using namespace agw;
-
-void expect(bool true_claim) {
-  if (!true_claim) std::abort();
-}
-
-std::string_view take_line(std::string_view& text) {
-  const std::size_t end = text.find('\n');
-  const std::string_view line = text.substr(0, end);
-  text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
-  return line;
-}
+using fuzz::expect;
+using fuzz::take_line;
 
 std::string_view trimmed(std::string_view text) {
   const std::size_t first = text.find_first_not_of(" \t");

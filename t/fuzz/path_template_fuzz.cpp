@@ -10,20 +10,13 @@
 #include "agw/rest/path.h"
 #include "agw/rest/router.h"
 
+#include "support/text.h"
+
 namespace {
 
 using namespace agw;
-
-void expect(bool true_claim) {
-  if (!true_claim) std::abort();
-}
-
-std::string_view take_line(std::string_view& text) {
-  const std::size_t end = text.find('\n');
-  const std::string_view line = text.substr(0, end);
-  text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
-  return line;
-}
+using fuzz::expect;
+using fuzz::take_line;
 
 int hex(char c) {
   if (c >= '0' && c <= '9') return c - '0';

@@ -182,18 +182,26 @@ def part_differential():
 def part_fuzz(bound=("--total", str(FUZZ_SECONDS)), timeout=1800):
     """every fuzzer for its share of ten minutes of one core (AGW_FUZZ_SECONDS), from the seeds in t/fuzz/corpus: t/fuzz/run"""
     build("fuzz")
-    report = LOGS / "fuzz.json"
+
+    def judged(report):
+        return len(report["targets"]) - len(report["failed"]), len(report["failed"])
+
+    return reported("fuzz", ["t/fuzz/run", *bound, "--jobs", JOBS], judged, lines=120, timeout=timeout)
+
+
+def reported(name, command, judged, lines, timeout):
+    """Runs what writes a report (--json); `judged` makes (passed, failed) of it. Without one it has failed."""
+    report = LOGS / f"{name}.json"
     report.unlink(missing_ok=True)
-    status, text = step("fuzz", ["t/fuzz/run", *bound, "--jobs", JOBS, "--json", report], timeout=timeout)
+    status, text = step(name, [*command, "--json", report], timeout=timeout)
     try:
-        found = json.loads(report.read_text())
-        count = Count(len(found["targets"]) - len(found["failed"]), len(found["failed"]))
+        count = Count(*judged(json.loads(report.read_text())))
     except (OSError, ValueError, KeyError):
         count = Count(0, 1)
     if status != 0 and count.failed == 0:
         count.failed = 1
     if count.failed:
-        complain("t/fuzz/run", text, 120)
+        complain(str(command[0]), text, lines)
     return count
 
 
@@ -217,20 +225,13 @@ def part_faults():
 
 def faults(*arguments, timeout=900):
     """Each cell counts as one test."""
-    report = LOGS / "faults.json"
-    report.unlink(missing_ok=True)
-    status, text = step("faults", ["t/faults/run", "--json", report, *arguments], timeout=timeout)
-    try:
-        rows = [row for row in json.loads(report.read_text())["details"] if not row["skipped"]]
+
+    def judged(report):
+        rows = [row for row in report["details"] if not row["skipped"]]
         failed = sum(any(row[name] for name in FAULT_COUNTS) for row in rows)
-        count = Count(len(rows) - failed, failed)
-    except (OSError, ValueError, KeyError):
-        count = Count(0, 1)
-    if status != 0 and count.failed == 0:
-        count.failed = 1
-    if count.failed:
-        complain("t/faults/run", text, 60)
-    return count
+        return len(rows) - failed, failed
+
+    return reported("faults", ["t/faults/run", *arguments], judged, lines=60, timeout=timeout)
 
 
 def part_budget():

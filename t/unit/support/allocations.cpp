@@ -9,14 +9,13 @@ struct Failing {
   bool wanted = false;
   bool forever = false;
   bool happened = false;
-  int working = 0;
   std::size_t left = 0;
 };
 
 thread_local Failing failing;
 
 bool fails() noexcept {
-  if (!failing.wanted || failing.working > 0) return false;
+  if (!failing.wanted || agw::test::WorkingAllocations::here > 0) return false;
   if (failing.left > 0) {
     --failing.left;
     return false;
@@ -72,9 +71,5 @@ FailingAllocations::FailingAllocations(std::size_t after, How how) noexcept {
 FailingAllocations::~FailingAllocations() { failing.wanted = false; }
 
 bool FailingAllocations::happened() noexcept { return failing.happened; }
-
-WorkingAllocations::WorkingAllocations() noexcept { ++failing.working; }
-
-WorkingAllocations::~WorkingAllocations() { --failing.working; }
 
 }  // namespace agw::test

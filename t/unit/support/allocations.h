@@ -22,10 +22,12 @@ class FailingAllocations {
 /// A piece of the test's own world, which has its memory all the same.
 class WorkingAllocations {
  public:
-  WorkingAllocations() noexcept;
+  WorkingAllocations() noexcept { ++here; }
   WorkingAllocations(const WorkingAllocations&) = delete;
   WorkingAllocations& operator=(const WorkingAllocations&) = delete;
-  ~WorkingAllocations();
+  ~WorkingAllocations() { --here; }
+
+  static inline thread_local int here = 0;  ///< how many there are on this thread
 };
 
 }  // namespace agw::test
