@@ -8,11 +8,6 @@
 
 namespace agw::agwctl {
 
-std::string sample_of(const std::string& pattern) {
-  if (!pattern.ends_with('*')) return pattern;
-  return pattern.substr(0, pattern.size() - 1) + std::string(anything);
-}
-
 AskOptions ask_about(const std::string& tenant, const std::optional<std::string>& at) {
   AskOptions out;
   out.tenant = tenant;

@@ -7,15 +7,14 @@
 #include <vector>
 
 #include "agw/policy/evaluate.h"
+#include "agw/policy/reach.h"
 
 #include "policy_source.h"
 
 namespace agw::agwctl {
 
-/// What stands for whatever no record names: an id, an operation or a resource made of it is nobody's own.
-inline constexpr std::string_view anything = "%00";
-/// One text that a pattern matches, and that nothing more exact does.
-[[nodiscard]] std::string sample_of(const std::string& pattern);
+using policy::anything;
+using policy::sample_of;
 
 /// Who calls, as a token would say it.
 struct Caller {

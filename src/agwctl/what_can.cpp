@@ -1,10 +1,5 @@
 #include "what_can.h"
 
-#include <algorithm>
-#include <set>
-
-#include "agw/model/pattern.h"
-
 #include "arguments.h"
 #include "commands.h"
 #include "failure.h"
@@ -14,27 +9,6 @@
 
 namespace agw::agwctl {
 namespace {
-
-/// What the caller's grants tell apart, the widest first.
-std::vector<std::string> resources_of(const policy::Facts& facts, const std::string& operation) {
-  std::set<std::string> found{"*"};
-  for (const auto* sets : {&facts.grants, &facts.entitlements})
-    for (const policy::GrantSet* set : *sets)
-      set->for_each(operation, [&](const Grant& grant) {
-        if (grant.resource) found.insert(*grant.resource);
-      });
-  std::vector<std::string> out(found.begin(), found.end());
-  std::sort(out.begin(), out.end(), [](const std::string& a, const std::string& b) {
-    const auto narrow = [](const std::string& text) { return text.ends_with('*') ? text.size() : std::string::npos; };
-    return std::pair(narrow(a), a) < std::pair(narrow(b), b);
-  });
-  return out;
-}
-
-bool within(const std::string& resource, const std::vector<std::string>& patterns) {
-  return std::any_of(patterns.begin(), patterns.end(),
-                     [&](const std::string& pattern) { return matches(pattern, sample_of(resource)); });
-}
 
 std::string except_text(const Reach& reach) {
   std::string out;
@@ -56,25 +30,10 @@ std::string reach_json(const Reach& reach) {
 }  // namespace
 
 Reach reach_of(const Asker& asker, const Caller& caller, const std::string& operation) {
-  Reach out{operation, {}, {}, Reason::allowed};
-  const std::string name = sample_of(operation);
-  std::optional<Reason> refused;
-  for (const std::string& resource : resources_of(asker.facts(caller, name), name)) {
-    const Reason reason = asker.ask(caller, name, sample_of(resource)).decision.reason;
-    const bool covered = within(resource, out.allowed);
-    if (reason == Reason::allowed) {
-      std::vector<std::string> denied;
-      denied.reserve(out.except.size());
-      for (const auto& [pattern, why] : out.except) denied.push_back(pattern);
-      if (!covered || within(resource, denied)) out.allowed.push_back(resource);
-    } else {
-      if (covered) out.except.emplace_back(resource, reason);
-      // The one that came furthest says what is lacking.
-      if (!refused || row(reason).check > row(*refused).check) refused = reason;
-    }
-  }
-  if (out.allowed.empty()) out.reason = refused.value_or(Reason::agent_grant_missing);
-  return out;
+  const std::string name = policy::sample_of(operation);
+  return {operation, policy::reach(policy::resources_of(asker.facts(caller, name), name), [&](const auto& resource) {
+            return asker.ask(caller, name, resource).decision.reason;
+          })};
 }
 
 int what_can(const WhatCanOptions& options, std::ostream& out) {

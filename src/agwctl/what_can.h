@@ -5,15 +5,15 @@
 #include <utility>
 #include <vector>
 
+#include "agw/policy/reach.h"
+
 #include "asker.h"
 
 namespace agw::agwctl {
 
-struct Reach {
+struct Reach : policy::Reach {
   std::string operation;
-  std::vector<std::string> allowed;  ///< patterns of resources, the widest; `*`: every one
-  std::vector<std::pair<std::string, Reason>> except;
-  Reason reason = Reason::allowed;  ///< where nothing is allowed: why
+  Reach(std::string name, policy::Reach reach) : policy::Reach(std::move(reach)), operation(std::move(name)) {}
 };
 
 /// What the caller may do with this operation (or pattern of some), on which of the resources that the caller's grants

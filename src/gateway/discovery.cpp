@@ -10,6 +10,7 @@ namespace agw::gateway {
 namespace {
 
 constexpr std::string_view well_known = "/.well-known/oauth-protected-resource";
+constexpr std::string_view permissions = "/.well-known/agent-permissions";
 
 void append_strings(std::string& out, std::string_view key, const std::vector<std::string>& values) {
   out += ",\n  \"";
@@ -49,6 +50,7 @@ void append_resource(std::string& page, const Location& location) {
   if (!location.challenge_scopes.empty())
     page += "- Scopes to begin with: " + code(joined(location.challenge_scopes)) + "\n";
   if (!resource.scopes_supported.empty()) page += "- All scopes: " + code(joined(resource.scopes_supported)) + "\n";
+  page += "- What you may do there: GET <" + resource.permissions_url + "> with your token\n";
   page += '\n';
 }
 
@@ -59,6 +61,8 @@ std::string protected_resource_metadata(const ProtectedResource& resource) {
   append_strings(out, "authorization_servers", resource.issuers);
   if (!resource.scopes_supported.empty()) append_strings(out, "scopes_supported", resource.scopes_supported);
   append_strings(out, "bearer_methods_supported", {"header"});
+  // A parameter of ours (RFC 9728 section 2 allows others).
+  out += ",\n  \"agent_permissions\": " + json_quoted(resource.permissions_url);
   out += ",\n  \"resource_documentation\": " + json_quoted(resource.origin + "/auth.md") + "\n}\n";
   return out;
 }
@@ -125,6 +129,9 @@ Result<ProtectedResource, std::string> parse_resource_identifier(std::string_vie
   resource.metadata_path = well_known;
   if (resource.path != "/") resource.metadata_path += resource.path;
   resource.metadata_url = resource.origin + resource.metadata_path;
+  resource.permissions_path = permissions;
+  if (resource.path != "/") resource.permissions_path += resource.path;
+  resource.permissions_url = resource.origin + resource.permissions_path;
   return resource;
 }
 

@@ -74,6 +74,11 @@ class Gateway {
   /// the audit log's hands.
   [[nodiscard]] Task<Result<Forward, Answer>> govern(const Location& location, Request& request, Call& call);
 
+  /// What the caller may do at one protected resource, which `locations` (one at least) serve: for each operation that
+  /// is visible to this principal, what a call would be told. The answer to any request for it, refusals too.
+  [[nodiscard]] Task<Answer> permissions(const std::vector<const Location*>& locations, const Request& request,
+                                         Call& call);
+
   /// Judges what the backend answered: nothing, or the answer to send in its place.
   [[nodiscard]] std::optional<Answer> judge_response(Call& call, const Headers& headers, const BackendHead& head);
 
@@ -95,6 +100,8 @@ class Gateway {
   [[nodiscard]] Result<Forward, Answer> conclude(const Location& location, const Request& request, Call& call);
   [[nodiscard]] Result<Forward, Answer> conclude(const Location& location, const Request& request, Call& call,
                                                  const Decision& decision);
+  [[nodiscard]] Answer refuse_permissions(const Location& location, const Request& request, Call& call,
+                                          const Decision& decision);
   [[nodiscard]] bool begin_record(const Request& request, Call& call);
   void log_detail(const Call& call);
 

@@ -40,6 +40,8 @@ struct ProtectedResource {
   std::string path;          ///< its path, "/" or "/mcp"
   std::string metadata_path; ///< `/.well-known/oauth-protected-resource` + path
   std::string metadata_url;
+  std::string permissions_path; ///< `/.well-known/agent-permissions` + path
+  std::string permissions_url;
   bool is_default = false;   ///< also answers at the root form
   std::vector<std::string> issuers;           ///< `authorization_servers`
   std::vector<std::string> scopes_supported;  ///< challenge scopes and those of every operation

@@ -91,8 +91,15 @@ struct Document {
   std::string body;
 };
 
+/// Where a caller asks what it may do at one protected resource.
+struct PermissionsPlace {
+  std::string path;  ///< compared as a document's
+  std::vector<const gateway::Location*> locations;
+};
+
 struct SrvConf {
   std::vector<Document> documents;  ///< empty: the server is left alone
+  std::vector<PermissionsPlace> permissions;
 };
 
 /// What every request looks at first: standard layout, so that C may hold it.

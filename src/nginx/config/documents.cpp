@@ -19,6 +19,19 @@ struct ServerResources {
   std::vector<Place> places;
 };
 
+/// Every location of the server that serves this resource.
+std::vector<const gateway::Location*> locations_of(const MainConf& main, const SrvConf* server,
+                                                   const gateway::ProtectedResource& resource) {
+  std::vector<const gateway::Location*> out;
+  for (const LocConf* conf : main.settings->locations) {
+    const gateway::Location* const location = conf->location;
+    if (location == nullptr || conf->settings->srv != server) continue;
+    if (location->resource.identifier != resource.identifier) continue;
+    if (std::ranges::find(out, location) == out.end()) out.push_back(location);
+  }
+  return out;
+}
+
 }  // namespace
 
 void make_documents(MainConf& main, Problems& problems) {
@@ -55,6 +68,7 @@ void make_documents(MainConf& main, Problems& problems) {
                                             "; their metadata would stand at one URL");
       add_document(*entry.server, resource.metadata_path, "application/json",
                    gateway::protected_resource_metadata(resource));
+      entry.server->permissions.push_back({resource.permissions_path, locations_of(main, entry.server, resource)});
       if (!resource.is_default) continue;
       if (chosen != nullptr)
         problems.error(entry.places[i], "this server has two resources marked \"default\"; leave it at one");
@@ -63,6 +77,9 @@ void make_documents(MainConf& main, Problems& problems) {
     if (chosen != nullptr && chosen->resource.path != "/")
       add_document(*entry.server, "/.well-known/oauth-protected-resource", "application/json",
                    gateway::protected_resource_metadata(chosen->resource));
+    if (chosen != nullptr && chosen->resource.path != "/")
+      entry.server->permissions.push_back(
+          {"/.well-known/agent-permissions", locations_of(main, entry.server, chosen->resource)});
     add_document(*entry.server, "/auth.md", "text/markdown; charset=utf-8", gateway::auth_page(entry.locations));
   }
 }

@@ -114,6 +114,12 @@ void RequestContext::start(Worker& worker, const gateway::Location& location) {
   course_.start();
 }
 
+void RequestContext::start_permissions(Worker& worker, const std::vector<const gateway::Location*>& locations) {
+  begin_call();
+  course_ = drive_permissions(*this, worker, locations);
+  course_.start();
+}
+
 gateway::Answer RequestContext::refuse_here(Worker& worker, const gateway::Location& location) {
   begin_call();
   auto answer = worker.gateway().refuse(location, *this, call_, Reason::decision_missing);
@@ -133,9 +139,26 @@ Task<void> RequestContext::drive(RequestContext& self, Worker& worker, const gat
   // Nothing of the call refers to the body: the next call finds this memory in the cache.
   self.gathered_body_.reset();
   self.gathered_in_ = {};
-  if (crash) self.crashed(worker, location, crash);
-  self.stop_watch();
-  if (self.suspended_) worker.host().loop().post(self.wake_);
+  self.end_course(worker, location, crash);
+}
+
+Task<void> RequestContext::drive_permissions(RequestContext& self, Worker& worker,
+                                             const std::vector<const gateway::Location*>& locations) {
+  std::exception_ptr crash;
+  try {
+    auto course = worker.gateway().permissions(locations, self, self.call_);
+    self.outcome_.emplace(fail(co_await std::move(course)));
+  } catch (...) {
+    crash = std::current_exception();
+  }
+  self.end_course(worker, *locations.front(), crash);
+}
+
+void RequestContext::end_course(Worker& worker, const gateway::Location& location,
+                                const std::exception_ptr& crash) noexcept {
+  if (crash) crashed(worker, location, crash);
+  stop_watch();
+  if (suspended_) worker.host().loop().post(wake_);
 }
 
 /// What escaped is a fault of ours, or memory is exhausted: it ends in a refusal, not in a pass, and

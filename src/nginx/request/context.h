@@ -46,6 +46,8 @@ class RequestContext final : public gateway::Request {
 
   /// Begins the course for the location where the request stands; it may end at once.
   void start(Worker& worker, const gateway::Location& location);
+  /// Begins the answer to what the caller may do at the resource that these serve; its outcome is an answer.
+  void start_permissions(Worker& worker, const std::vector<const gateway::Location*>& locations);
   /// Whether a course is under way for the place where the request stands, ended or not.
   [[nodiscard]] bool started_here() const noexcept;
   [[nodiscard]] bool decided() const noexcept { return outcome_.has_value(); }
@@ -94,6 +96,9 @@ class RequestContext final : public gateway::Request {
 
   static Task<void> drive(RequestContext& self, Worker& worker, const gateway::Location& location);
   void crashed(Worker& worker, const gateway::Location& location, const std::exception_ptr& error) noexcept;
+  static Task<void> drive_permissions(RequestContext& self, Worker& worker,
+                                      const std::vector<const gateway::Location*>& locations);
+  void end_course(Worker& worker, const gateway::Location& location, const std::exception_ptr& crash) noexcept;
   Task<Result<std::string_view, Reason>> await_body(std::size_t max_bytes);
   Result<std::string_view, Reason> take_body(std::size_t max_bytes);
   Result<std::string_view, Reason> gather_body(std::size_t max_bytes);
