@@ -6,6 +6,7 @@
 #include <set>
 
 #include "agw/base/encoding.h"
+#include "agw/base/exception.h"
 #include "agw/gateway/issuer_access.h"
 #include "agw/gateway/policy_changes.h"
 #include "agw/grants/file_store.h"
@@ -207,13 +208,7 @@ struct Worker::Services {
 };
 
 Worker::Worker(ngx_cycle_t* cycle) : services_(std::make_unique<Services>(cycle, *main_conf(cycle))) {
-  // The C++ runtime's thread-local data is made when the first exception is thrown. Were that one
-  // of exhausted memory, glibc would end the process instead of letting the call be denied.
-  try {
-    throw std::bad_alloc();
-  } catch (const std::bad_alloc&) {
-    return;
-  }
+  prepare_for_exceptions();
 }
 
 Worker::~Worker() = default;

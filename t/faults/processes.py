@@ -24,10 +24,10 @@ KINDS = ("fresh", "known", *NEVER)
 class Trial:
     """A world under load, something that is done to it, and the same questions afterwards as for a cell."""
 
-    def __init__(self, name, folder, **pieces):
+    def __init__(self, name, folder, dependency="file", **pieces):
         self.found = {"name": name, "skipped": "", "wrong_allows": [], "lost_events": [], "crashes": [], "late": [],
                       "errors": [], "said": ""}
-        self.world = World(folder, "file", **pieces)
+        self.world = World(folder, dependency, **pieces)
         self.nginx = self.world.nginx
         self.load = Load(self.world)
         self.load.prepare()
@@ -249,7 +249,7 @@ def no_memory(trial, quick):
         for turn in range(2 if quick else 6):
             statuses.update(_many_large(trial, f"memory/{room}/{turn}"))
         if not alive(worker):
-            trial.found["crashes"].append(f"the worker died with {room} bytes of room")
+            trial.found["crashes"].append(f"the worker died with {room} bytes of room: {trial.nginx.error_log[-1500:]}")
             break
     passed = {mark for mark in trial.world.reached() if mark.startswith("memory/") and mark.endswith("stranger")}
     trial.found["wrong_allows"] += sorted(passed)
@@ -376,15 +376,16 @@ def self_paced(port, head, body, stop, held):
 
 
 ALL = {"worker killed": killed, "reload every second": reloaded, "binary upgrade": upgraded, "zone full": zone_full,
-       "file descriptors exhausted": no_files, "memory limit": no_memory, "client aborts": aborted,
-       "slow clients": slow, "soak": soak.soak}
+       "file descriptors exhausted": no_files, "memory limit": no_memory, "memory limit, Redis": no_memory,
+       "memory limit, exchange": no_memory, "client aborts": aborted, "slow clients": slow, "soak": soak.soak}
+DEPENDENCY = {"memory limit, Redis": "redis", "memory limit, exchange": "exchange"}
 SOAK = {True: 30, False: 1800}
 
 
 def run(name, folder, quick, seconds):
     trial, began = None, time.monotonic()
     try:
-        trial = Trial(name, folder)
+        trial = Trial(name, folder, DEPENDENCY.get(name, "file"))
         if name == "soak":
             found = soak.soak(trial, seconds or SOAK[quick])
         else:

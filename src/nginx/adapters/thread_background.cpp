@@ -8,6 +8,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "agw/base/exception.h"
+
 namespace agw::nginx {
 namespace {
 
@@ -79,6 +81,7 @@ Task<void> ThreadBackground::run(std::function<void()> job) {
 }
 
 void ThreadBackground::work(const std::stop_token& stop) noexcept {
+  prepare_for_exceptions();
   std::unique_lock lock(mutex_);
   while (given_.wait(lock, stop, [this] { return !waiting_.empty(); })) {
     Job& job = *waiting_.front();
