@@ -84,6 +84,7 @@ std::string_view told_as(Disposition disposition) {
     case Disposition::too_large: return "413";
     case Disposition::unavailable: return "503 and `Retry-After`";
     case Disposition::backend: return "502";
+    case Disposition::limited: return "429, `Retry-After` and `RateLimit`";
   }
   return {};
 }

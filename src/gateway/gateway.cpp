@@ -6,6 +6,7 @@
 #include "agw/gateway/origin.h"
 
 #include "call_metrics.h"
+#include "consumption.h"
 #include "credentials.h"
 #include "operation.h"
 #include "refusal.h"
@@ -129,6 +130,14 @@ Task<Result<Forward, Answer>> Gateway::govern(const Location& location, Request&
   // May this agent, acting for this user, do this to that, now?
   call.decision = judge(location, **facts, asked.resource_failure, call);
   if (!call.decision.allowed() && call.enforced) co_return conclude(location, request, call);
+
+  // What it uses up is taken once, all of it or nothing, now that every check has passed.
+  if (is_limited(call)) {
+    auto charges = charges_of(call, **facts, request, body->size());
+    call.usage = co_await services_.limiter.commit(std::move(charges));
+    call.decision = within_limits(std::move(call.decision), *call.usage);
+    if (!call.decision.allowed() && call.enforced) co_return conclude(location, request, call);
+  }
 
   // The backend gets a token of its own, minted for it alone, or none.
   auto credential = co_await provide_credential(call);
@@ -257,6 +266,7 @@ bool Gateway::begin_record(const Request& request, Call& call) {
   event.trace_id = call.trace_id;
   event.span_id = event.id.substr(0, 16);
   event.detail = call.detail;
+  if (call.usage != nullptr && call.usage->refused_by() != nullptr) event.detail = call.usage->refused_by()->name;
   auto record = services_.audit.begin(event);
   if (!record) return false;
   call.record = *std::move(record);
@@ -271,6 +281,11 @@ std::optional<Answer> Gateway::judge_response(Call& call, const Headers& headers
   if (refused && call.exchange != nullptr) services_.exchanger.drop(*call.principal, *call.exchange);
   call.failure = Reason::backend_refused;
   return answer_for(*call.location, headers, call, deny(Reason::backend_refused, Verdict::pass));
+}
+
+std::vector<std::pair<std::string, std::string>> Gateway::response_fields(const Call& call) const {
+  if (call.usage == nullptr || !call.enforced) return {};
+  return limit_fields(*call.usage);
 }
 
 Answer Gateway::refuse(const Location& location, const Request& request, Call& call, Reason reason) {
@@ -295,6 +310,10 @@ void Gateway::finish(Call& call, audit::Completion completion) noexcept {
                                                                     : audit::Outcome::ok;
   }
   call.record.finish(completion);
+  if (call.usage != nullptr) {
+    services_.limiter.settle(call.usage, completion.response_bytes);
+    call.usage->end();
+  }
   try {
     metrics_->count(call, call.failure.value_or(call.decision.reason), completion.overhead_us);
   } catch (...) {

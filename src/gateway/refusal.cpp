@@ -7,12 +7,14 @@
 #include "agw/gateway/origin.h"
 #include "agw/mcp/error.h"
 
+#include "consumption.h"
 #include "words.h"
 
 namespace agw::gateway {
 namespace {
 
 constexpr int denied_code = 4030;
+constexpr int limited_code = 4290;
 constexpr int backend_code = 5020;
 constexpr int unavailable_code = 5030;
 constexpr int invalid_params = -32602;
@@ -74,12 +76,21 @@ std::string public_sentence(const Call& call, const Decision& decision, Reason r
   return out;
 }
 
+/// When to come again, and which limit it was.
+void append_limit(std::string& out, const Call& call, Reason reason) {
+  if (row(reason).disposition != Disposition::limited || call.usage == nullptr) return;
+  out += R"(,"retry_after":)" + std::to_string(limits::retry_after(*call.usage));
+  if (const Limit* limit = call.usage->refused_by()) out += R"(,"limit":)" + json_quoted(limit->name);
+}
+
 std::string data_object(const Call& call, const Decision& decision, Reason reason) {
   std::string out = R"({"decision":")";
   out += to_string(decision.kind);
   out += R"(","reason":")";
   out += to_string(reason);
-  out += R"(","request_id":)" + json_quoted(call.request_id) + "}";
+  out += R"(","request_id":)" + json_quoted(call.request_id);
+  append_limit(out, call, reason);
+  out += '}';
   return out;
 }
 
@@ -103,6 +114,7 @@ int rpc_code(const ReasonRow& why) {
   switch (why.disposition) {
     case Disposition::unavailable: return unavailable_code;
     case Disposition::backend: return backend_code;
+    case Disposition::limited: return limited_code;
     default: return denied_code;
   }
 }
@@ -139,6 +151,7 @@ std::string_view title_of(int status) {
     case 404: return "Not Found";
     case 405: return "Method Not Allowed";
     case 413: return "Content Too Large";
+    case 429: return "Too Many Requests";
     case 502: return "Bad Gateway";
     default: return "Service Unavailable";
   }
@@ -159,7 +172,9 @@ void write_problem(const Location& location, const Call& call, const Decision& d
   body += R"(,"detail":)" + json_quoted(detail);
   body += R"(,"decision":")" + std::string(to_string(decision.kind)) + R"(")";
   body += R"(,"reason":")" + std::string(to_string(reason)) + R"(")";
-  body += R"(,"request_id":)" + json_quoted(call.request_id) + "}\n";
+  body += R"(,"request_id":)" + json_quoted(call.request_id);
+  append_limit(body, call, reason);
+  body += "}\n";
 }
 
 }  // namespace
@@ -181,6 +196,8 @@ Answer answer_for(const Location& location, const Headers& headers, const Call& 
   if (why.disposition == Disposition::challenge || why.disposition == Disposition::scope)
     answer.headers.emplace_back("WWW-Authenticate", challenge(location, call, decision));
   if (why.disposition == Disposition::unavailable) answer.headers.emplace_back("Retry-After", "5");
+  if (call.usage != nullptr)
+    for (auto& field : limit_fields(*call.usage)) answer.headers.push_back(std::move(field));
   if (why.disposition == Disposition::method && location.kind == Kind::mcp)
     answer.headers.emplace_back("Allow", call.mcp_version >= mcp::modern_version ? "POST" : "GET, POST, DELETE");
   return answer;

@@ -60,6 +60,7 @@ int http_status(Disposition disposition) noexcept {
     case Disposition::too_large: return 413;
     case Disposition::unavailable: return 503;
     case Disposition::backend: return 502;
+    case Disposition::limited: return 429;
   }
   return 503;
 }

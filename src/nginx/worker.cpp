@@ -8,6 +8,7 @@
 #include "agw/base/encoding.h"
 #include "agw/base/exception.h"
 #include "agw/gateway/issuer_access.h"
+#include "agw/gateway/limit_events.h"
 #include "agw/gateway/policy_changes.h"
 #include "agw/grants/file_store.h"
 #include "agw/grants/redis_store.h"
@@ -139,7 +140,9 @@ struct Worker::Services {
         store(make_store(conf)),
         use_record(make_use_record(conf)),
         uses(make_uses()),
-        gateway({host.clock(), host.log(), host.zone(), authenticator, *store, exchanger, audit, uses.get()}),
+        limit_events(audit, host.clock(), host.random(), host.log()),
+        limiter({host.loop(), host.clock(), host.random(), host.zone().counters(), limit_events}),
+        gateway({host.clock(), host.log(), host.zone(), authenticator, *store, limiter, exchanger, audit, uses.get()}),
         credential_variables(find_credential_variables(cycle)) {
     if (ngx_process == NGX_PROCESS_SINGLE && conf.audit_file != nullptr) {
       sealing = std::make_unique<SealingProcess>(cycle, conf, audit_journal());
@@ -203,6 +206,8 @@ struct Worker::Services {
   std::unique_ptr<grants::UseRecord> use_record;
   std::unique_ptr<grants::LastUse> uses;
   std::unique_ptr<gateway::PolicyChanges> changes;
+  gateway::LimitEvents limit_events;
+  limits::Limiter limiter;
   gateway::Gateway gateway;
   std::vector<ngx_uint_t> credential_variables;
 };

@@ -1,5 +1,6 @@
 #include "agw/policy/route_file.h"
 
+#include <algorithm>
 #include <memory>
 
 #include "agw/base/encoding.h"
@@ -29,6 +30,38 @@ std::vector<std::string> strings_of(const json_t* object, const char* key) {
   return out;
 }
 
+/// Files of versions without limits have none.
+Result<void, std::string> read_limits(const json_t* object, Route& route) {
+  const json_t* cost = json_object_get(object, "cost");
+  if (json_is_integer(cost)) route.cost = json_integer_value(cost);
+  const json_t* list = json_object_get(object, "limits");
+  for (std::size_t i = 0; i < json_array_size(list); ++i) {
+    const json_t* entry = json_array_get(list, i);
+    const std::string text = text_of(entry, "limit");
+    std::vector<std::string_view> words;
+    for (std::size_t at = 0; at <= text.size();) {
+      const std::size_t end = std::min(text.find(' ', at), text.size());
+      words.push_back(std::string_view(text).substr(at, end - at));
+      at = end + 1;
+    }
+    auto limit = parse_limit(words);
+    if (!limit) return fail("a limit of " + route.operation + " " + limit.error());
+    limit->place = text_of(entry, "place");
+    route.limits.push_back(*std::move(limit));
+  }
+  return {};
+}
+
+void append_limits(std::string& out, const Route& route) {
+  out += R"(,"limits":[)";
+  for (std::size_t i = 0; i < route.limits.size(); ++i) {
+    if (i > 0) out += ',';
+    out += R"({"place":)" + json_quoted(route.limits[i].place);
+    out += R"(,"limit":)" + json_quoted(write_limit(route.limits[i])) + '}';
+  }
+  out += R"(],"cost":)" + std::to_string(route.cost);
+}
+
 Result<RouteRecord, std::string> read_record(const json_t* object) {
   RouteRecord out;
   out.location = text_of(object, "location");
@@ -44,6 +77,7 @@ Result<RouteRecord, std::string> read_record(const json_t* object) {
   out.route.exchange_scopes = strings_of(object, "exchange_scopes");
   out.route.classification = text_of(object, "class");
   out.route.risk = text_of(object, "risk");
+  if (auto read = read_limits(object, out.route); !read) return fail(read.error());
   if (out.route.operation.empty()) return fail(std::string("a route without an operation"));
   const std::string resource = text_of(object, "resource");
   if (resource.empty()) return out;
@@ -80,6 +114,7 @@ std::string write_routes(const RouteFile& file) {
     append_strings(out, record.route.scopes);
     out += R"(,"exchange_scopes":)";
     append_strings(out, record.route.exchange_scopes);
+    append_limits(out, record.route);
     out += '}';
   }
   out += "\n]}\n";

@@ -68,6 +68,7 @@ struct Completion {
   std::string_view upstream_address{};  ///< valid while finish() runs
   int upstream_status = 0;
   double upstream_ms = 0;
+  std::int64_t response_bytes = 0;  ///< sent to the client, without the head
   std::int64_t overhead_us = 0;  ///< the gateway's own time
 };
 

@@ -9,6 +9,7 @@
 #include "agw/audit/writer.h"
 #include "agw/base/time.h"
 #include "agw/gateway/location.h"
+#include "agw/limits/usage.h"
 #include "agw/mcp/message.h"
 #include "agw/model/decision.h"
 #include "agw/model/principal.h"
@@ -47,6 +48,7 @@ struct Call {
   std::string_view agent_name;
   std::string_view user_name;
   std::string_view tier;
+  limits::UsagePtr usage;         ///< null: nothing limits it, or it was denied before
   std::optional<Reason> failure;  ///< what went wrong after the decision
   audit::Writer::Record record;
 };

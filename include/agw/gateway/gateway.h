@@ -22,6 +22,7 @@
 #include "agw/io/log.h"
 #include "agw/io/zone.h"
 #include "agw/json/document.h"
+#include "agw/limits/limiter.h"
 #include "agw/outbound/exchanger.h"
 
 namespace agw::gateway {
@@ -60,6 +61,7 @@ class Gateway {
     Metrics& metrics;
     identity::Authenticator& authenticator;
     grants::Store& store;
+    limits::Limiter& limiter;
     outbound::Exchanger& exchanger;
     audit::Writer& audit;
     grants::LastUse* uses = nullptr;  ///< null: nobody keeps them
@@ -81,6 +83,9 @@ class Gateway {
 
   /// Judges what the backend answered: nothing, or the answer to send in its place.
   [[nodiscard]] std::optional<Answer> judge_response(Call& call, const Headers& headers, const BackendHead& head);
+
+  /// What the agent is told of its limits, beside the backend's answer.
+  [[nodiscard]] std::vector<std::pair<std::string, std::string>> response_fields(const Call& call) const;
 
   /// The answer for a request that reached the content phase without a decision of its own, and
   /// for exceptions (fail closed); audits it.

@@ -29,7 +29,8 @@ enum class Disposition : std::uint8_t {
   method,       ///< 405
   too_large,    ///< 413
   unavailable,  ///< 503 and Retry-After
-  backend       ///< 502
+  backend,      ///< 502
+  limited       ///< 429 and Retry-After
 };
 
 // clang-format off
@@ -100,7 +101,12 @@ enum class Disposition : std::uint8_t {
   X(exchange_invalid,           route,      backend,      0,      "the issuer's token for the backend is not what was asked for") \
   X(audit_unavailable,          route,      unavailable,  0,      "the audit log can't be written") \
   X(internal_error,             route,      unavailable,  0,      "the gateway failed inside") \
-  X(backend_refused,            route,      backend,      0,      "the backend refused the gateway's credential")
+  X(backend_refused,            route,      backend,      0,      "the backend refused the gateway's credential") \
+  X(limit_exceeded,             limit,      limited,      0,      "a limit on such calls is used up") \
+  X(limit_concurrency,          limit,      limited,      0,      "as many such calls are under way as may be at once") \
+  X(limit_queue_full,           limit,      limited,      0,      "too many calls are waiting for their turn") \
+  X(limit_room_full,            limit,      unavailable,  0,      "there is no room to count it") \
+  X(limit_unavailable,          limit,      unavailable,  0,      "what limits the call can't be asked")
 // clang-format on
 
 enum class Reason : std::uint8_t {

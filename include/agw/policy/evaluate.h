@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "agw/model/decision.h"
+#include "agw/model/limit.h"
 #include "agw/model/principal.h"
 #include "agw/policy/facts.h"
 #include "agw/policy/resource_template.h"
@@ -25,6 +26,9 @@ struct Route {
   std::optional<ResourceTemplate> resource;
   std::string classification;
   std::string risk;
+  /// What each call of it uses up: the location's limits, then its own.
+  std::vector<Limit> limits;
+  std::int64_t cost = 1;  ///< in limits of cost units
 };
 
 /// The question. `route` null: the location doesn't name the operation.

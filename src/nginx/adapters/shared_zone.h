@@ -6,6 +6,7 @@
 #include <string>
 
 #include "agw/io/log.h"
+#include "agw/io/shared_memory.h"
 #include "agw/io/zone.h"
 
 #include "../nginx.h"
@@ -39,6 +40,9 @@ class SharedZone final : public Zone, public Metrics {
 
   [[nodiscard]] Cell& cell(std::string_view series) override;
 
+  /// Room for the counters of limits; nothing else is evicted for them.
+  [[nodiscard]] SharedMemory& counters() noexcept { return counters_; }
+
   /// Prometheus' text format of everything counted so far, by all workers.
   [[nodiscard]] std::string render_metrics() const;
 
@@ -60,8 +64,23 @@ class SharedZone final : public Zone, public Metrics {
   [[nodiscard]] void* allocate(std::size_t size, const Blob* keep, const Lock& lock) noexcept;
   void say_full(const char* what) noexcept;
 
+  class Counters final : public SharedMemory {
+   public:
+    explicit Counters(SharedZone& zone) noexcept : zone_(zone) {}
+    void lock() noexcept override;
+    void unlock() noexcept override;
+    [[nodiscard]] void* allocate(std::size_t size) noexcept override;
+    void release(void* memory) noexcept override;
+    [[nodiscard]] void*& root() noexcept override;
+    [[nodiscard]] std::size_t size() const noexcept override;
+
+   private:
+    SharedZone& zone_;
+  };
+
   ngx_slab_pool_t& pool_;
   Root& root_;
+  Counters counters_{*this};
   Log& log_;
   bool said_full_ = false;
   // What had no room: counted, leased and remembered by this worker alone.

@@ -1,6 +1,7 @@
 #include "compile.h"
 
 #include <algorithm>
+#include <set>
 
 namespace agw::nginx {
 namespace {
@@ -89,6 +90,7 @@ class LocationCompiler {
     location_->enforces_some =
         location_->enforces_some || (location_->mode == gateway::Mode::observe && route.mode == gateway::Mode::enforce);
     route.exchange = setting.exchange;
+    take_limits(setting, route.policy);
     const auto& exchange = setting.exchange ? setting.exchange : location_->exchange;
     if (exchange && !exchange->scope_independent) route.policy.exchange_scopes = exchange->scopes;
     add_new(scopes_, route.policy.scopes);
@@ -107,6 +109,27 @@ class LocationCompiler {
           location_->body_is_judged = location_->body_is_judged || (path.size() > 1 && path[0] == "body");
     }
     location_->routes.push_back(std::move(route));
+  }
+
+  void take_limits(const RouteSetting& setting, policy::Route& route) {
+    route.cost = setting.cost;
+    if (settings_.limits) route.limits = *settings_.limits;
+    for (Limit& limit : route.limits)
+      if (limit.place.empty()) limit.place = location_->name_space + "/*";
+    for (Limit limit : setting.limits) {
+      limit.place = route.operation;
+      route.limits.push_back(std::move(limit));
+    }
+    std::set<std::string> counters;
+    for (const Limit& limit : route.limits) {
+      if (!counters.insert(limit.id()).second)
+        problems_.error(limit.place == route.operation ? setting.place : settings_.limits.place,
+                        "\"" + limit.text + "\" counts what another limit beside it counts; write one of them");
+      const std::int64_t most = limit.kind == LimitKind::bucket ? limit.burst : limit.amount;
+      if (limit.unit == LimitUnit::cost && route.cost > most)
+        problems_.error(setting.place, "the operation costs " + std::to_string(route.cost) + ", and the limit \"" +
+                                           limit.text + "\" never has so much; write a smaller cost or a larger limit");
+    }
   }
 
   void take_resource() {

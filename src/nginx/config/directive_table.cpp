@@ -134,6 +134,20 @@ constexpr std::array rows{
         "that is set beside an exchange.",
         "agent_allow_unsafe proxy_method;", first, false, true},
     DirectiveRow{
+        Directive::limit, "agent_limit", in_http | in_location, 1, any_number,
+        "SUBJECT[+SUBJECT…] AMOUNT [burst=N] [queue=TIME] [warn=PERCENT[,…]] [name=NAME] [window] | off", "",
+        "none: no limit",
+        "What tools and operations may use up, counted for each SUBJECT by itself: `tenant`, `team` (the agent's "
+        "owner), `agent`, `user`, `tool`, `class`, `backend` (the namespace), or a combination (`agent+tool`). "
+        "AMOUNT: `5r/h` calls, `10mb/d` bytes of requests and answers, `1000u/month` cost units (`cost` of a tool), "
+        "`8c` calls at once; for `s`, `m`, `h`, `d` or `month`. Seconds, minutes and hours are a bucket that refills "
+        "evenly and holds the whole amount (`burst` replaces it); with `queue` a call waits for its turn rather than "
+        "being refused. Days and months, and anything with `window`, begin anew with the calendar (UTC); `warn` makes "
+        "an audit event of reaching a percentage. In http one counter serves every location, in a location one its "
+        "namespace. Repeatable; the list of an inner block replaces that of the outer one, `off` empties it. "
+        "See [limits.md](limits.md).",
+        "agent_limit agent 100r/m burst=20 queue=5s;", first, false, true},
+    DirectiveRow{
         Directive::tool, "agent_tool", in_location, 1, 1, "NAME { … }", "", "none: a tool without it is unknown",
         "A tool of an MCP location, by the name that agents call. Its operation is NAMESPACE/NAME. A block may be "
         "empty: the tool then needs no scope, and grants aren't tied to a resource.",
@@ -224,6 +238,11 @@ constexpr std::array route_rows{
                  "the location's", "Replaces the location's `agent_exchange`."},
     ParameterRow{Parameter::mode, "mode", 1, 1, "enforce|observe|off", "", "the location's",
                  "Replaces the location's `agent_mode`."},
+    ParameterRow{Parameter::limit, "limit", 2, any_number,
+                 "SUBJECT[+SUBJECT…] AMOUNT [burst=N] [queue=TIME] [warn=PERCENT[,…]] [name=NAME] [window]", "", "none",
+                 "As `agent_limit`, for this tool or operation alone, beside the location's.", true},
+    ParameterRow{Parameter::cost, "cost", 1, 1, "N", "cost units, up to 1000000", "1",
+                 "What a call counts in limits of cost units."},
 };
 
 }  // namespace

@@ -30,6 +30,7 @@ enum class Directive : std::uint8_t {
   delegation,
   identity_headers,
   allow_unsafe,
+  limit,
   tool,
   operation,
   metrics,
@@ -64,7 +65,9 @@ enum class Parameter : std::uint8_t {
   classification,
   risk,
   exchange,
-  mode
+  mode,
+  limit,
+  cost
 };
 
 /// Where a directive may stand. No directive may stand in `if` or `limit_except`: they inherit.

@@ -91,6 +91,21 @@ Checked read_unsafe(const Reading& in, Setting<std::set<std::string>>& setting) 
   return {};
 }
 
+Checked read_limits(const Reading& in, Setting<std::vector<Limit>>& setting) {
+  if (!setting) setting.set({}, in.place);
+  auto& list = *setting.value;
+  if (in.words[1] == "off") {
+    if (in.words.size() > 2 || !list.empty())
+      return fail(quoted(in.name()) + " off stands beside other limits; write it alone, for no limits at all");
+    return {};
+  }
+  auto limit = read_limit(in.name(), in.arguments());
+  if (!limit) return fail(limit.error());
+  if ((in.cf->cmd_type & NGX_HTTP_MAIN_CONF) != 0) limit->place = "*";
+  list.push_back(*std::move(limit));
+  return {};
+}
+
 }  // namespace
 
 Checked read_gateway(const Reading& in) {
@@ -137,6 +152,7 @@ Checked read_location_setting(const Reading& in) {
     case Directive::delegation: return choose_once(in, settings.delegation, delegations);
     case Directive::identity_headers: return choose_once(in, settings.identity_headers, switches);
     case Directive::allow_unsafe: return read_unsafe(in, settings.allow_unsafe);
+    case Directive::limit: return read_limits(in, settings.limits);
     default: return fail(quoted(in.name()) + " can't stand here");
   }
 }

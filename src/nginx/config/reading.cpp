@@ -87,4 +87,10 @@ char* BlockReader::on_line(ngx_conf_t* cf, ngx_command_t* cmd, void* self) noexc
   return const_cast<char*>("could not be read: out of memory");
 }
 
+Result<Limit, std::string> read_limit(std::string_view name, Words words) {
+  auto limit = parse_limit(words);
+  if (!limit) return fail(quoted(name) + " " + limit.error());
+  return limit;
+}
+
 }  // namespace agw::nginx

@@ -27,6 +27,9 @@ struct Reading {
 /// `audience=NAME scope=SCOPE… [scope_independent]`.
 [[nodiscard]] Result<outbound::ExchangeSpec, std::string> read_exchange(std::string_view name, Words words);
 
+/// The words after the directive's name, as parse_limit takes them.
+[[nodiscard]] Result<Limit, std::string> read_limit(std::string_view name, Words words);
+
 /// Whether the file can be read and how large it is; the message says why not.
 struct FileFacts {
   std::size_t size = 0;

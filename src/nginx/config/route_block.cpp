@@ -1,6 +1,7 @@
 // agent_tool NAME { … } and agent_operation NAME METHOD PATH { … }
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <map>
 
 #include "agw/model/pattern.h"
@@ -17,6 +18,8 @@ bool is_tool_name(std::string_view name) {
   return !name.empty() && name.size() <= 1024 &&
          std::all_of(name.begin(), name.end(), [](char c) { return c >= 0x20 && c != 0x7F; });
 }
+
+constexpr std::int64_t most_cost = 1'000'000;
 
 class RouteReader final : public BlockReader {
  public:
@@ -43,7 +46,8 @@ Checked RouteReader::line(ngx_conf_t*, Words words, const Place& place) {
   if (words.size() - 1 < row->least || words.size() - 1 > row->most)
     return fail(quoted(words[0]) + " has the wrong number of arguments; write: " + std::string(row->name) + " " +
                 std::string(row->syntax));
-  if (const auto before = seen_.find(row->name); before != seen_.end()) return fail(twice(row->name, before->second));
+  if (const auto before = seen_.find(row->name); before != seen_.end() && !row->repeatable)
+    return fail(twice(row->name, before->second));
   seen_.emplace(row->name, place);
   return take(*row, words);
 }
@@ -83,6 +87,19 @@ Checked RouteReader::take(const ParameterRow& row, Words words) {
       const auto mode = choose<gateway::Mode>(row.name, words[1], modes);
       if (!mode) return fail(mode.error());
       route_.mode = *mode;
+      return {};
+    }
+    case Parameter::limit: {
+      auto limit = read_limit(row.name, words.subspan(1));
+      if (!limit) return fail(limit.error());
+      route_.limits.push_back(*std::move(limit));
+      return {};
+    }
+    case Parameter::cost: {
+      const std::string_view word = words[1];
+      const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), route_.cost);
+      if (error != std::errc() || end != word.data() + word.size() || route_.cost < 1 || route_.cost > most_cost)
+        return fail(quoted("cost") + " is " + quoted(word) + "; write a number from 1 to " + std::to_string(most_cost));
       return {};
     }
     default: return fail(quoted(words[0]) + " can't stand here");

@@ -14,6 +14,7 @@
 
 #include "agw/base/digest.h"
 #include "agw/gateway/location.h"
+#include "agw/model/limit.h"
 #include "agw/outbound/exchanger.h"
 #include "agw/policy/resource_template.h"
 #include "agw/rest/router.h"
@@ -66,6 +67,8 @@ struct RouteSetting {
   std::string risk;
   std::optional<outbound::ExchangeSpec> exchange;
   std::optional<gateway::Mode> mode;
+  std::vector<Limit> limits;
+  std::int64_t cost = 1;
 };
 
 /// The tools or operations of one location. Nested blocks without their own share them.
@@ -89,6 +92,7 @@ struct LocSettings {
   Setting<policy::DelegationMode> delegation;
   Setting<bool> identity_headers;
   Setting<std::set<std::string>> allow_unsafe;
+  Setting<std::vector<Limit>> limits;  ///< those of http have the place `*`, a location's none yet
   std::shared_ptr<RouteSettings> routes;
 
   std::optional<Place> written;  ///< the first agent_… line of this very block

@@ -23,6 +23,8 @@ ngx_int_t log_handler(ngx_http_request_t* r) noexcept try {
   if (context == nullptr) return NGX_OK;
   audit::Completion completion;
   completion.status = static_cast<int>(r->err_status != 0 ? r->err_status : r->headers_out.status);
+  const off_t body_sent = r->connection->sent - static_cast<off_t>(r->header_size);
+  completion.response_bytes = body_sent > 0 ? static_cast<std::int64_t>(body_sent) : 0;
   add_upstream(r, completion);
   const bool left =
       r->headers_out.status == NGX_HTTP_CLIENT_CLOSED_REQUEST || r->connection->error || r->connection->timedout;

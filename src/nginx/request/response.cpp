@@ -58,6 +58,10 @@ bool dress(ngx_http_request_t* r, RequestContext& context) {
     }
     for (const auto& [name, value] : cors)
       if (!add_field(r, name, value)) return false;
+    if (context.call().usage != nullptr) {
+      for (const auto& [name, value] : worker()->gateway().response_fields(context.call()))
+        if (!add_field(r, name, value)) return false;
+    }
   }
   // nginx looks at this flag after the header filters: events go out as they come.
   if (r->upstream != nullptr && is_event_stream(r)) r->upstream->buffering = 0;

@@ -13,11 +13,13 @@
 #include "agw/gateway/discovery.h"
 #include "agw/gateway/gateway.h"
 #include "agw/gateway/issuer_access.h"
+#include "agw/gateway/limit_events.h"
 #include "agw/grants/policy_file.h"
 #include "agw/grants/store.h"
 
 #include "support/audit.h"
 #include "support/fakes.h"
+#include "support/heap_memory.h"
 #include "support/signer.h"
 
 namespace agw::test {
@@ -210,7 +212,10 @@ struct GatewayWorld {
   identity::Authenticator authenticator{{loop, clock, http, zone, metrics, log, random}, {&config}, 100};
   gateway::IssuerAccess access{authenticator, {&config}, log};
   outbound::Exchanger exchanger{{loop, clock, http, metrics, log, random, access}, 100};
-  gateway::Gateway gateway{{clock, log, metrics, authenticator, store, exchanger, audit.writer}};
+  HeapMemory counters;
+  gateway::LimitEvents limit_events{audit.writer, clock, random, log};
+  limits::Limiter limiter{{loop, clock, random, counters, limit_events}};
+  gateway::Gateway gateway{{clock, log, metrics, authenticator, store, limiter, exchanger, audit.writer}};
   gateway::Location location;
   FakeRequest request;
   std::optional<gateway::Call> under_way;

@@ -1,0 +1,68 @@
+// The commit: what a call uses up is taken once, all of it or nothing.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agw/base/task.h"
+#include "agw/io/clock.h"
+#include "agw/io/loop.h"
+#include "agw/io/random.h"
+#include "agw/io/shared_memory.h"
+#include "agw/limits/usage.h"
+#include "agw/policy/charges.h"
+
+namespace agw::limits {
+
+/// Hears that a window's use has crossed one of its warn percentages: once for each window, by the
+/// call that crossed it.
+class Listener {
+ public:
+  virtual ~Listener() = default;
+  virtual void limit_crossed(const policy::Charge& charge, int percent) noexcept = 0;
+};
+
+/// One per worker. Counters are exact across the workers of a node.
+class Limiter {
+ public:
+  struct Host {
+    Loop& loop;
+    Clock& clock;
+    Random& random;
+    SharedMemory& memory;
+    Listener& listener;
+  };
+  explicit Limiter(Host host);
+  ~Limiter();
+  Limiter(const Limiter&) = delete;
+  Limiter& operator=(const Limiter&) = delete;
+
+  /// Never null; `refusal` says whether the call may go on. Suspends only where a call waits for
+  /// its turn (`queue=`). Who leaves while it waits has used what was taken.
+  [[nodiscard]] ValueTask<UsagePtr> commit(std::vector<policy::Charge> charges);
+
+  /// After the call: what its answer used of limits in bytes. Places of calls at once are given
+  /// back with the usage itself.
+  void settle(const UsagePtr& usage, std::int64_t response_bytes) noexcept;
+
+  [[nodiscard]] std::size_t waiting() const noexcept;
+
+  /// How long a place is kept for a worker that doesn't speak any more.
+  static constexpr Milliseconds lease{30'000};
+  /// Calls of one worker that may wait for their turn.
+  static constexpr std::size_t most_waiting = 1'024;
+
+ private:
+  struct State;
+  [[nodiscard]] Task<UsagePtr> wait_for_turn(UsagePtr usage);
+  static Task<void> renew(std::shared_ptr<State> state, Loop& loop);
+  void lend(const UsagePtr& usage);
+
+  Loop& loop_;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace agw::limits
