@@ -136,6 +136,7 @@ Task<Result<Forward, Answer>> Gateway::govern(const Location& location, Request&
     auto charges = charges_of(call, **facts, request, body->size());
     call.usage = co_await services_.limiter.commit(std::move(charges));
     call.decision = within_limits(std::move(call.decision), *call.usage);
+    call.detail = call.usage->detail;
     if (!call.decision.allowed() && call.enforced) co_return conclude(location, request, call);
   }
 

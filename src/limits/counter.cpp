@@ -48,17 +48,6 @@ Step take_from_bucket(const Limit& limit, Level level, std::int64_t amount, std:
   return out;
 }
 
-int crossed(const Limit& limit, std::int64_t before, std::int64_t after) noexcept {
-  int out = 0;
-  for (const int percent : limit.warn) {
-    const auto reached = [&](std::int64_t used) {
-      return used / limit.amount * 100 + used % limit.amount * 100 / limit.amount >= percent;
-    };
-    if (!reached(before) && reached(after)) out = percent;
-  }
-  return out;
-}
-
 Step take_from_window(const Limit& limit, Level level, std::int64_t amount, std::int64_t now,
                       Charging charging) noexcept {
   const Window here = window_around(limit.period, now);
@@ -85,6 +74,17 @@ Step take_from_window(const Limit& limit, Level level, std::int64_t amount, std:
 }
 
 }  // namespace
+
+int crossed(const Limit& limit, std::int64_t before, std::int64_t after) noexcept {
+  int out = 0;
+  for (const int percent : limit.warn) {
+    const auto reached = [&](std::int64_t used) {
+      return used / limit.amount * 100 + used % limit.amount * 100 / limit.amount >= percent;
+    };
+    if (!reached(before) && reached(after)) out = percent;
+  }
+  return out;
+}
 
 Window window_around(LimitPeriod period, std::int64_t now) noexcept {
   if (period != LimitPeriod::month) {

@@ -36,6 +36,7 @@ Reader reader_of(Directive id) {
     case Directive::audit: return read_audit;
     case Directive::audit_sync:
     case Directive::audit_on_error: return read_audit_setting;
+    case Directive::limit_on_error: return read_limit_on_error;
     case Directive::key: return read_key;
     case Directive::state: return read_state;
     case Directive::issuer: return read_issuer;

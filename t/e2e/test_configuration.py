@@ -136,6 +136,7 @@ BAD = {
     "agent_delegation": [(mcp("agent_delegation maybe;"), "implicit")],
     "agent_identity_headers": [(mcp("agent_identity_headers yes;"), "on")],
     "agent_allow_unsafe": [(mcp("agent_allow_unsafe everything;"), "proxy_cache|mirror")],
+    "agent_limit_on_error": [(http("agent_limit_on_error maybe;"), "deny or local")],
     "agent_limit": [(mcp("agent_limit agents 5r/h;"), "tenant, team, agent"), (mcp("agent_limit agent 5;"), "5r/h"),
                     (mcp("agent_limit agent;"), "says nothing"), (mcp("agent_limit off off;"), "alone"),
                     (mcp("agent_limit agent 5r/d queue=5s;"), "bucket"), (mcp("agent_limit agent 5c often;"), "burst="),

@@ -28,6 +28,9 @@ struct Window {
 };
 [[nodiscard]] Window window_around(LimitPeriod period, std::int64_t now) noexcept;
 
+/// The highest warn percentage of a window that lies between the two; 0: none.
+[[nodiscard]] int crossed(const Limit& limit, std::int64_t before, std::int64_t after) noexcept;
+
 /// `settled`: what has been used already is counted, whatever is left. Bytes are let through as
 /// long as anything is left: what an answer will take isn't known before it has come.
 enum class Charging : std::uint8_t { asked, settled };

@@ -11,6 +11,7 @@
 #include "agw/io/clock.h"
 #include "agw/io/loop.h"
 #include "agw/io/random.h"
+#include "agw/io/redis.h"
 #include "agw/io/shared_memory.h"
 #include "agw/limits/usage.h"
 #include "agw/policy/charges.h"
@@ -25,7 +26,11 @@ class Listener {
   virtual void limit_crossed(const policy::Charge& charge, int percent) noexcept = 0;
 };
 
-/// One per worker. Counters are exact across the workers of a node.
+/// What happens to a call whose counters Redis can't be asked for.
+enum class OnError : std::uint8_t { deny, local };
+
+/// One per worker. Counters are exact: across the workers of a node in its zone, across nodes in
+/// Redis where there is one.
 class Limiter {
  public:
   struct Host {
@@ -34,14 +39,17 @@ class Limiter {
     Random& random;
     SharedMemory& memory;
     Listener& listener;
+    Redis* redis = nullptr;  ///< where the counters of all nodes are; null: in the zone
+    OnError on_error = OnError::deny;
   };
   explicit Limiter(Host host);
   ~Limiter();
   Limiter(const Limiter&) = delete;
   Limiter& operator=(const Limiter&) = delete;
 
-  /// Never null; `refusal` says whether the call may go on. Suspends only where a call waits for
-  /// its turn (`queue=`). Who leaves while it waits has used what was taken.
+  /// Never null; `refusal` says whether the call may go on. Suspends where Redis is asked, and where
+  /// a call waits for its turn (`queue=`). Asking belongs to the worker: who leaves meanwhile can't
+  /// cut it in half; what was taken is used, and places of calls at once are given back.
   [[nodiscard]] ValueTask<UsagePtr> commit(std::vector<policy::Charge> charges);
 
   /// After the call: what its answer used of limits in bytes. Places of calls at once are given
@@ -57,11 +65,14 @@ class Limiter {
 
  private:
   struct State;
+  using StatePtr = std::shared_ptr<State>;
+  [[nodiscard]] Task<UsagePtr> take_there(UsagePtr usage);
+  static Task<UsagePtr> ask(StatePtr state, UsagePtr usage);
   [[nodiscard]] Task<UsagePtr> wait_for_turn(UsagePtr usage);
-  static Task<void> renew(std::shared_ptr<State> state, Loop& loop);
-  void lend(const UsagePtr& usage);
+  static Task<void> renew(StatePtr state);
+  static Task<void> settle_there(StatePtr state, std::vector<policy::Charge> charges);
+  static Task<void> give_back_there(StatePtr state, std::vector<policy::Charge> charges, std::uint64_t hold);
 
-  Loop& loop_;
   std::shared_ptr<State> state_;
 };
 

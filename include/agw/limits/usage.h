@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agw/limits/outcome.h"
@@ -39,6 +40,7 @@ class Usage {
 
   Outcome outcome;
   std::optional<Reason> refusal;  ///< nothing: the call may go on
+  std::string detail;             ///< why the counters couldn't be asked, for the log
 
   /// The limit that refused; null if none did.
   [[nodiscard]] const Limit* refused_by() const noexcept {

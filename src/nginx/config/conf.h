@@ -15,6 +15,7 @@
 #include "agw/grants/policy_file.h"
 #include "agw/grants/redis_url.h"
 #include "agw/identity/issuer_config.h"
+#include "agw/limits/limiter.h"
 
 #include "../adapters/file_identity.h"
 #include "../adapters/names.h"
@@ -67,6 +68,7 @@ struct MainConf {
   std::size_t audit_journal_bytes = std::size_t{16} << 20;  ///< for each worker
   audit::Sync audit_sync = audit::Sync::interval;
   audit::OnError audit_on_error = audit::OnError::deny;
+  limits::OnError limit_on_error = limits::OnError::deny;
   std::string state_dir;               ///< absolute, or empty
   /// Null: no agent_state, or policy isn't in a file. Set when the cycle begins.
   mutable std::shared_ptr<const AppendedFile> last_uses;

@@ -49,6 +49,11 @@ constexpr std::array rows{
         "them in `agent_audit_lost_total` and says how many they were in the log as soon as it can be written.",
         "agent_audit_on_error continue;", first},
     DirectiveRow{
+        Directive::limit_on_error, "agent_limit_on_error", in_http, 1, 1, "deny|local", "", "deny",
+        "What happens to a call with limits whose counters are in Redis and can't be asked: `deny` refuses it with "
+        "`limit_unavailable`; `local` counts it in this node's own zone, as if there were no other.",
+        "agent_limit_on_error local;", first},
+    DirectiveRow{
         Directive::key, "agent_key", in_http, 1, 1, "FILE", "", "none",
         "A key that seals what is handed out and comes back. The first one seals, all open, so that a key can be "
         "replaced without a gap. At least 32 bytes, readable by its owner or group only.",

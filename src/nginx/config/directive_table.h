@@ -15,6 +15,7 @@ enum class Directive : std::uint8_t {
   audit,
   audit_sync,
   audit_on_error,
+  limit_on_error,
   key,
   state,
   issuer,

@@ -1,4 +1,6 @@
 // agent_zone, agent_store, agent_key, agent_state: what holds for the whole of http.
+#include <array>
+
 #include <sys/stat.h>
 
 #include "../adapters/shared_zone.h"
@@ -86,6 +88,17 @@ Checked read_store_admin(const Reading& in) {
   if (settings.store_admin) return fail(twice(in.name(), *settings.store_admin));
   settings.store_admin = in.place;
   return read_redis(in, in.main.store_admin.emplace());
+}
+
+Checked read_limit_on_error(const Reading& in) {
+  MainSettings& settings = *in.main.settings;
+  if (settings.limit_on_error) return fail(twice(in.name(), *settings.limit_on_error));
+  settings.limit_on_error = in.place;
+  static constexpr std::array choices{Choice{"deny", limits::OnError::deny}, Choice{"local", limits::OnError::local}};
+  const auto chosen = choose<limits::OnError>(in.name(), in.words[1], choices);
+  if (!chosen) return fail(chosen.error());
+  in.main.limit_on_error = *chosen;
+  return {};
 }
 
 Checked read_key(const Reading& in) {

@@ -49,6 +49,7 @@ struct FileFacts {
 [[nodiscard]] Checked read_store_admin(const Reading& in);
 [[nodiscard]] Checked read_audit(const Reading& in);
 [[nodiscard]] Checked read_audit_setting(const Reading& in);
+[[nodiscard]] Checked read_limit_on_error(const Reading& in);
 [[nodiscard]] Checked read_key(const Reading& in);
 [[nodiscard]] Checked read_state(const Reading& in);
 [[nodiscard]] Checked read_issuer(const Reading& in);

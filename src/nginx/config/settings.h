@@ -123,6 +123,7 @@ struct MainSettings {
   std::optional<Place> audit;
   std::optional<Place> audit_sync;
   std::optional<Place> audit_on_error;
+  std::optional<Place> limit_on_error;
   std::optional<Place> state;
   std::optional<Place> zone;
   std::vector<LocConf*> locations;  ///< in the order in which nginx merged them: outer before nested
