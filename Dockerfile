@@ -15,6 +15,10 @@ RUN apt-get update \
 COPY --from=build /src/build/release/ngx_http_agent_gateway_module.so /usr/lib/nginx/modules/
 COPY --from=build /src/build/release/agwctl /usr/local/bin/
 COPY conf/examples/ /usr/share/doc/agent-gateway/examples/
+RUN install -d /usr/local/share/man/man1 /usr/share/bash-completion/completions /usr/local/share/zsh/site-functions \
+    && agwctl man >/usr/local/share/man/man1/agwctl.1 \
+    && agwctl completion bash >/usr/share/bash-completion/completions/agwctl \
+    && agwctl completion zsh >/usr/local/share/zsh/site-functions/_agwctl
 RUN printf 'load_module modules/ngx_http_agent_gateway_module.so;\n' >/etc/nginx/modules-enabled/50-agent-gateway.conf
 # Mount a configuration at /etc/nginx/nginx.conf (or conf.d/), the policy, the secrets, and a volume for the audit log.
 VOLUME ["/var/lib/nginx/agent", "/var/log/nginx"]

@@ -5,6 +5,7 @@
 
 #include "commands.h"
 #include "failure.h"
+#include "json_text.h"
 #include "printable.h"
 
 namespace agw::agwctl {
@@ -35,16 +36,32 @@ int verify_audit(const VerifyOptions& options, std::ostream& out) {
     if (in.bad()) throw Failure(path + ": can't be read to its end");
   }
   verifier.finish();
+  const int status = verifier.findings().empty() ? exit_ok : exit_denied;
+  if (options.json) {
+    std::vector<std::string> findings;
+    for (const auto& finding : verifier.findings())
+      findings.push_back(
+          JsonObject().text("file", finding.file).number("line", finding.line).text("what", finding.what).str());
+    out << JsonObject()
+               .flag("unchanged", findings.empty())
+               .number("lines", verifier.lines())
+               .number("chains", verifier.chains())
+               .raw("findings", json_array(findings))
+               .list("notes", verifier.notes())
+               .str()
+        << "\n";
+    return status;
+  }
   for (const auto& finding : verifier.findings())
     out << printable(finding.file) << ":" << finding.line << ": " << printable(finding.what) << "\n";
   for (const auto& note : verifier.notes()) out << "note: " << printable(note) << "\n";
   out << verifier.lines() << " lines in " << verifier.chains() << " chains: ";
   if (verifier.findings().empty()) {
     out << "nothing was changed\n";
-    return exit_ok;
+  } else {
+    out << verifier.findings().size() << " findings\n";
   }
-  out << verifier.findings().size() << " findings\n";
-  return exit_denied;
+  return status;
 }
 
 }  // namespace agw::agwctl

@@ -9,6 +9,7 @@
 
 #include "commands.h"
 #include "failure.h"
+#include "json_text.h"
 #include "policy_error.h"
 
 namespace agw::agwctl {
@@ -32,11 +33,14 @@ std::string place_text(const std::string& file, int line, const std::string& pat
   return said + message;
 }
 
+FileFailure::FileFailure(const std::string& file, int where, const std::string& of, const std::string& what)
+    : Failure(place_text(file, where, of, what)), line(where), path(of), message(what) {}
+
 Yaml read_json_or_yaml(const std::string& file) {
   std::string text = read_text(file);
   if (!is_yaml_name(file)) return {std::move(text), {}};
   auto yaml = read_yaml(text);
-  if (!yaml) throw Failure(place_text(file, yaml.error().line, "", yaml.error().message));
+  if (!yaml) throw FileFailure(file, yaml.error().line, "", yaml.error().message);
   return *std::move(yaml);
 }
 
@@ -51,10 +55,40 @@ std::shared_ptr<const grants::CompiledPolicy> read_policy_file(const std::string
     const auto places = is_yaml_name(file) ? Result<Yaml, YamlError>(text) : read_yaml(text.json);
     if (places) line = line_of(places->lines, error.path);
   }
-  throw Failure(place_text(file, line, error.path, error.message));
+  throw FileFailure(file, line, error.path, error.message);
 }
 
-int check(const std::string& file, std::ostream& out) {
+namespace {
+
+int check_for_scripts(const std::string& file, std::ostream& out) {
+  try {
+    const auto policy = read_policy_file(file);
+    std::vector<std::string> tenants;
+    for (const auto& [name, tenant] : policy->source().tenants)
+      tenants.push_back(JsonObject()
+                            .text("tenant", name)
+                            .number("agents", tenant.agents.size())
+                            .number("tiers", tenant.tiers.size())
+                            .number("bundles", tenant.bundles.size())
+                            .number("users", tenant.users.size())
+                            .number("delegations", tenant.delegations.size())
+                            .str());
+    out << JsonObject().text("file", file).flag("good", true).raw("tenants", json_array(tenants)).str() << "\n";
+    return exit_ok;
+  } catch (const FileFailure& failure) {
+    JsonObject wrong;
+    wrong.text("file", file).flag("good", false);
+    if (failure.line > 0) wrong.number("line", static_cast<std::uint64_t>(failure.line));
+    out << wrong.text_if("path", failure.path).text("message", failure.message).str() << "\n";
+    return exit_failed;
+  }
+}
+
+}  // namespace
+
+int check(const CheckOptions& options, std::ostream& out) {
+  if (options.json) return check_for_scripts(options.file, out);
+  const std::string& file = options.file;
   const auto policy = read_policy_file(file);
   out << file << ": good\n";
   for (const auto& [name, tenant] : policy->source().tenants) {

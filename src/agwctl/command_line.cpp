@@ -102,8 +102,9 @@ struct CommandLine::Definition {
 
   void define_files() {
     CLI::App* command = add("check", "Say whether a policy file is good, or what is wrong and where",
-                            [this] { return check(check_file, out); });
-    command->add_option("FILE", check_file, "the policy file")->required();
+                            [this] { return check(check_options, out); });
+    command->add_option("FILE", check_options.file, "the policy file")->required();
+    add_json(*command, check_options.json);
 
     command = add("apply", "Write a policy file into Redis, atomically per tenant, and show what changes",
                   [this] { return apply_policy(apply_options, out); });
@@ -119,6 +120,7 @@ struct CommandLine::Definition {
         add("export", "Print what Redis holds as a policy file", [this] { return export_policy(export_options, out); });
     add_store(*command, export_options.store, Stores::redis);
     command->add_option("--tenant", export_options.tenants, "only this tenant (repeatable)")->type_name("NAME");
+    command->add_flag_function("--json", [](std::int64_t) {}, "what it prints is JSON, with this and without");
   }
 
   void define_changes() {
@@ -295,6 +297,7 @@ struct CommandLine::Definition {
         ->type_name("FILE")
         ->allow_extra_args(false);
     command->add_flag("--unkeyed", verify_options.unkeyed, "lines without MACs are good: only numbers are checked");
+    add_json(*command, verify_options.json);
     command->add_flag("--whole", verify_options.whole, "every chain must begin and end in these files");
   }
 
@@ -316,7 +319,7 @@ struct CommandLine::Definition {
   CLI::App app{"The agent gateway: its policy, and its audit log."};
   std::function<int()> chosen;
 
-  std::string check_file;
+  CheckOptions check_options;
   ApplyOptions apply_options;
   ExportOptions export_options;
   GrantOptions grant_options;

@@ -173,13 +173,18 @@ struct ConfirmOptions {
 /// policy or another store.
 int confirm_store(const ConfirmOptions& options, std::ostream& out);
 
+struct CheckOptions {
+  std::string file;
+  bool json = false;
+};
 /// Says whether a policy file is good, or what is wrong with it and where.
-int check(const std::string& file, std::ostream& out);
+int check(const CheckOptions& options, std::ostream& out);
 
 struct VerifyOptions {
   std::vector<std::string> files;      ///< in the order in which they were written
   std::vector<std::string> key_files;  ///< present and former ones, in any order
   bool unkeyed = false;                ///< lines without MACs are good
+  bool json = false;
   bool whole = false;                  ///< every chain must begin and end in these files
 };
 /// Says whether audit logs are what was written, or where they were changed.

@@ -10,6 +10,7 @@
 #include "failure.h"
 #include "grant_text.h"
 #include "json_text.h"
+#include "places.h"
 #include "printable.h"
 #include "table.h"
 #include "who_can.h"
@@ -25,6 +26,7 @@ struct Finding {
   std::string tenant;
   std::string where;
   std::string text;
+  int line = 0;  ///< of a file; 0: not known
 };
 
 const std::vector<std::string>& codes() {
@@ -66,7 +68,7 @@ class TenantLint {
 
  private:
   void find(const char* code, const std::string& where, const std::string& text) {
-    findings_.push_back({code, name_, where, text});
+    findings_.push_back({code, name_, where, text, 0});
   }
 
   /// What a holder's grants say by themselves and to each other.
@@ -133,7 +135,8 @@ class TenantLint {
       const auto record = tenant_.tiers.find(tier);
       std::vector<std::string> above;
       if (!tier.empty()) above.push_back("tier:" + tier);
-      for (const auto& bundle : agent->second.bundles) above.push_back("bundle:" + bundle);
+      for (const auto& bundle : grants::with_parents(tenant_.bundles, agent->second.bundles))
+        above.push_back("bundle:" + bundle);
       for (const Grant& grant : grants) {
         if (grant.effect == Effect::deny) continue;
         const std::string where = holder + " " + grant.id;
@@ -165,6 +168,8 @@ class TenantLint {
         find("unreachable", "tier:" + name, "no agent has it, and no provider or model comes to it");
       take(tier.bundles);
     }
+    for (const auto& name : grants::with_parents(tenant_.bundles, {bundles.begin(), bundles.end()}))
+      bundles.insert(name);
     for (const auto& [name, bundle] : tenant_.bundles)
       if (!bundles.contains(name)) find("unreachable", "bundle:" + name, "no agent and no tier has it");
   }
@@ -224,6 +229,7 @@ int lint(const LintOptions& options, std::ostream& out) {
     if (std::find(codes().begin(), codes().end(), code) == codes().end())
       throw Failure("--ignore: \"" + code + "\" must be one of " + joined(codes()), exit_usage);
   const PolicySource source = read_source(source_of(options), options.tenants);
+  const Places places = options.file.empty() ? Places() : Places(options.file);
   std::vector<Finding> findings;
   std::vector<std::string> notes;
   for (const auto& [name, tenant] : source.policy->source().tenants) {
@@ -236,20 +242,26 @@ int lint(const LintOptions& options, std::ostream& out) {
   std::erase_if(findings, [&](const Finding& finding) {
     return std::find(options.ignored.begin(), options.ignored.end(), finding.code) != options.ignored.end();
   });
+  for (Finding& each : findings) each.line = places.line(each.tenant, each.where);
   if (options.json) {
     std::vector<std::string> rows;
     rows.reserve(findings.size());
-    for (const auto& each : findings)
-      rows.push_back(JsonObject()
-                         .text("code", each.code)
-                         .text("tenant", each.tenant)
-                         .text("where", each.where)
-                         .text("text", each.text)
-                         .str());
+    for (const auto& each : findings) {
+      JsonObject row;
+      row.text("code", each.code).text("tenant", each.tenant).text("where", each.where).text("text", each.text);
+      if (each.line > 0) row.text("file", options.file).number("line", static_cast<std::uint64_t>(each.line));
+      rows.push_back(row.str());
+    }
     out << JsonObject().raw("findings", json_array(rows)).list("notes", notes).str() << "\n";
   } else {
-    Table table({"CODE", "TENANT", "WHERE", "WHAT"});
-    for (const auto& each : findings) table.add({each.code, each.tenant, each.where, each.text});
+    const bool with_lines = !options.file.empty();
+    Table table(with_lines ? std::vector<std::string>{"LINE", "CODE", "TENANT", "WHERE", "WHAT"}
+                           : std::vector<std::string>{"CODE", "TENANT", "WHERE", "WHAT"});
+    for (const auto& each : findings) {
+      std::vector<std::string> cells{each.code, each.tenant, each.where, each.text};
+      if (with_lines) cells.insert(cells.begin(), each.line > 0 ? std::to_string(each.line) : "-");
+      table.add(cells);
+    }
     if (!findings.empty()) table.print(out);
     out << findings.size() << (findings.size() == 1 ? " finding\n" : " findings\n");
     for (const auto& note : notes) out << "  note: " << printable(note) << "\n";

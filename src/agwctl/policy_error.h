@@ -6,9 +6,19 @@
 
 #include "agw/grants/policy_file.h"
 
+#include "failure.h"
 #include "yaml.h"
 
 namespace agw::agwctl {
+
+/// What is wrong with a file, and where.
+class FileFailure : public Failure {
+ public:
+  FileFailure(const std::string& file, int line, const std::string& path, const std::string& message);
+  int line;  ///< 0: not known
+  std::string path;
+  std::string message;
+};
 
 /// A regular file of at most 256 MiB; throws Failure.
 [[nodiscard]] std::string read_text(const std::string& file);

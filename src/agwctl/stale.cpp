@@ -110,7 +110,7 @@ class Review {
     for (const auto& [bundle, content] : policy.bundles) judge(name, "bundle:" + bundle, content.grants, seen);
     for (const auto& [holder, grants] : policy.entitlements) judge(name, holder, grants, seen);
     for (const auto& [id, agent] : policy.agents)
-      for (const auto& bundle : agent.bundles) judge_bundle(name, id, "bundle:" + bundle, seen);
+      for (const auto& bundle : agent.bundles) judge_bundle(name, id, with_parents(policy.bundles, {bundle}), seen);
   }
 
   int close(std::ostream& out) {
@@ -150,10 +150,14 @@ class Review {
     }
   }
 
-  void judge_bundle(const std::string& tenant, const std::string& agent, const std::string& bundle, const Seen& seen) {
-    const auto used = last(seen.held, agent, bundle);
+  /// `line`: the bundle, then its parents: who uses what it inherits uses it.
+  void judge_bundle(const std::string& tenant, const std::string& agent, const std::vector<std::string>& line,
+                    const Seen& seen) {
+    std::optional<Day> used;
+    for (const auto& bundle : line)
+      if (const auto day = last(seen.held, agent, "bundle:" + bundle)) used = std::max(used.value_or(*day), *day);
     if (used && !is_long_ago(*used)) return;
-    add(tenant, "agent:" + agent, bundle, "the whole bundle", used);
+    add(tenant, "agent:" + agent, "bundle:" + line.front(), "the whole bundle", used);
   }
 
   void add(const std::string& tenant, const std::string& holder, const std::string& what, const std::string& words,

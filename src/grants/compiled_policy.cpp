@@ -38,6 +38,7 @@ struct CompiledPolicy::Tenant {
   Table<policy::GrantSet> agent_grants;           // by agent id
   Table<policy::GrantSet> tier_grants;            // by tier
   Table<policy::GrantSet> bundles;                // by bundle
+  Table<std::vector<const policy::GrantSet*>> lines;  // by bundle: its own, then those of its parents
   Table<policy::GrantSet> user_entitlements;
   Table<policy::GrantSet> group_entitlements;
 
@@ -47,6 +48,8 @@ struct CompiledPolicy::Tenant {
     for (const auto& [id, record] : policy.operations) operations.emplace(id, &record);
     for (const auto& [pair, record] : policy.delegations) delegations.emplace(pair.first + "\n" + pair.second, &record);
     for (const auto& [name, bundle] : policy.bundles) bundles.emplace(name, indexed(bundle.grants, "bundle:" + name));
+    for (const auto& [name, bundle] : policy.bundles)
+      for (const auto& each : with_parents(policy.bundles, {name})) lines[name].push_back(find_in(bundles, each));
     for (const auto& [holder, grants] : policy.grants) {
       if (holder.starts_with("agent:")) agent_grants.emplace(holder.substr(6), indexed(grants, holder));
       if (holder.starts_with("tier:")) tier_grants.emplace(holder.substr(5), indexed(grants, holder));
@@ -96,7 +99,9 @@ policy::Facts CompiledPolicy::facts(const Principal& principal, std::string_view
   else if (out.tier != nullptr)
     bundles = &out.tier->bundles;
   if (bundles != nullptr)
-    for (const auto& bundle : *bundles) add(out.grants, find_in(tenant.bundles, bundle));
+    for (const auto& bundle : *bundles)
+      if (const auto* line = find_in(tenant.lines, bundle))
+        out.grants.insert(out.grants.end(), line->begin(), line->end());
 
   add(out.entitlements, find_in(tenant.user_entitlements, principal.user));
   for (const auto& group : principal.groups) add(out.entitlements, find_in(tenant.group_entitlements, group));

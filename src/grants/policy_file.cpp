@@ -16,6 +16,7 @@
 
 #include "grant_json.h"
 #include "json_reader.h"
+#include "tier_map.h"
 
 namespace agw::grants {
 namespace {
@@ -101,11 +102,7 @@ void read_tier_map(const Node& node, TenantPolicy& tenant) {
     if (!seen.emplace(rule.provider.value_or("*"), rule.model.value_or("*")).second) item.fail_with("stands twice");
     tenant.tier_map.push_back(std::move(rule));
   });
-  // The most specific rule first, as the store in Redis asks for them.
-  std::sort(tenant.tier_map.begin(), tenant.tier_map.end(), [](const TierRule& a, const TierRule& b) {
-    const auto weight = [](const TierRule& rule) { return (rule.provider ? 2 : 0) + (rule.model ? 1 : 0); };
-    return weight(a) > weight(b);
-  });
+  order_tier_map(tenant.tier_map);
 }
 
 void read_tiers(const Node& node, TenantPolicy& tenant) {
@@ -133,8 +130,12 @@ void expect_new_id(std::set<std::string>& seen, const Node& node, const std::str
 }
 
 Bundle read_bundle(const Node& node) {
-  node.expect_object({"version", "grants"});
+  node.expect_object({"version", "parent", "grants"});
   Bundle out;
+  if (const auto parent = node.member("parent")) {
+    out.parent = parent->text();
+    expect_name(*parent, out.parent);
+  }
   if (const auto version = node.member("version")) out.version = read_version(*version);
   std::set<std::string> seen;
   if (const auto grants = node.member("grants"))
@@ -231,6 +232,14 @@ void check_references(const Node& node, const TenantPolicy& tenant) {
   for (const auto& [name, tier] : tenant.tiers)
     for (const auto& bundle : tier.bundles)
       expect_known(Node(nullptr, node.path() + ".tiers." + name), bundle_known(bundle), "bundle", bundle);
+  for (const auto& [name, bundle] : tenant.bundles) {
+    if (bundle.parent.empty()) continue;
+    const Node where(nullptr, node.path() + ".bundles." + name + ".parent");
+    expect_known(where, bundle_known(bundle.parent), "bundle", bundle.parent);
+    const auto above = with_parents(tenant.bundles, {bundle.parent});
+    if (std::find(above.begin(), above.end(), name) != above.end())
+      where.fail_with("comes back to itself: a bundle can't be its own parent, by whatever way");
+  }
   for (const auto& rule : tenant.tier_map)
     expect_known(Node(nullptr, node.path() + ".tiers.map"), tier_known(rule.tier), "tier", rule.tier);
   if (!tenant.fallback_tier.empty())

@@ -157,6 +157,7 @@ void write_tenant(std::string& out, const TenantPolicy& policy) {
       Block block(bundles.entry(name), "        ", '{', '}');
       if (!bundle.version.empty())
         block.entry("version") += is_number(bundle.version) ? bundle.version : json_quoted(bundle.version);
+      if (!bundle.parent.empty()) block.entry("parent") += json_quoted(bundle.parent);
       Block grants(block.entry("grants"), "          ", '[', ']');
       for (const Grant& grant : bundle.grants) write_grant(grants.entry(), grant, "");
     }

@@ -7,6 +7,7 @@
 #include "agw/model/pattern.h"
 
 #include "grant_json.h"
+#include "tier_map.h"
 
 namespace agw::grants {
 namespace {
@@ -270,7 +271,7 @@ std::map<std::string, Fields> encode_tenant(const TenantPolicy& policy) {
     put(fields, "status", to_string(agent.status));
     put(fields, "owner", agent.owner);
     put(fields, "tier", agent.tier);
-    put_list(fields, "bundles", agent.bundles);
+    put_list(fields, "bundles", with_parents(policy.bundles, agent.bundles));
     put(fields, "name", agent.name);
     put_time(fields, "not_before", agent.not_before);
   }
@@ -285,13 +286,14 @@ std::map<std::string, Fields> encode_tenant(const TenantPolicy& policy) {
     Fields& fields = out["tier:" + name];
     put(fields, "status", to_string(tier.status));
     if (tier.ceiling) fields.emplace("ceiling", list_text(*tier.ceiling));
-    put_list(fields, "bundles", tier.bundles);
+    put_list(fields, "bundles", with_parents(policy.bundles, tier.bundles));
     put_time(fields, "not_before", tier.not_before);
   }
   if (!policy.fallback_tier.empty()) out["tiers"].emplace("*", policy.fallback_tier);
   for (const auto& rule : policy.tier_map) out["tiers"].emplace(tier_field(rule.provider, rule.model), rule.tier);
   for (const auto& [name, bundle] : policy.bundles) {
     out["bundle:" + name].emplace("version", bundle.version.empty() ? "1" : bundle.version);
+    put(out["bundle:" + name], "parent", bundle.parent);
     if (!bundle.grants.empty()) out["grants:bundle:" + name] = encode_grants(bundle.grants);
   }
   for (const auto& [holder, grants] : policy.grants) out["grants:" + holder] = encode_grants(grants);
@@ -310,6 +312,18 @@ std::map<std::string, Fields> encode_tenant(const TenantPolicy& policy) {
   return out;
 }
 
+namespace {
+
+/// From all that a call reads to what a policy file names.
+Decoded<void> reduce_bundles(const std::string& key, const TenantPolicy& tenant, std::vector<std::string>& bundles) {
+  if (const auto orphan = orphan_among(tenant.bundles, bundles); !orphan.empty())
+    return wrong(key, "bundles", "names " + orphan + " without its parent, whose denials calls don't see");
+  bundles = without_parents(tenant.bundles, bundles);
+  return {};
+}
+
+}  // namespace
+
 Decoded<TenantPolicy> decode_tenant(const std::map<std::string, Fields>& keys) {
   TenantPolicy out;
   const auto starts = [](const std::string& name, std::string_view prefix, std::string& rest) {
@@ -319,7 +333,10 @@ Decoded<TenantPolicy> decode_tenant(const std::map<std::string, Fields>& keys) {
   };
   // Bundles first: their grants are told from grants to holders by name.
   for (const auto& [name, fields] : keys)
-    if (std::string rest; starts(name, "bundle:", rest)) out.bundles[rest].version = field_of(fields, "version");
+    if (std::string rest; starts(name, "bundle:", rest)) {
+      out.bundles[rest].version = field_of(fields, "version");
+      out.bundles[rest].parent = field_of(fields, "parent");
+    }
   for (const auto& [name, fields] : keys) {
     std::string rest;
     std::optional<CodecError> error;
@@ -373,6 +390,12 @@ Decoded<TenantPolicy> decode_tenant(const std::map<std::string, Fields>& keys) {
     }
     if (error) return fail(*std::move(error));
   }
+  order_tier_map(out.tier_map);
+  order_tier_map(out.tier_map);
+  for (auto& [id, agent] : out.agents)
+    if (auto done = reduce_bundles("agent:" + id, out, agent.bundles); !done) return fail(std::move(done.error()));
+  for (auto& [name, tier] : out.tiers)
+    if (auto done = reduce_bundles("tier:" + name, out, tier.bundles); !done) return fail(std::move(done.error()));
   return out;
 }
 

@@ -175,3 +175,38 @@ def test_fault_a_store_that_does_not_answer(make_redis):
     server.stop()
     for command in (("agents",), ("users",), ("lint",), ("who-can", "a/b"), ("what-can", "c|a", "c|u")):
         assert run(*command, *where(server), status=1).stderr
+
+
+def test_lint_of_a_file_says_the_lines(tmp_path):
+    path = tmp_path / "policy.yaml"
+    path.write_text("""schema: 1
+tenants:
+  default:
+    agents:
+      company|docs: {bundles: [used]}
+    bundles:
+      used: {parent: base, grants: [{id: b1, operation: tickets/ticket.read}]}
+      base: {grants: []}
+      idle:
+        grants: []
+    entitlements:
+      - {id: e1, to: 'user:company|mira', operation: tickets/ticket.read}
+      - {id: e2, to: 'user:company|mira', operation: tickets/ticket.read, until: 2020-01-01T00:00:00Z}
+""")
+    found = {(row["code"], row["where"]): row["line"] for row in run_json("lint", path, status=3)["findings"]}
+    assert found[("expired", "user:company|mira e2")] == 13
+    assert found[("unreachable", "bundle:idle")] == 9
+    assert ("unreachable", "bundle:base") not in found, "whoever has a bundle has its parent's"
+    told = run("lint", path, status=3).stdout
+    assert told.splitlines()[0].split()[0] == "LINE"
+
+
+def test_check_for_scripts(tmp_path):
+    good, bad = tmp_path / "good.json", tmp_path / "bad.json"
+    good.write_text(json.dumps(policy.base()))
+    bad.write_text('{"schema": 1,\n "tenants": {"default":\n {"agents": {"docs": {}}}}}')
+    said = run_json("check", good)
+    assert said["good"] is True and said["tenants"][0]["tenant"] == "default" and said["tenants"][0]["bundles"] == 2
+    said = run_json("check", bad, status=1)
+    assert said["good"] is False and said["line"] == 3 and said["path"] == "tenants.default.agents.docs"
+    assert "ISSUER|NAME" in said["message"]

@@ -1,5 +1,6 @@
 """docs/policy.schema.json says what the reader says: every example is valid, and what one refuses by its form the other does."""
 import copy
+import itertools
 import json
 import os
 import re
@@ -29,7 +30,7 @@ WHOLE = {"$schema": "policy.schema.json", "schema": 1, "tenants": {"default": {
     "tiers": {"*": "visitor", "map": [{"provider": "p", "model": "m", "tier": "developer"}, {"model": "m", "tier": "visitor"}],
               "visitor": {"status": "active", "ceiling": ["tickets/*", "a/b"], "bundles": ["support"],
                           "not_before": "2026-01-01T00:00:00Z"}, "developer": {}},
-    "bundles": {"support": {"version": 3, "grants": [
+    "bundles": {"company": {}, "support": {"version": 3, "parent": "company", "grants": [
         {"id": "b1", "operation": "tickets/*", "effect": "allow", "resource": "ticket:*", "for": ["user:company|mira"],
          "since": "2026-01-01T00:00:00Z", "until": "2027-01-01T00:00:00Z", "by": "ada", "reason": "r", "ticket": "T"}]}},
     "grants": [{"id": "g1", "to": "agent:company|docs", "operation": "*", "for": ["group:store|oncall"]},
@@ -81,6 +82,7 @@ def changed(path, change):
 
 
 REMOVED = object()
+PARTS = 12
 
 
 def mutations():
@@ -120,9 +122,10 @@ def test_every_example_is_valid(name, document, tmp_path):
     assert reader_says(json.dumps(document), tmp_path, "example") is None
 
 
-def test_schema_and_reader_refuse_the_same(tmp_path):
-    cases = list(mutations())
-    assert len(cases) > 2500
+@pytest.mark.parametrize("part", range(PARTS))
+def test_schema_and_reader_refuse_the_same(tmp_path, part):
+    cases = list(itertools.islice(mutations(), part, None, PARTS))
+    assert len(cases) > 300
 
     def judge(numbered):
         number, (name, document) = numbered

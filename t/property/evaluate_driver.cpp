@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "agw/grants/policy_file.h"
+#include "agw/grants/redis_codec.h"
 #include "agw/json/tree.h"
 #include "agw/policy/evaluate.h"
 
@@ -73,6 +74,7 @@ std::string judged(const grants::CompiledPolicy& policy, const json_t* q) {
 int main() {
   std::ios::sync_with_stdio(false);
   std::unique_ptr<grants::CompiledPolicy> policy;
+  bool through_redis = false;
   for (std::string line; std::getline(std::cin, line);) {
     const std::string_view rest = std::string_view(line).substr(std::min<std::size_t>(line.size(), 2));
     if (line.starts_with("P ")) {
@@ -81,6 +83,16 @@ int main() {
         std::cerr << parsed.error().path << " " << parsed.error().message << "\n";
         return 1;
       }
+      // Every other one comes by what Redis would hold.
+      if (through_redis = !through_redis; through_redis)
+        for (auto& [name, tenant] : parsed->tenants) {
+          auto decoded = grants::decode_tenant(grants::encode_tenant(tenant));
+          if (!decoded) {
+            std::cerr << decoded.error().detail << "\n";
+            return 1;
+          }
+          tenant = *std::move(decoded);
+        }
       policy = std::make_unique<grants::CompiledPolicy>(*std::move(parsed));
     } else if (const json::Tree question = json::read_tree(rest); question && policy) {
       std::cout << judged(*policy, question.get()) << "\n";

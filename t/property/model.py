@@ -24,8 +24,10 @@ def grants_of(tenant, question, tier):
     found = [grant for grant in tenant["grants"] if grant["to"] in holders]
     record = agent if agent is not None else tenant["tiers"].get(tier, {}) if tier else {}
     for bundle in record.get("bundles", []):
-        found += tenant["bundles"][bundle]["grants"]
-        found += [grant for grant in tenant["grants"] if grant["to"] == "bundle:" + bundle]
+        while bundle:
+            found += tenant["bundles"][bundle]["grants"]
+            found += [grant for grant in tenant["grants"] if grant["to"] == "bundle:" + bundle]
+            bundle = tenant["bundles"][bundle].get("parent")
     return found
 
 

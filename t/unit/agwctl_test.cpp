@@ -200,7 +200,7 @@ TEST_F(AgwctlTest, explain_without_routes_or_policy_fails) {
 
 TEST_F(AgwctlTest, check_tells_file_line_and_place) {
   std::ostringstream out;
-  EXPECT_EQ(check(folder / "policy.json", out), exit_ok);
+  EXPECT_EQ(check({.file = folder / "policy.json"}, out), exit_ok);
   EXPECT_THAT(out.str(), HasSubstr("good"));
   struct Case {
     const char* text;
@@ -211,7 +211,7 @@ TEST_F(AgwctlTest, check_tells_file_line_and_place) {
                          "bad.json:1: tenants.t.agents.c|a.status must be"}};
   for (const Case& row : cases) {
     try {
-      check(write("bad.json", row.text), out);
+      check({.file = write("bad.json", row.text)}, out);
       ADD_FAILURE() << row.said;
     } catch (const Failure& failure) {
       EXPECT_THAT(failure.what(), HasSubstr(row.said));
@@ -223,13 +223,13 @@ TEST_F(AgwctlTest, check_tells_file_line_and_place) {
 TEST_F(AgwctlTest, the_files_that_the_project_shows_are_good) {
   std::ostringstream out;
   const std::string root = AGW_SOURCE_DIR;
-  EXPECT_EQ(check(root + "/conf/examples/policy.json", out), exit_ok);
+  EXPECT_EQ(check({.file = root + "/conf/examples/policy.json"}, out), exit_ok);
   std::ifstream doc(root + "/docs/store.md");
   const std::string text{std::istreambuf_iterator<char>(doc), std::istreambuf_iterator<char>()};
   const std::size_t begin = text.find("```json\n") + 8;
   const std::size_t end = text.find("```", begin);
   ASSERT_NE(end, std::string::npos);
-  EXPECT_EQ(check(write("shown.json", text.substr(begin, end - begin)), out), exit_ok);
+  EXPECT_EQ(check({.file = write("shown.json", text.substr(begin, end - begin))}, out), exit_ok);
 }
 
 TEST_F(AgwctlTest, apply_of_a_broken_file_asks_no_redis) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "agw/grants/policy_file.h"
+#include "agw/grants/redis_codec.h"
 #include "agw/policy/evaluate.h"
 
 namespace agw::grants {
@@ -99,6 +100,14 @@ const Broken broken[] = {
      "bundle \"x\""},
     {"a tier that isn't there", tenant(R"("agents": {"c|a": {"tier": "x"}})"), "tenants.default.agents.c|a",
      "tier \"x\""},
+    {"a parent that isn't there", tenant(R"("bundles": {"x": {"parent": "y"}})"), "tenants.default.bundles.x.parent",
+     "bundle \"y\""},
+    {"a bundle that is its own parent", tenant(R"("bundles": {"x": {"parent": "x"}})"),
+     "tenants.default.bundles.x.parent", "comes back to itself"},
+    {"bundles in a circle", tenant(R"("bundles": {"x": {"parent": "y"}, "y": {"parent": "z"}, "z": {"parent": "x"}})"),
+     "tenants.default.bundles.x.parent", "comes back to itself"},
+    {"a parent without a name", tenant(R"("bundles": {"x": {"parent": ""}})"), "tenants.default.bundles.x.parent",
+     "letters"},
     {"a tier's bundle that isn't there", tenant(R"("tiers": {"t": {"bundles": ["x"]}})"), "tenants.default.tiers.t",
      "bundle \"x\""},
     {"a fallback that isn't there", tenant(R"("tiers": {"*": "x"})"), "tenants.default.tiers.*", "tier \"x\""},
@@ -267,6 +276,74 @@ TEST(CompiledPolicy, costs_the_same_with_many_grants) {
   const auto few = time(policy_with(10));
   const auto many = time(policy_with(100'000));
   EXPECT_LT(many.count(), 10 * few.count()) << "the best of many rounds: a scan would cost a thousandfold";
+}
+
+constexpr std::string_view inherited = R"({"schema": 1, "tenants": {"default": {
+  "agents": {"company|team": {"bundles": ["team"]}, "company|org": {"bundles": ["org"]}, "company|both": {"bundles": ["team", "org"]}},
+  "tiers": {"*": "visitor", "visitor": {"bundles": ["team"]}},
+  "bundles": {"org": {"version": 7, "grants": [{"id": "o1", "operation": "chat/*"},
+                                               {"id": "o2", "operation": "billing/*", "effect": "deny"}]},
+              "dept": {"parent": "org", "grants": [{"id": "d1", "operation": "kb/search"}]},
+              "team": {"parent": "dept", "grants": [{"id": "t1", "operation": "tickets/*"}, {"id": "t2", "operation": "billing/read"}]}},
+  "entitlements": [{"id": "e", "to": "user:company|mira", "operation": "*"}]
+}}})";
+
+TEST(CompiledPolicy, a_bundle_has_what_its_parents_have_and_their_denials_win) {
+  const auto parsed = parse_policy(inherited);
+  ASSERT_TRUE(parsed) << parsed.error().path << " " << parsed.error().message;
+  const CompiledPolicy policy(*parsed);
+  struct Case {
+    const char* agent;
+    const char* operation;
+    const char* reason;
+  };
+  const Case cases[] = {
+      {"company|team", "tickets/ticket.read", "allowed"},
+      {"company|org", "tickets/ticket.read", "agent_grant_missing"},
+      {"company|team", "kb/search", "allowed"},
+      {"company|org", "kb/search", "agent_grant_missing"},
+      {"company|team", "chat/send", "allowed"},
+      {"company|org", "chat/send", "allowed"},
+      {"company|team", "billing/read", "agent_grant_denied"},
+      {"company|new", "billing/read", "agent_grant_denied"},
+      {"company|new", "chat/send", "allowed"},
+      {"company|both", "chat/send", "allowed"},
+  };
+  for (const Case& row : cases)
+    EXPECT_EQ(to_string(judged(policy, caller("company|mira", row.agent), row.operation, "").reason), row.reason)
+        << row.agent << " " << row.operation;
+}
+
+TEST(RedisCodec, a_holder_names_all_bundles_that_a_call_must_read) {
+  const auto parsed = parse_policy(inherited);
+  ASSERT_TRUE(parsed);
+  const TenantPolicy& tenant = parsed->tenants.at("default");
+  auto keys = encode_tenant(tenant);
+  EXPECT_EQ(keys.at("agent:company|team").at("bundles"), R"(["team","dept","org"])");
+  EXPECT_EQ(keys.at("tier:visitor").at("bundles"), R"(["team","dept","org"])");
+  EXPECT_EQ(keys.at("bundle:team").at("parent"), "dept");
+  const auto decoded = decode_tenant(keys);
+  ASSERT_TRUE(decoded) << decoded.error().detail;
+  EXPECT_EQ(decoded->agents.at("company|team").bundles, std::vector<std::string>{"team"});
+  EXPECT_EQ(decoded->agents.at("company|both").bundles, std::vector<std::string>{"team"}) << "the same, said shorter";
+  EXPECT_EQ(decoded->bundles.at("team").parent, "dept");
+  EXPECT_EQ(encode_tenant(*decoded), keys);
+  keys.at("agent:company|team").at("bundles") = R"(["team","org"])";
+  const auto orphaned = decode_tenant(keys);
+  ASSERT_FALSE(orphaned);
+  EXPECT_THAT(orphaned.error().detail, testing::HasSubstr("names team without its parent"));
+}
+
+TEST(RedisCodec, the_most_specific_rule_of_a_tier_map_stays_the_first) {
+  const auto parsed =
+      parse_policy(R"({"schema": 1, "tenants": {"default": {"tiers": {"a": {}, "b": {}, "c": {}, "map": [
+    {"model": "m", "tier": "a"}, {"provider": "p", "tier": "b"}, {"provider": "p", "model": "m", "tier": "c"}]}}}})");
+  ASSERT_TRUE(parsed);
+  const auto decoded = decode_tenant(encode_tenant(parsed->tenants.at("default")));
+  ASSERT_TRUE(decoded);
+  std::vector<std::string> tiers;
+  for (const TierRule& rule : decoded->tier_map) tiers.push_back(rule.tier);
+  EXPECT_EQ(tiers, (std::vector<std::string>{"c", "b", "a"}));
 }
 
 TEST(LoadPolicyFile, says_why_it_cannot) {

@@ -18,6 +18,7 @@ namespace agw::grants {
 
 struct Bundle {
   std::string version;
+  std::string parent;  ///< whose grants, denials above all, whoever has this one has too; may be empty
   std::vector<Grant> grants;
 };
 
@@ -40,6 +41,18 @@ struct TenantPolicy {
 struct Policy {
   std::map<std::string, TenantPolicy> tenants;
 };
+
+// Bundles come from others: who has a team's has its organisation's too. In a policy file a holder names the nearest,
+// in Redis all of them, so that a call reads no tree.
+/// The names, each followed by its parents; each once.
+[[nodiscard]] std::vector<std::string> with_parents(const std::map<std::string, Bundle>& bundles,
+                                                    const std::vector<std::string>& names);
+/// The names that are no parents of others among them.
+[[nodiscard]] std::vector<std::string> without_parents(const std::map<std::string, Bundle>& bundles,
+                                                       const std::vector<std::string>& names);
+/// One that stands there without its parent; empty if there is none.
+[[nodiscard]] std::string orphan_among(const std::map<std::string, Bundle>& bundles,
+                                       const std::vector<std::string>& names);
 
 /// What is wrong with a policy file, and where.
 struct PolicyError {
