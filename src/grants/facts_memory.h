@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -21,9 +22,12 @@ class FactsMemory {
     const auto it = facts_.find(View{&principal, operation});
     return it == facts_.end() ? nullptr : it->second;
   }
-  void remember(PrincipalPtr principal, std::string_view operation, policy::FactsPtr facts) {
-    if (facts_.size() >= most) facts_.clear();
-    facts_.emplace(Key{std::move(principal), std::string(operation)}, std::move(facts));
+  enum class Began : std::uint8_t { before, anew };
+  Began remember(PrincipalPtr principal, std::string_view operation, policy::FactsPtr facts) {
+    const Began began = facts_.size() >= most ? Began::anew : Began::before;
+    if (began == Began::anew) facts_.clear();
+    facts_.insert_or_assign(Key{std::move(principal), std::string(operation)}, std::move(facts));
+    return began;
   }
   void clear() noexcept { facts_.clear(); }
 

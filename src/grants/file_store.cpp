@@ -47,7 +47,7 @@ struct FileStore::State {
     if (!current) return fail(StoreFailure{Reason::store_unavailable, host.watch.path() + " has never been read"});
     auto gathered = std::make_shared<policy::Facts>(current->facts(*principal, operation));
     gathered->keep = current;
-    memory.remember(principal, operation, gathered);
+    static_cast<void>(memory.remember(principal, operation, gathered));
     return policy::FactsPtr(std::move(gathered));
   }
 

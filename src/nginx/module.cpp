@@ -33,6 +33,8 @@ Reader reader_of(Directive id) {
     case Directive::zone: return read_zone;
     case Directive::store: return read_store;
     case Directive::store_admin: return read_store_admin;
+    case Directive::freshness: return read_freshness;
+    case Directive::copy_limit: return read_copy_limit;
     case Directive::audit: return read_audit;
     case Directive::audit_sync:
     case Directive::audit_on_error: return read_audit_setting;

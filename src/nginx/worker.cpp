@@ -10,8 +10,8 @@
 #include "agw/gateway/issuer_access.h"
 #include "agw/gateway/limit_events.h"
 #include "agw/gateway/policy_changes.h"
+#include "agw/grants/copying_store.h"
 #include "agw/grants/file_store.h"
-#include "agw/grants/redis_store.h"
 
 #include "config/conf.h"
 #include "request/context.h"
@@ -46,17 +46,20 @@ std::vector<std::string> tenants(const MainConf& conf) {
   return {names.begin(), names.end()};
 }
 
+RedisSettings redis_settings(const MainConf& conf) {
+  RedisSettings out;
+  out.address = conf.store.redis;
+  out.ca_file = conf.store.ca_file;
+  out.password_file = conf.store.password_file;
+  out.timeout = conf.store.timeout;
+  return out;
+}
+
 WorkerHost::Settings host_settings(const MainConf& conf) {
   WorkerHost::Settings out;
   out.zone = conf.zone;
   out.pins = &conf.pins;
-  if (conf.store.kind != StoreConfig::Kind::redis) return out;
-  RedisSettings redis;
-  redis.address = conf.store.redis;
-  redis.ca_file = conf.store.ca_file;
-  redis.password_file = conf.store.password_file;
-  redis.timeout = conf.store.timeout;
-  out.redis = std::move(redis);
+  if (conf.store.kind == StoreConfig::Kind::redis) out.redis = redis_settings(conf);
   return out;
 }
 
@@ -169,9 +172,20 @@ struct Worker::Services {
     for (;;) co_await loop.sleep(Milliseconds(sealing.pass()));
   }
 
+  std::unique_ptr<grants::Store> make_redis_store(const MainConf& conf) {
+    const bool push = conf.freshness.mode == grants::Freshness::Mode::push;
+    // Messages and heartbeats must not wait behind answers: they have a connection of their own.
+    if (push) channel = host.connect_redis(redis_settings(conf));
+    auto store = std::make_unique<grants::CopyingStore>(
+        grants::CopyingStore::Host{*host.redis(), channel.get(), host.loop(), host.clock(), host.random(), host.log(),
+                                   host.zone(), host.zone()},
+        grants::CopySettings{conf.freshness, conf.copy_limit, tenants(conf), std::to_string(ngx_worker)});
+    store->start();
+    return store;
+  }
+
   std::unique_ptr<grants::Store> make_store(const MainConf& conf) {
-    if (conf.store.kind == StoreConfig::Kind::redis)
-      return std::make_unique<grants::RedisStore>(*host.redis(), &host.zone(), tenants(conf));
+    if (conf.store.kind == StoreConfig::Kind::redis) return make_redis_store(conf);
     watch = host.watch(conf.store.path, conf.store.identity);
     return std::make_unique<grants::FileStore>(
         grants::FileStore::Host{host.loop(), host.background(), *watch, host.zone(), host.clock(), host.log(), news},
@@ -203,6 +217,7 @@ struct Worker::Services {
   gateway::IssuerAccess issuer_access;
   outbound::Exchanger exchanger;
   std::unique_ptr<InotifyWatch> watch;
+  std::unique_ptr<NginxRedis> channel;
   std::unique_ptr<grants::Store> store;
   std::unique_ptr<grants::UseRecord> use_record;
   std::unique_ptr<grants::LastUse> uses;

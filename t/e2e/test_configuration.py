@@ -42,6 +42,10 @@ def http(line, replaced=None):
     return {"gateway": gateway(replaced, f"{line} {MARK}")} if replaced else {"gateway": gateway("", f"{line} {MARK}")}
 
 
+def redis_and(line):
+    return {"gateway": gateway("agent_store", f"agent_store redis://127.0.0.1:6379/0;\n{line} {MARK}")}
+
+
 def mcp(line):
     return {"mcp": f"\n{line} {MARK}\n"}
 
@@ -71,6 +75,17 @@ BAD = {
                     (http("agent_store file:@PREFIX@/policy.json;"), "duplicate|already")],
     "agent_store_admin": [(http("agent_store_admin file:@PREFIX@/policy.json;"), "redis"),
                           (http("agent_store_admin redis://127.0.0.1:6379/0;"), "agent_store")],
+    "agent_freshness": [(redis_and("agent_freshness sometimes;"), "max_age"),
+                        (redis_and("agent_freshness push lease=1ms;"), "100ms|lease"),
+                        (redis_and("agent_freshness push soon;"), "lease=TIME"),
+                        (redis_and("agent_freshness strict lease=1s;"), "strict"),
+                        (redis_and("agent_freshness max_age=long;"), "time"),
+                        (redis_and("agent_freshness max_age=2h;"), "1h|60m"),
+                        (redis_and("agent_freshness push; agent_freshness strict;"), "twice"),
+                        (http("agent_freshness strict;"), "agent_store in Redis")],
+    "agent_copy_limit": [(redis_and("agent_copy_limit 10k;"), "1m"), (redis_and("agent_copy_limit much;"), "size"),
+                         (redis_and("agent_copy_limit 8m; agent_copy_limit 8m;"), "twice"),
+                         (http("agent_copy_limit 8m;"), "agent_store in Redis")],
     "agent_audit": [(http("agent_audit;", "agent_audit"), "agent_audit"),
                     (http("agent_audit @PREFIX@/no/such/folder/a.jsonl;", "agent_audit"), "no/such/folder|No such file"),
                     (http("agent_audit @PREFIX@/a.jsonl key=@PREFIX@/none;", "agent_audit"), "none"),

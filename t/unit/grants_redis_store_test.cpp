@@ -9,71 +9,12 @@
 #include "agw/policy/evaluate.h"
 
 #include "support/fakes.h"
+#include "support/memory_redis.h"
 
 namespace agw::grants {
 namespace {
 
-RedisReply text_reply(std::string text) {
-  RedisReply out;
-  out.type = RedisReply::Type::text;
-  out.text = std::move(text);
-  return out;
-}
-
-RedisReply error_reply(std::string text) {
-  RedisReply out = text_reply(std::move(text));
-  out.type = RedisReply::Type::error;
-  return out;
-}
-
-/// As much of a Redis as the store asks for: hashes, and keys that only exist.
-class MemoryRedis final : public Redis {
- public:
-  std::map<std::string, Fields> hashes;
-  std::map<std::string, std::string> strings;
-  std::optional<RedisError> broken;
-  std::function<void(std::size_t trip)> before_trip = [](std::size_t) {};
-  std::vector<std::vector<RedisCommand>> trips;
-
-  [[nodiscard]] Task<Result<std::vector<RedisReply>, RedisError>> pipeline(
-      std::vector<RedisCommand> commands) override {
-    before_trip(trips.size());
-    trips.push_back(commands);
-    if (broken) co_return fail(*broken);
-    std::vector<RedisReply> replies;
-    for (const auto& command : commands) replies.push_back(answer(command));
-    co_return replies;
-  }
-
- private:
-  RedisReply answer(const RedisCommand& command) {
-    if (command[0] == "PING") return text_reply("PONG");
-    if (command[0] == "EXISTS") {
-      RedisReply out;
-      out.type = RedisReply::Type::integer;
-      for (std::size_t i = 1; i < command.size(); ++i) out.integer += strings.contains(command[i]) ? 1 : 0;
-      return out;
-    }
-    if (strings.contains(command[1]))
-      return error_reply("WRONGTYPE Operation against a key holding the wrong kind of value");
-    const Fields& fields = hashes[command[1]];
-    const auto field = [&](const std::string& name) {
-      const auto it = fields.find(name);
-      return it == fields.end() ? RedisReply{} : text_reply(it->second);
-    };
-    if (command[0] == "HGET") return field(command[2]);
-    RedisReply out;
-    out.type = RedisReply::Type::array;
-    if (command[0] == "HMGET")
-      for (std::size_t i = 2; i < command.size(); ++i) out.elements.push_back(field(command[i]));
-    if (command[0] == "HGETALL")
-      for (const auto& [name, value] : fields) {
-        out.elements.push_back(text_reply(name));
-        out.elements.push_back(text_reply(value));
-      }
-    return out;
-  }
-};
+using test::MemoryRedis;
 
 constexpr std::string_view policy_text = R"({"schema": 1, "tenants": {"default": {
   "agents": {"company|docs": {"name": "Docs", "tier": "developer", "bundles": ["support"]}, "company|bare": {}},

@@ -7,23 +7,29 @@
 #include <vector>
 
 #include "agw/grants/store.h"
+#include "agw/io/clock.h"
 #include "agw/io/redis.h"
 #include "agw/io/zone.h"
 
 namespace agw::grants {
+
+class Server;
 
 /// Keys of docs/store.md. Two pipelined trips a call; `meta` is in the first. (A third one when an
 /// agent without a record comes by a tier whose bundles this worker hasn't met yet.) What was read
 /// while the version moved is read anew, so that no decision mixes two policies.
 /// A wrong type, broken JSON, unknown status or an error reply is store_invalid; a missing or
 /// malformed meta is store_uninitialised; one of another incarnation or of a lower version than any
-/// worker has seen is store_rolled_back, until an operator confirms it; no answer is
-/// store_unavailable.
+/// worker has seen is store_rolled_back, until an operator confirms it; no answer, or one of a server
+/// that mustn't be believed (a replica, one that evicts) is store_unavailable.
 class RedisStore final : public Store {
  public:
   /// `seen` holds how far the store had come; nullptr: a reader without a past (agwctl). `tenants`:
   /// those that the configuration speaks for, encoded; health() looks at them.
   explicit RedisStore(Redis& redis, Zone* seen = nullptr, std::vector<std::string> tenants = {});
+  /// `server`: which Redis it is and whether it may be believed is looked at with each new connection, and again
+  /// from time to time.
+  RedisStore(Redis& redis, Zone* seen, std::vector<std::string> tenants, Server& server, Clock& clock);
   ~RedisStore() override;
   [[nodiscard]] ValueTask<Result<policy::FactsPtr, StoreFailure>> facts(const PrincipalPtr& principal,
                                                                         std::string_view operation) override;
@@ -31,15 +37,11 @@ class RedisStore final : public Store {
   /// service for the others. The detail names those that aren't usable.
   [[nodiscard]] ValueTask<StoreHealth> health() override;
 
-  struct Hints;
-
  private:
+  struct State;
   Task<Result<policy::FactsPtr, StoreFailure>> ask(PrincipalPtr principal, std::string operation);
 
-  Redis& redis_;
-  Zone* seen_;
-  std::vector<std::string> tenants_;
-  std::shared_ptr<Hints> hints_;
+  std::shared_ptr<State> state_;
 };
 
 }  // namespace agw::grants

@@ -33,6 +33,27 @@ class Redis {
   /// single command is a RedisReply of type error. Never blocks.
   [[nodiscard]] virtual Task<Result<std::vector<RedisReply>, RedisError>> pipeline(
       std::vector<RedisCommand> commands) = 0;
+  /// Which connection it is now: another number for each one that was opened, 0 while there is none.
+  [[nodiscard]] virtual std::uint64_t connection() const noexcept { return 0; }
+};
+
+/// A connection on which Redis also speaks unasked, once it was told to by SUBSCRIBE: its messages go to
+/// the listener, everything else answers pipeline().
+class RedisChannel : public Redis {
+ public:
+  class Listener {
+   public:
+    virtual ~Listener() = default;
+    /// `message`: a published message as it came (`message`, channel, content). It is handed out before
+    /// every answer that Redis sent after it.
+    virtual void heard(const RedisReply& message) noexcept = 0;
+    /// The connection is gone: what would have been said on it since an unknown moment was not heard.
+    virtual void lost() noexcept = 0;
+  };
+  /// One listener, or none (nullptr). It must outlive the connection, or take itself away.
+  virtual void listen(Listener* listener) noexcept = 0;
+  /// Closes it; the next pipeline() opens another.
+  virtual void close() noexcept = 0;
 };
 
 }  // namespace agw

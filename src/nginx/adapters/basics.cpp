@@ -4,6 +4,7 @@
 #include <array>
 #include <climits>
 #include <cstring>
+#include <ctime>
 #include <stdexcept>
 
 #include <openssl/crypto.h>
@@ -33,6 +34,13 @@ WallTime NginxClock::now() const noexcept {
 
 SteadyTime NginxClock::steady() const noexcept {
   return SteadyTime(Milliseconds(static_cast<std::int64_t>(ngx_current_msec)));
+}
+
+SteadyTime NginxClock::moment() const noexcept {
+  timespec now{};
+  // Without a system call, by the vDSO.
+  ::clock_gettime(CLOCK_BOOTTIME, &now);
+  return SteadyTime(Milliseconds(static_cast<std::int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1'000'000));
 }
 
 void NginxLog::write(LogLevel level, std::string_view line) noexcept {

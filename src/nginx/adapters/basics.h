@@ -17,6 +17,7 @@ class NginxClock final : public Clock {
  public:
   [[nodiscard]] WallTime now() const noexcept override;
   [[nodiscard]] SteadyTime steady() const noexcept override;
+  [[nodiscard]] SteadyTime moment() const noexcept override;
 };
 
 /// nginx's error log; control characters become '?'.

@@ -31,6 +31,15 @@ constexpr std::array families{
     Family{"agent_audit_syncs_total", Type::counter, "Times the audit log was forced to the disk."},
     Family{"agent_audit_write_failures_total", Type::counter,
            "Writes to the audit file that failed or were cut short."},
+    Family{"agent_copy_bytes", Type::gauge, "Memory of a worker's copy of what is in Redis, roughly."},
+    Family{"agent_copy_connects_total", Type::counter, "Times a worker began to hear of changes."},
+    Family{"agent_copy_entries", Type::gauge, "Records in a worker's copy."},
+    Family{"agent_copy_evictions_total", Type::counter, "Records that a worker's copy dropped for lack of room."},
+    Family{"agent_copy_heartbeat_timestamp_seconds", Type::gauge,
+           "When the last heartbeat was sent that Redis has answered: the lease counts from then."},
+    Family{"agent_copy_hits_total", Type::counter, "Calls answered from a worker's copy."},
+    Family{"agent_copy_invalidations_total", Type::counter, "Messages of Redis about written keys."},
+    Family{"agent_copy_misses_total", Type::counter, "Calls that asked Redis."},
     Family{"agent_decisions_total", Type::counter, "Calls judged, by operation, decision and reason."},
     Family{"agent_exchanges_total", Type::counter, "Backend tokens, remembered, minted anew, or refused."},
     Family{"agent_keys_refresh_total", Type::counter,
@@ -94,7 +103,7 @@ bool before(const Row& left, const Row& right) noexcept {
 }
 
 void append_value(std::string& out, const Row& row) {
-  if (row.known != nullptr && row.name.ends_with("_seconds_sum")) {
+  if (row.known != nullptr && (row.name.ends_with("_seconds_sum") || row.name.ends_with("_timestamp_seconds"))) {
     const std::string fraction = std::to_string(row.value % 1000000);
     out += std::to_string(row.value / 1000000);
     out += '.';

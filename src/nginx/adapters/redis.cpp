@@ -15,6 +15,11 @@ constexpr std::size_t max_password = 4096;
 constexpr Milliseconds first_backoff{50};
 constexpr Milliseconds longest_backoff{2000};
 
+/// What a subscribed connection says unasked. Nothing that is asked on one is answered so.
+bool is_message(const RedisReply& reply) noexcept {
+  return reply.type == RedisReply::Type::array && !reply.elements.empty() && reply.elements.front().text == "message";
+}
+
 std::string_view without_line_end(std::string_view text) noexcept {
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.remove_suffix(1);
   return text;
@@ -214,6 +219,7 @@ void NginxRedis::opened() {
     return;
   }
   state_ = State::ready;
+  ++connections_;
   failures_ = 0;
   out_.clear();
   sent_bytes_ = 0;
@@ -275,6 +281,10 @@ void NginxRedis::receive() {
         return;
       }
       if (!*reply) break;
+      if (listener_ != nullptr && is_message(**reply)) {
+        listener_->heard(**reply);
+        continue;
+      }
       if (sent_.empty()) {
         drop(RedisError::protocol, "sent an answer that nobody asked for");
         return;
@@ -296,6 +306,7 @@ void NginxRedis::take(RedisReply reply) {
 void NginxRedis::settle() noexcept {
   set_alarm();
   if (state_ != State::ready || !sent_.empty()) return;
+  if (listener_ != nullptr) return;
   if (ngx_exiting) {
     drop(RedisError::closed, {});
     return;
@@ -330,13 +341,15 @@ void NginxRedis::stream_should_close() noexcept { drop(RedisError::closed, {}); 
 void NginxRedis::drop(RedisError error, std::string_view why) noexcept {
   if (!why.empty()) say(LogLevel::warn, why, to_string(error));
   // An opening that is under way sees its step fail, and ends what is queued by itself.
-  if (state_ == State::ready) state_ = State::closed;
+  const bool was_ready = state_ == State::ready;
+  if (was_ready) state_ = State::closed;
   stream_.close();
   out_.clear();
   sent_bytes_ = 0;
   fail_all(sent_, error);
   if (state_ != State::opening) fail_all(queued_, error);
   set_alarm();
+  if (was_ready && listener_ != nullptr) listener_->lost();
 }
 
 void NginxRedis::fail_all(std::deque<RequestPtr>& requests, RedisError error) noexcept {

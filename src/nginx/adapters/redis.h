@@ -34,7 +34,7 @@ struct RedisSettings {
 /// answer is late or is none, the connection is closed, everything under way on it ends (`closed`),
 /// and the next call opens another. After a failed attempt calls fail at once until the next
 /// attempt is due (at most two seconds, with jitter): a dead store costs a call nothing.
-class NginxRedis final : public Redis, private StreamListener {
+class NginxRedis final : public RedisChannel, private StreamListener {
  public:
   struct Host {
     NginxLoop& loop;
@@ -47,6 +47,10 @@ class NginxRedis final : public Redis, private StreamListener {
   ~NginxRedis() override;
 
   [[nodiscard]] Task<Result<std::vector<RedisReply>, RedisError>> pipeline(std::vector<RedisCommand> commands) override;
+  [[nodiscard]] std::uint64_t connection() const noexcept override { return state_ == State::ready ? connections_ : 0; }
+  /// With a listener the connection is kept while the worker is on its way out: calls under way use what it says.
+  void listen(Listener* listener) noexcept override { listener_ = listener; }
+  void close() noexcept override { drop(RedisError::closed, {}); }
 
  private:
   using Answer = Result<std::vector<RedisReply>, RedisError>;
@@ -94,6 +98,8 @@ class NginxRedis final : public Redis, private StreamListener {
   Stream stream_;
   Alarm alarm_;
   State state_ = State::closed;
+  std::uint64_t connections_ = 0;  // opened so far
+  Listener* listener_ = nullptr;
   std::unique_ptr<RedisReader> reader_;
   std::string out_;
   std::size_t sent_bytes_ = 0;

@@ -268,6 +268,10 @@ void compile(MainConf& main, Problems& problems) {
                    "/var/log/nginx/agent-audit.jsonl, or agent_audit off");
   if (main.store_admin && main.store.kind != StoreConfig::Kind::redis)
     problems.error(*main.settings->store_admin, "\"agent_store_admin\" needs agent_store in Redis");
+  for (const auto& [written, name] : {std::pair(&main.settings->freshness, "agent_freshness"),
+                                      std::pair(&main.settings->copy_limit, "agent_copy_limit")})
+    if (*written && main.store.kind == StoreConfig::Kind::file)
+      problems.error(**written, quoted(name) + " is for agent_store in Redis; a policy file is read at every edit");
 }
 
 }  // namespace agw::nginx

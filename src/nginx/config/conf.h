@@ -12,6 +12,7 @@
 #include "agw/audit/writer.h"
 #include "agw/base/time.h"
 #include "agw/gateway/location.h"
+#include "agw/grants/copying_store.h"
 #include "agw/grants/policy_file.h"
 #include "agw/grants/redis_url.h"
 #include "agw/identity/issuer_config.h"
@@ -62,6 +63,8 @@ struct MainConf {
   std::deque<identity::IssuerConfig> issuers;  ///< in the order written; addresses are stable
   StoreConfig store;
   std::optional<StoreConfig> store_admin;
+  grants::Freshness freshness;                        ///< of what is in Redis
+  std::size_t copy_limit = std::size_t{64} << 20;     ///< bytes, for each worker
   ngx_shm_zone_t* zone = nullptr;         ///< null: nothing here needs one
   ngx_open_file_t* audit_file = nullptr;  ///< null: agent_audit off
   std::string audit_key_file;

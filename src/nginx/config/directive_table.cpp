@@ -19,7 +19,8 @@ constexpr std::array rows{
         "file:PATH | redis://… | rediss://… | unix:… [password_file=FILE] [ca=FILE] [timeout=TIME]",
         "time (1s) for timeout", "none: required as soon as a location is governed",
         "Where policy is true: exactly one place. A policy file takes effect with the next call after an edit; a "
-        "broken edit keeps the last good one. Redis is asked on every call. `password_file`, `ca` (of a private "
+        "broken edit keeps the last good one. Of what is in Redis each worker keeps a copy that is true to the last "
+        "write (`agent_freshness`). `password_file`, `ca` (of a private "
         "authority, for rediss) and `timeout` are for Redis; the password never stands in the configuration itself.",
         "agent_store redis://127.0.0.1:6379/0 password_file=/run/secrets/redis;", first},
     DirectiveRow{Directive::store_admin, "agent_store_admin", in_http, 1, 4,
@@ -27,6 +28,22 @@ constexpr std::array rows{
                  "time (1s) for timeout", "none",
                  "A second credential to the same Redis, only for what writes policy. Needs `agent_store` in Redis.",
                  "agent_store_admin redis://writer@127.0.0.1:6379/0 password_file=/run/secrets/redis-writer;", first},
+    DirectiveRow{
+        Directive::freshness, "agent_freshness", in_http, 1, 2, "push [lease=TIME] | strict | max_age=TIME",
+        "time: 100ms to 60s for lease (1s), 10ms to 1h for max_age", "push",
+        "How old may be what a call is decided by, where the store is Redis. `push`: each worker keeps copies, and "
+        "Redis "
+        "tells it of every write in the time of one message; where the line is cut, copies count no longer than "
+        "`lease` "
+        "after the last heartbeat that was answered. `strict`: no copies, every call asks Redis. `max_age`: copies "
+        "count for TIME after they were asked for, whatever is written meanwhile; for a Redis behind a proxy that "
+        "can't tell of writes.",
+        "agent_freshness push lease=1s;", first},
+    DirectiveRow{
+        Directive::copy_limit, "agent_copy_limit", in_http, 1, 1, "SIZE", "size, 1m to 64g", "64m",
+        "How much memory each worker's copy of what is in Redis may take, roughly. When it is full, what was not used "
+        "lately is dropped, and asked for again when a call needs it.",
+        "agent_copy_limit 256m;", first},
     DirectiveRow{
         Directive::audit, "agent_audit", in_http, 1, 3, "PATH [key=FILE] [journal=SIZE] | off",
         "size (16m) for journal, 256k to 1g", "none: required as soon as a location is governed; `off` must be written",

@@ -12,6 +12,8 @@ enum class Directive : std::uint8_t {
   zone,
   store,
   store_admin,
+  freshness,
+  copy_limit,
   audit,
   audit_sync,
   audit_on_error,

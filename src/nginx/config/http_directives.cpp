@@ -1,4 +1,4 @@
-// agent_zone, agent_store, agent_key, agent_state: what holds for the whole of http.
+// agent_zone, agent_store and its copy, agent_key, agent_state: what holds for the whole of http.
 #include <array>
 
 #include <sys/stat.h>
@@ -98,6 +98,49 @@ Checked read_limit_on_error(const Reading& in) {
   const auto chosen = choose<limits::OnError>(in.name(), in.words[1], choices);
   if (!chosen) return fail(chosen.error());
   in.main.limit_on_error = *chosen;
+  return {};
+}
+
+Checked read_freshness(const Reading& in) {
+  MainSettings& settings = *in.main.settings;
+  if (settings.freshness) return fail(twice(in.name(), *settings.freshness));
+  settings.freshness = in.place;
+  grants::Freshness& freshness = in.main.freshness;
+  const auto wrong = [&](std::string_view word) {
+    return fail(quoted(in.name()) + " has the unknown word " + quoted(word) +
+                "; write push, push lease=TIME, strict, or max_age=TIME");
+  };
+  const std::string_view word = in.words[1];
+  const auto age = option(word);
+  if (word == "push") {
+    freshness.mode = grants::Freshness::Mode::push;
+    if (in.words.size() == 2) return {};
+    const auto lease = option(in.words[2]);
+    if (!lease || lease->first != "lease") return wrong(in.words[2]);
+    const auto time = time_value("lease", lease->second, {Milliseconds(100), Milliseconds(60'000)});
+    if (!time) return fail(time.error());
+    freshness.bound = *time;
+    return {};
+  }
+  if (in.words.size() > 2) return wrong(in.words[2]);
+  if (word == "strict") {
+    freshness.mode = grants::Freshness::Mode::strict;
+    return {};
+  }
+  if (!age || age->first != "max_age") return wrong(word);
+  const auto time = time_value("max_age", age->second, {Milliseconds(10), Milliseconds(3'600'000)});
+  if (!time) return fail(time.error());
+  freshness = {grants::Freshness::Mode::max_age, *time};
+  return {};
+}
+
+Checked read_copy_limit(const Reading& in) {
+  MainSettings& settings = *in.main.settings;
+  if (settings.copy_limit) return fail(twice(in.name(), *settings.copy_limit));
+  settings.copy_limit = in.place;
+  const auto size = size_value(in.name(), in.words[1], std::size_t{1} << 20, std::size_t{64} << 30);
+  if (!size) return fail(size.error());
+  in.main.copy_limit = *size;
   return {};
 }
 

@@ -47,6 +47,8 @@ struct FileFacts {
 [[nodiscard]] Checked read_zone(const Reading& in);
 [[nodiscard]] Checked read_store(const Reading& in);
 [[nodiscard]] Checked read_store_admin(const Reading& in);
+[[nodiscard]] Checked read_freshness(const Reading& in);
+[[nodiscard]] Checked read_copy_limit(const Reading& in);
 [[nodiscard]] Checked read_audit(const Reading& in);
 [[nodiscard]] Checked read_audit_setting(const Reading& in);
 [[nodiscard]] Checked read_limit_on_error(const Reading& in);

@@ -120,6 +120,8 @@ struct MainSettings {
   std::map<std::string, IssuerPlace, std::less<>> issuers;  ///< by alias
   std::optional<Place> store;
   std::optional<Place> store_admin;
+  std::optional<Place> freshness;
+  std::optional<Place> copy_limit;
   std::optional<Place> audit;
   std::optional<Place> audit_sync;
   std::optional<Place> audit_on_error;

@@ -66,7 +66,7 @@ class Redis:
             # nginx's first credential reads policy and owns only what calls write.
             lines += [f'user default on >"{PASSWORD}-admin" ~* &* +@all',
                       f'user gateway on >"{PASSWORD}" %R~agw:p:* %RW~agw:v:* &* +@read +@write +@connection '
-                      "+@transaction +info +client +multi +exec -@dangerous +info"]
+                      "+@transaction +client +multi +exec -@dangerous +info +subscribe"]
             lines = [line.replace(f'>"{PASSWORD}-admin"', f'">{PASSWORD}-admin"').replace(f'>"{PASSWORD}"',
                      f'">{PASSWORD}"') for line in lines]
         (self.folder / "redis.conf").write_text("\n".join(lines) + "\n")

@@ -1,0 +1,70 @@
+// Truth in Redis, answered from the worker's own copy while that is known to be true.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agw/grants/store.h"
+#include "agw/io/clock.h"
+#include "agw/io/log.h"
+#include "agw/io/loop.h"
+#include "agw/io/random.h"
+#include "agw/io/redis.h"
+#include "agw/io/zone.h"
+
+namespace agw::grants {
+
+/// How old what a call is decided by may be.
+struct Freshness {
+  enum class Mode : std::uint8_t {
+    push,     ///< copies, kept true by Redis telling of writes; a cut line is noticed within `bound`
+    strict,   ///< no copies: every call asks
+    max_age,  ///< copies, each for `bound` after it was asked for; for a Redis that can't tell
+  };
+  Mode mode = Mode::push;
+  Milliseconds bound{1000};
+};
+
+struct CopySettings {
+  Freshness freshness;
+  std::size_t limit = std::size_t{64} << 20;  ///< bytes, for each worker
+  std::vector<std::string> tenants;           ///< those that the configuration speaks for, encoded
+  std::string worker = "0";                   ///< its name in metrics
+};
+
+/// The rule: a copy is used only while (a) the channel has answered a heartbeat that was sent less
+/// than the lease ago, (b) nothing was written to the key's stripe since before it was asked for,
+/// and (c) the copied meta says that the store is whole. Any doubt ends in a RedisStore, which asks
+/// and answers as it always does. What Redis doesn't have is a copy too; a failure never is.
+/// A warm hit is a plain call. Calls that miss the same thing at once ask once.
+class CopyingStore final : public Store {
+ public:
+  struct Host {
+    Redis& redis;
+    RedisChannel* channel;  ///< for push; must outlive the store
+    Loop& loop;
+    Clock& clock;
+    Random& random;
+    Log& log;
+    Zone& zone;
+    Metrics& metrics;
+  };
+  CopyingStore(Host host, CopySettings settings);
+  ~CopyingStore() override;
+
+  /// Begins to hear of writes: once, after construction. Its tasks are the loop's, to be cancelled before the store
+  /// is destroyed.
+  void start();
+  [[nodiscard]] ValueTask<Result<policy::FactsPtr, StoreFailure>> facts(const PrincipalPtr& principal,
+                                                                        std::string_view operation) override;
+  [[nodiscard]] ValueTask<StoreHealth> health() override;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace agw::grants

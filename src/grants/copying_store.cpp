@@ -1,0 +1,314 @@
+#include "agw/grants/copying_store.h"
+
+#include <optional>
+#include <utility>
+
+#include "agw/base/exception.h"
+#include "agw/grants/redis_store.h"
+#include "agw/io/single_flight.h"
+
+#include "channel.h"
+#include "copy.h"
+#include "progress.h"
+#include "trip.h"
+
+namespace agw::grants {
+namespace {
+
+/// Three trips fill an empty copy; the others are for policy that is written meanwhile. Then the
+/// store is asked as if there were no copy, which settles it.
+constexpr int max_trips = 6;
+constexpr int looks_in_a_lease = 4;
+/// How long a server that was looked at is taken for what it was, where nothing is copied until further notice.
+constexpr Milliseconds look_without_push{1000};
+
+using Answer = Result<policy::FactsPtr, StoreFailure>;
+
+/// What one trip has brought, for everybody who waited for it.
+struct Brought {
+  std::vector<std::pair<std::string, Copied>> copies;
+  std::optional<StoreFailure> failure;
+  bool whole = true;  ///< false: another worker has seen more of this store than it says now
+};
+using BroughtPtr = std::shared_ptr<const Brought>;
+
+BroughtPtr brought_nothing(std::optional<StoreFailure> failure = std::nullopt) {
+  auto out = std::make_shared<Brought>();
+  out->failure = std::move(failure);
+  return out;
+}
+
+class CopyMetrics {
+ public:
+  CopyMetrics(Metrics& metrics, const std::string& worker)
+      : hits(cell(metrics, "agent_copy_hits_total", worker)),
+        misses(cell(metrics, "agent_copy_misses_total", worker)),
+        bytes_(cell(metrics, "agent_copy_bytes", worker)),
+        entries_(cell(metrics, "agent_copy_entries", worker)),
+        heartbeat_(cell(metrics, "agent_copy_heartbeat_timestamp_seconds", worker)),
+        invalidations_(cell(metrics, "agent_copy_invalidations_total", worker)),
+        connects_(cell(metrics, "agent_copy_connects_total", worker)),
+        evictions_(cell(metrics, "agent_copy_evictions_total", worker)) {}
+
+  static void count(Metrics::Cell& cell) noexcept { cell.fetch_add(1, std::memory_order_relaxed); }
+
+  void show(const Copy& copy, const Channel* channel) noexcept {
+    bytes_.store(copy.bytes(), std::memory_order_relaxed);
+    entries_.store(copy.size(), std::memory_order_relaxed);
+    add(evictions_, shown_evictions_, copy.evictions());
+    if (channel == nullptr) return;
+    const auto beat = channel->last_heartbeat().time_since_epoch();
+    heartbeat_.store(static_cast<std::uint64_t>(std::chrono::microseconds(beat).count()), std::memory_order_relaxed);
+    add(invalidations_, shown_invalidations_, channel->invalidations());
+    add(connects_, shown_connects_, channel->connects());
+  }
+
+  Metrics::Cell& hits;
+  Metrics::Cell& misses;
+
+ private:
+  static Metrics::Cell& cell(Metrics& metrics, const char* family, const std::string& worker) {
+    return metrics.cell(std::string(family) + "{worker=\"" + worker + "\"}");
+  }
+  static void add(Metrics::Cell& cell, std::uint64_t& shown, std::uint64_t now) noexcept {
+    cell.fetch_add(now - std::exchange(shown, now), std::memory_order_relaxed);
+  }
+
+  Metrics::Cell& bytes_;
+  Metrics::Cell& entries_;
+  Metrics::Cell& heartbeat_;
+  Metrics::Cell& invalidations_;
+  Metrics::Cell& connects_;
+  Metrics::Cell& evictions_;
+  std::uint64_t shown_evictions_ = 0;
+  std::uint64_t shown_invalidations_ = 0;
+  std::uint64_t shown_connects_ = 0;
+};
+
+std::string flight_name(const std::string& tenant, const std::vector<Want>& wants, bool meta) {
+  std::string out = tenant;
+  if (meta) out += "\nmeta";
+  for (const Want& want : wants) (out += '\n') += want.key;
+  return out;
+}
+
+}  // namespace
+
+struct CopyingStore::State {
+  using Mode = Freshness::Mode;
+
+  State(Host given, CopySettings chosen)
+      : host(given),
+        settings(std::move(chosen)),
+        server(settings.freshness.mode == Mode::push ? settings.freshness.bound / looks_in_a_lease : look_without_push),
+        strict(host.redis, &host.zone, settings.tenants, server, host.clock),
+        copy(stripes, settings.limit),
+        flights(host.loop,
+                [](const std::exception_ptr& error) {
+                  return brought_nothing(StoreFailure{Reason::store_unavailable, std::string(text_of(error))});
+                }),
+        metrics(host.metrics, settings.worker) {
+    if (settings.freshness.mode == Mode::push && host.channel != nullptr)
+      channel.emplace(Channel::Host{*host.channel, host.loop, host.clock, host.random, host.log}, stripes,
+                      settings.freshness.bound);
+  }
+
+  /// Whether copies may be used at all now. The Redis that tells must be the one that answers.
+  [[nodiscard]] bool live(SteadyTime now) const noexcept {
+    if (!server.fault().empty()) return false;
+    switch (settings.freshness.mode) {
+      case Mode::push:
+        return channel && channel->live(now) && (server.run_id().empty() || server.run_id() == channel->run_id());
+      case Mode::max_age: return true;
+      case Mode::strict: return false;
+    }
+    return false;
+  }
+
+  [[nodiscard]] SteadyTime end_of(SteadyTime sent, std::optional<Milliseconds> left) const noexcept {
+    SteadyTime out = left ? sent + *left : SteadyTime::max();
+    if (settings.freshness.mode == Mode::max_age) out = std::min(out, sent + settings.freshness.bound);
+    return out;
+  }
+
+  struct Look {
+    std::optional<Answer> answer;
+    std::vector<Want> wanted;
+    bool meta = false;  ///< whether it must be asked for
+  };
+
+  /// What can be said without asking, or what must be asked for.
+  [[nodiscard]] Look look(const PrincipalPtr& principal, std::string_view operation, const CopySource::Fresh& fresh,
+                          SteadyTime now) {
+    Look out;
+    auto facts = std::make_shared<CopiedFacts>();
+    CopySource source(copy, stripes, fresh, now, *facts);
+    Missing missing;
+    gather(*principal, operation, source, hints, *facts, missing);
+    out.wanted = std::move(missing.wanted);
+    const CopiedMeta* meta = copy.meta(principal->tenant, now);
+    out.meta = meta == nullptr;
+    if (out.meta) return out;
+    if (!missing.broken.empty()) {
+      out.answer = fail(StoreFailure{Reason::store_invalid, std::move(missing.broken)});
+    } else if (out.wanted.empty()) {
+      facts->ends = std::min(facts->ends, meta->ends);
+      if (source.all_copied()) copy.remember(principal, operation, facts);
+      out.answer = policy::FactsPtr(std::move(facts));
+    }
+    return out;
+  }
+
+  Task<Answer> ask(PrincipalPtr principal, std::string operation) {
+    CopySource::Fresh fresh;
+    for (int i = 0; i < max_trips; ++i) {
+      const SteadyTime now = host.clock.moment();
+      if (!live(now)) break;
+      Look looked = look(principal, operation, fresh, now);
+      if (looked.answer) co_return *std::move(looked.answer);
+      const std::string name = flight_name(principal->tenant, looked.wanted, looked.meta);
+      auto work = [this, tenant = principal->tenant, wants = std::move(looked.wanted), meta = looked.meta] {
+        return bring(tenant, wants, meta);
+      };
+      auto flying = flights.run(name, std::move(work));
+      const BroughtPtr brought = co_await std::move(flying);
+      if (brought->failure) co_return fail(*brought->failure);
+      if (!brought->whole) break;
+      for (const auto& [key, copied] : brought->copies) fresh.insert_or_assign(key, copied);
+    }
+    auto asking = strict.facts(principal, operation);
+    co_return co_await std::move(asking);
+  }
+
+  /// One trip, into the copy. Without a failure and without copies: it can't be told what they belong to, ask again.
+  Task<BroughtPtr> bring(std::string tenant, std::vector<Want> wants, bool with_meta) {
+    const std::string meta_key = policy_key(tenant, "meta");
+    std::vector<Stripes::Stamp> noted;
+    noted.reserve(wants.size());
+    for (const Want& want : wants) noted.push_back(stripes.stamp(want.key));
+    const Stripes::Stamp meta_noted = stripes.stamp(meta_key);
+    const SteadyTime sent = host.clock.moment();
+
+    Trip trip{.tenant = tenant, .wants = wants, .meta = with_meta, .ends = true, .questions = policy::Questions::many};
+    auto travelling = travel({host.redis, &server, &host.clock}, std::move(trip));
+    auto answer = co_await std::move(travelling);
+    if (!answer) co_return brought_nothing(std::move(answer.error()));
+    if (answer->another_server) stripes.move_all();
+    if (!answer->believable || !live(host.clock.moment())) co_return brought_nothing();
+    if (answer->meta && !settle_meta(tenant, *answer->meta, meta_noted, sent)) co_return not_whole();
+    const CopiedMeta* meta = copy.meta(tenant, host.clock.moment());
+    if (meta == nullptr) co_return brought_nothing();
+    if (!answer->of(meta->meta)) {
+      // The policy was written, and the message about it is still on its way: which copies it takes can't be told.
+      stripes.move_all();
+      co_return brought_nothing();
+    }
+    co_return keep(wants, noted, sent, *answer);
+  }
+
+  static BroughtPtr not_whole() {
+    auto out = std::make_shared<Brought>();
+    out->whole = false;
+    return out;
+  }
+
+  /// False if the store isn't known to be whole: another worker has seen more of it.
+  bool settle_meta(const std::string& tenant, const Meta& meta, Stripes::Stamp noted, SteadyTime sent) {
+    if (!host.zone.advance(policy_key(tenant, "meta"), progress_of(meta))) {
+      stripes.move_all();
+      return false;
+    }
+    copy.put_meta(tenant, {meta, noted, end_of(sent, std::nullopt)});
+    return true;
+  }
+
+  BroughtPtr keep(const std::vector<Want>& wants, const std::vector<Stripes::Stamp>& noted, SteadyTime sent,
+                  const TripAnswer& answer) {
+    auto out = std::make_shared<Brought>();
+    for (std::size_t i = 0; i < wants.size(); ++i) {
+      const RecordPtr& record = answer.records[i];
+      if (!record->lasting) {
+        out->failure = StoreFailure{Reason::store_invalid, record->broken};
+        continue;
+      }
+      Copied copied{record, noted[i], end_of(sent, answer.left[i])};
+      copy.put(wants[i].key, copied);
+      out->copies.emplace_back(wants[i].key, std::move(copied));
+    }
+    return out;
+  }
+
+  /// Looks at the server and at every tenant's meta, as often as the channel beats: a store that forgets may do so
+  /// without a word, and copies know nothing of it.
+  Task<void> watch() {
+    while (true) {
+      for (const std::string& tenant : copy.tenants()) {
+        auto bringing = bring(tenant, {}, true);
+        const auto brought = co_await std::move(bringing);
+        // What a call would be refused for, it is refused for: nothing is decided by copies of such a store.
+        if (brought->failure && brought->failure->reason != Reason::store_unavailable) stripes.move_all();
+      }
+      metrics.show(copy, channel ? &*channel : nullptr);
+      co_await host.loop.sleep(settings.freshness.bound / looks_in_a_lease);
+    }
+  }
+
+  [[nodiscard]] StoreHealth judged(StoreHealth health) const {
+    if (settings.freshness.mode == Mode::push && !live(host.clock.moment())) {
+      if (!health.detail.empty()) health.detail += "; ";
+      health.detail += "this worker doesn't hear of changes: every call asks Redis";
+    }
+    return health;
+  }
+
+  Task<StoreHealth> ask_health() {
+    auto asking = strict.health();
+    auto health = co_await std::move(asking);
+    co_return judged(std::move(health));
+  }
+
+  Host host;
+  CopySettings settings;
+  Server server;
+  RedisStore strict;
+  Stripes stripes;
+  std::optional<Channel> channel;
+  Copy copy;
+  BundleHints hints;
+  SingleFlight<BroughtPtr> flights;
+  CopyMetrics metrics;
+};
+
+CopyingStore::CopyingStore(Host host, CopySettings settings)
+    : state_(std::make_unique<State>(host, std::move(settings))) {}
+CopyingStore::~CopyingStore() = default;
+
+void CopyingStore::start() {
+  if (state_->channel) state_->channel->start();
+  if (state_->settings.freshness.mode != Freshness::Mode::strict)
+    state_->host.loop.keep([state = state_.get()] { return state->watch(); });
+}
+
+ValueTask<Result<policy::FactsPtr, StoreFailure>> CopyingStore::facts(const PrincipalPtr& principal,
+                                                                      std::string_view operation) {
+  State& state = *state_;
+  const SteadyTime now = state.host.clock.moment();
+  if (!state.live(now)) {
+    CopyMetrics::count(state.metrics.misses);
+    return state.strict.facts(principal, operation);
+  }
+  if (auto known = state.copy.facts(*principal, operation, now)) {
+    CopyMetrics::count(state.metrics.hits);
+    return Answer(std::move(known));
+  }
+  if (auto looked = state.look(principal, operation, {}, now); looked.answer) {
+    CopyMetrics::count(state.metrics.hits);
+    return *std::move(looked.answer);
+  }
+  CopyMetrics::count(state.metrics.misses);
+  return state.ask(principal, std::string(operation));
+}
+
+ValueTask<StoreHealth> CopyingStore::health() { return state_->ask_health(); }
+
+}  // namespace agw::grants

@@ -1,0 +1,78 @@
+#include "trip.h"
+
+#include <span>
+#include <utility>
+
+namespace agw::grants {
+namespace {
+
+StoreFailure unavailable(std::string detail) { return {Reason::store_unavailable, std::move(detail)}; }
+
+std::vector<RedisCommand> commands_of(const Trip& trip, bool look) {
+  std::vector<RedisCommand> out;
+  if (look) out = server_questions();
+  const std::string meta = policy_key(trip.tenant, "meta");
+  if (trip.meta) out.push_back({"HGETALL", meta});
+  for (const Want& want : trip.wants) {
+    out.push_back(command_of(want));
+    if (trip.ends) out.push_back({"PTTL", want.key});
+  }
+  out.push_back({"HGET", meta, "version"});
+  return out;
+}
+
+std::optional<Milliseconds> time_left(const RedisReply& reply) {
+  if (reply.type != RedisReply::Type::integer) return Milliseconds(0);
+  if (reply.integer < 0) return std::nullopt;
+  return Milliseconds(reply.integer);
+}
+
+}  // namespace
+
+Decoded<Meta> required_meta(std::string_view tenant, const RedisReply& reply) {
+  const std::string key = policy_key(tenant, "meta");
+  const auto fields = read_fields(key, reply);
+  if (!fields) return fail(fields.error());
+  auto meta = read_meta(key, *fields);
+  if (!meta) return fail(std::move(meta.error()));
+  if (!*meta) return fail(CodecError{"key " + key + " is missing"});
+  return **std::move(meta);
+}
+
+Task<Result<TripAnswer, StoreFailure>> travel(Asking asking, Trip trip) {
+  const std::uint64_t before = asking.redis.connection();
+  const SteadyTime sent = asking.server != nullptr ? asking.clock->moment() : SteadyTime();
+  const bool look = asking.server != nullptr && asking.server->due(before, sent);
+  auto commands = commands_of(trip, look);
+  const std::size_t asked = commands.size();
+  auto going = asking.redis.pipeline(std::move(commands));
+  const auto replies = co_await std::move(going);
+  if (!replies) co_return fail(unavailable(std::string(to_string(replies.error()))));
+  if (replies->size() != asked) co_return fail(unavailable("an answer is missing"));
+
+  TripAnswer out;
+  std::size_t at = 0;
+  const std::uint64_t after = asking.redis.connection();
+  if (look) {
+    const auto said = std::span(*replies).first(server_answers);
+    out.another_server = asking.server->take(read_server(said), before, after, sent);
+    if (!asking.server->fault().empty()) co_return fail(unavailable(asking.server->fault()));
+    at += server_answers;
+  } else if (asking.server != nullptr) {
+    out.believable = asking.server->known(after);
+  }
+  if (trip.meta) {
+    auto meta = required_meta(trip.tenant, (*replies)[at++]);
+    // Nothing else counts without meta: every absence could be a loss.
+    if (!meta) co_return fail(StoreFailure{Reason::store_uninitialised, std::move(meta.error().detail)});
+    out.meta = *std::move(meta);
+  }
+  for (const Want& want : trip.wants) {
+    out.records.push_back(read_record(want, (*replies)[at++], trip.questions));
+    if (trip.ends) out.left.push_back(time_left((*replies)[at++]));
+  }
+  if ((*replies)[at].type == RedisReply::Type::text) out.version = (*replies)[at].text;
+  co_return out;
+}
+
+}  // namespace agw::grants
