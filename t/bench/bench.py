@@ -21,9 +21,9 @@ def compile_c(folder, name, sources, *libraries):
 
 
 class Bench:
-    def __init__(self, rows, module, gateway_core, load_core, folder):
+    def __init__(self, rows, module, gateway_core, load_core, folder, policy=POLICY):
         self.module, self.gateway_core, self.load_core = module, gateway_core, load_core
-        self.folder, self.running, self._load = folder, [], None
+        self.folder, self.running, self._load, self.policy = folder, [], None, policy
         certificate(folder)
         binary = compile_c(folder, "backend", [HERE / "backend.c"])
         self.backend = free_port()
@@ -49,7 +49,7 @@ class Bench:
         self.start(port, ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
                           "--dir", str(self.folder)])
         url, policy = f"redis://127.0.0.1:{port}/0", self.folder / "policy.json"
-        policy.write_text(json.dumps(POLICY))
+        policy.write_text(json.dumps(self.policy))
         subprocess.run([self.module.parent / "agwctl", "apply", policy, "--store", url, "--reason", "bench"],
                        check=True, stdout=subprocess.DEVNULL)
         return url

@@ -2,7 +2,7 @@
 from xml.sax.saxutils import escape
 
 LABELS = {"jwt": "token", "decision": "+ decision", "exchange": "+ exchange", "full": "+ audit log",
-          "redis": "+ Redis on every call"}
+          "redis": "+ policy in Redis", "strict": "+ Redis on every call"}
 WIDTH, LEFT, RIGHT, BAR, GAP, GROUP_GAP, TOP = 800, 220, 70, 13, 3, 13, 84
 PLOT = WIDTH - LEFT - RIGHT
 

@@ -32,7 +32,9 @@ ROWS = {
     "decision": {"forward": _NONE, "store": "file", "audit": "agent_audit off;", "call": "tool"},
     "exchange": {"forward": _EXCHANGE, "store": "file", "audit": "agent_audit off;", "call": "tool"},
     "full": {"forward": _EXCHANGE, "store": "file", "audit": _AUDIT, "call": "tool"},
-    "redis": {"forward": _EXCHANGE, "store": "redis", "audit": _AUDIT, "call": "tool"},
+    # Heartbeats come by the clock, and would be counted: as few as may be.
+    "copy": {"forward": _EXCHANGE, "store": "redis", "freshness": "push lease=60s", "audit": _AUDIT, "call": "tool"},
+    "redis": {"forward": _EXCHANGE, "store": "redis", "freshness": "strict", "audit": _AUDIT, "call": "tool"},
 }
 _MESSAGES = {
     "tool": '{"jsonrpc":"2.0","id":%09d,"method":"tools/call","params":{"name":"ticket.read","arguments":{"id":"T-391"}}}',
@@ -157,7 +159,7 @@ class OneWorker:
         if self.row["store"] == "redis":
             self.redis = Redis(self.dir / "redis").start()
             self.redis.load(policy.base())
-            store = self.redis.store
+            store = f"{self.redis.store}; agent_freshness {self.row['freshness']}"
         (self.dir / "nginx.conf").write_text(_CONF.format(
             module=self.module, dir=self.dir, port=self.port, backend=self.backend_port or self.backend.port,
             issuer=self.issuer.url, scope=SCOPE, forward=self.row["forward"], store=store,

@@ -2,7 +2,8 @@
 
 LABELS = {"bare": "bare beside itself: the noise", "jwt": "the token is verified", "decision": "+ the decision (policy file)",
           "exchange": "+ the backend's own token (exchange, remembered)", "full": "+ the audit log, with MACs",
-          "redis": "the same, Redis asked on every call"}
+          "redis": "the same, policy in Redis, copied by each worker",
+          "strict": "the same, Redis asked on every call"}
 
 
 def size(count):

@@ -28,6 +28,7 @@ ROWS = {
     "exchange": {"forward": _EXCHANGE, "store": "file", "audit": False, "call": "tool"},
     "full":     {"forward": _EXCHANGE, "store": "file", "audit": True, "call": "tool"},
     "redis":    {"forward": _EXCHANGE, "store": "redis", "audit": True, "call": "tool"},
+    "strict":   {"forward": _EXCHANGE, "store": "redis", "audit": True, "call": "tool", "freshness": "strict"},
 }
 
 _TOOL = '{"jsonrpc":"2.0","id":%09d,"method":"tools/call","params":{"name":"ticket.read","arguments":{"id":"T-391"}}}'
@@ -52,6 +53,9 @@ def body(kind, size=0):
 BODIES = {"tool": body("tool"), "ping": body("ping")}
 
 
+ALL_CORES = ",".join(str(core) for core in sorted(os.sched_getaffinity(0)))
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -74,7 +78,7 @@ def wait_port(port, process, timeout=30):
 _CONF = """load_module {module};
 {user}
 daemon off;
-worker_processes 1;
+worker_processes {workers};
 worker_cpu_affinity {affinity};
 worker_rlimit_nofile {files};
 pid {dir}/nginx.pid;
@@ -126,6 +130,12 @@ http {{
 TOOL = f"agent_tool ticket.read {{ scope {SCOPE}; resource ticket:<id>; }}"
 
 
+def store_of(row, redis_url, policy_file):
+    if row["store"] != "redis":
+        return f"file:{policy_file}"
+    return f"{redis_url}; agent_freshness {row.get('freshness', 'push')}"
+
+
 def certificate(folder):
     file = folder / "certificate.pem"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
@@ -142,7 +152,7 @@ class Gateway:
     """
 
     def __init__(self, name, folder, module, issuer, backend_port, redis_url, core, label=None, policy=None,
-                 tools=TOOL, locations="", connections=1024):
+                 tools=TOOL, locations="", connections=1024, workers=1):
         row = ROWS[name]
         self.name, self.core, self.call, self.dir = name, core, BODIES[row["call"]], folder / (label or name)
         self.port, self.tls_port = free_port(), free_port()
@@ -156,14 +166,14 @@ class Gateway:
         (self.dir / "nginx.conf").write_text(_CONF.format(
             module=module, dir=self.dir, port=self.port, tls_port=self.tls_port,
             backend=backend_port, issuer=issuer.url, secret=secret, scope=SCOPE, forward=row["forward"],
-            affinity=f"{1 << core:b}", user="user root;" if os.geteuid() == 0 else "", connections=connections,
+            affinity=f"{1 << core:b}" if workers == 1 else "auto", workers=workers, user="user root;" if os.geteuid() == 0 else "", connections=connections,
             files=connections + 200, certificate=pem if pem.exists() else certificate(folder), tools=tools,
-            locations=locations, store=redis_url if row["store"] == "redis" else f"file:{policy_file}",
+            locations=locations, store=store_of(row, redis_url, policy_file),
             audit=f"agent_audit {self.dir}/audit.jsonl key={audit_key} journal=16m;" if row["audit"]
             else "agent_audit off;"))
         self.token = issuer.token(f"http://127.0.0.1:{self.port}/mcp")
         # The master's affinity is inherited: whatever the module starts beside the worker is paid for by the same core.
-        self.process = subprocess.Popen(["taskset", "-c", str(core), "nginx", "-p", f"{self.dir}/", "-c",
+        self.process = subprocess.Popen(["taskset", "-c", str(core) if workers == 1 else ALL_CORES, "nginx", "-p", f"{self.dir}/", "-c",
                                          str(self.dir / "nginx.conf"), "-e", str(self.dir / "error.log")],
                                         stdin=subprocess.DEVNULL)
         try:

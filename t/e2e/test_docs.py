@@ -20,7 +20,8 @@ HTTP = {"agent_store": "agent_store file:/etc/nginx/agents/policy.json;",
                         "client gateway secret_file=/run/secrets/gateway; }"}
 LOCATION = {"agent_protected_resource": "agent_protected_resource https://tools.company.example/mcp;",
             "agent_trust": "agent_trust company;", "agent_forward": "agent_forward none;"}
-BESIDE = {"agent_store_admin": {"agent_store": "agent_store redis://127.0.0.1:6379/0;"}}
+IN_REDIS = {"agent_store": "agent_store redis://127.0.0.1:6379/0;"}
+BESIDE = {"agent_store_admin": IN_REDIS, "agent_freshness": IN_REDIS, "agent_copy_limit": IN_REDIS}
 
 
 def examples():
