@@ -9,7 +9,14 @@ namespace {
 class Gatherer {
  public:
   Gatherer(const Principal& who, RecordSource& source, BundleHints& hints, GatheredFacts& facts, Missing& missing)
-      : who_(who), source_(source), hints_(hints), facts_(facts), missing_(missing) {}
+      : who_(who),
+        prefix_(policy_key(who.tenant, "")),
+        source_(source),
+        hints_(hints),
+        facts_(facts),
+        missing_(missing) {
+    facts_.records.reserve(usual_records);
+  }
 
   void callers(std::string_view operation);
   void tier();
@@ -19,7 +26,17 @@ class Gatherer {
  private:
   using Sets = std::vector<const policy::GrantSet*>;
 
-  [[nodiscard]] std::string key(std::string_view rest) const { return policy_key(who_.tenant, rest); }
+  static constexpr std::size_t usual_records = 24;
+
+  /// `agw:p:{tenant}:` and the parts, one after the other.
+  template <class... Parts>
+  [[nodiscard]] std::string key(const Parts&... parts) const {
+    std::string out;
+    out.reserve(prefix_.size() + (std::string_view(parts).size() + ...));
+    out += prefix_;
+    ((out += std::string_view(parts)), ...);
+    return out;
+  }
 
   /// Null: not at hand.
   const Record* need(RecordKind kind, std::string name) {
@@ -47,6 +64,7 @@ class Gatherer {
   }
 
   const Principal& who_;
+  std::string prefix_;
   RecordSource& source_;
   BundleHints& hints_;
   GatheredFacts& facts_;
@@ -63,23 +81,22 @@ std::string_view tier_of(const TierMap& map, const Principal& who) {
 
 void Gatherer::callers(std::string_view operation) {
   facts_.tenant = need<TenantRecord>(RecordKind::tenant, key("tenant"));
-  const Record* agent = need(RecordKind::agent, key("agent:" + who_.agent));
+  const Record* agent = need(RecordKind::agent, key("agent:", who_.agent));
   facts_.agent = agent != nullptr ? agent->get<AgentRecord>() : nullptr;
-  facts_.user = need<UserRecord>(RecordKind::user, key("user:" + who_.user));
-  facts_.delegation = need<DelegationRecord>(RecordKind::delegation, key("delegation:" + who_.user + ":" + who_.agent));
-  if (!operation.empty())
-    facts_.operation = need<OperationRecord>(RecordKind::operation, key("operation:" + std::string(operation)));
-  if (const auto* issuer = need<IssuerRecord>(RecordKind::issuer, key("issuer:" + who_.issuer)))
+  facts_.user = need<UserRecord>(RecordKind::user, key("user:", who_.user));
+  facts_.delegation = need<DelegationRecord>(RecordKind::delegation, key("delegation:", who_.user, ":", who_.agent));
+  if (!operation.empty()) facts_.operation = need<OperationRecord>(RecordKind::operation, key("operation:", operation));
+  if (const auto* issuer = need<IssuerRecord>(RecordKind::issuer, key("issuer:", who_.issuer)))
     facts_.issuer_not_before = issuer->not_before;
   for (const auto& [kind, value] : {std::pair("jti", &who_.jti), std::pair("sid", &who_.sid)}) {
     if (value->empty()) continue;
-    const std::string name = key("revoked:" + std::string(kind) + ":" + who_.issuer + "|" + *value);
+    const std::string name = key("revoked:", kind, ":", who_.issuer, "|", *value);
     if (need<Present>(RecordKind::revoked, name) != nullptr) facts_.token_revoked = true;
   }
-  sets(RecordKind::grants, key("grants:agent:" + who_.agent), facts_.grants);
-  sets(RecordKind::entitlements, key("entitlements:user:" + who_.user), facts_.entitlements);
+  sets(RecordKind::grants, key("grants:agent:", who_.agent), facts_.grants);
+  sets(RecordKind::entitlements, key("entitlements:user:", who_.user), facts_.entitlements);
   for (const auto& group : who_.groups)
-    sets(RecordKind::entitlements, key("entitlements:group:" + group), facts_.entitlements);
+    sets(RecordKind::entitlements, key("entitlements:group:", group), facts_.entitlements);
 
   const Record* tiers = need(RecordKind::tiers, key("tiers"));
   if (agent == nullptr || tiers == nullptr) return;
@@ -96,14 +113,14 @@ void Gatherer::tier() {
   if (!tier_ || tier_->empty()) return;
   facts_.tier_name = *tier_;
   const std::string name(*tier_);
-  const Record* record = need(RecordKind::tier, key("tier:" + name));
+  const Record* record = need(RecordKind::tier, key("tier:", name));
   facts_.tier = record != nullptr ? record->get<TierRecord>() : nullptr;
-  sets(RecordKind::grants, key("grants:tier:" + name), facts_.grants);
+  sets(RecordKind::grants, key("grants:tier:", name), facts_.grants);
   if (facts_.agent != nullptr) return;
   if (facts_.tier != nullptr) {
-    hints_.put(key("tier:" + name), facts_.tier->bundles);
-  } else if (const auto* hinted = record != nullptr ? nullptr : hints_.find(key("tier:" + name))) {
-    for (const auto& bundle : *hinted) want(RecordKind::grants, key("grants:bundle:" + bundle));
+    hints_.put(key("tier:", name), facts_.tier->bundles);
+  } else if (const auto* hinted = record != nullptr ? nullptr : hints_.find(key("tier:", name))) {
+    for (const auto& bundle : *hinted) want(RecordKind::grants, key("grants:bundle:", bundle));
   }
 }
 
@@ -115,14 +132,14 @@ void Gatherer::bundles() {
     names = &facts_.tier->bundles;
   }
   if (names == nullptr) return;
-  for (const auto& name : *names) sets(RecordKind::grants, key("grants:bundle:" + name), facts_.grants);
+  for (const auto& name : *names) sets(RecordKind::grants, key("grants:bundle:", name), facts_.grants);
 }
 
 void Gatherer::store_groups() {
   if (facts_.user == nullptr) return;
   facts_.store_groups = facts_.user->groups;
   for (const auto& group : facts_.user->groups)
-    sets(RecordKind::entitlements, key("entitlements:group:" + group), facts_.entitlements);
+    sets(RecordKind::entitlements, key("entitlements:group:", group), facts_.entitlements);
 }
 
 }  // namespace

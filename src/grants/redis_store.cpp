@@ -20,6 +20,7 @@ using Answer = Result<policy::FactsPtr, StoreFailure>;
 /// What one call has read.
 class ReadNow final : public RecordSource {
  public:
+  ReadNow() { records_.reserve(usual_records); }
   [[nodiscard]] RecordPtr find(const std::string& key) override {
     const auto it = records_.find(key);
     return it == records_.end() ? nullptr : it->second;
@@ -27,6 +28,7 @@ class ReadNow final : public RecordSource {
   void put(std::string key, RecordPtr record) { records_.emplace(std::move(key), std::move(record)); }
 
  private:
+  static constexpr std::size_t usual_records = 32;
   std::unordered_map<std::string, RecordPtr> records_;
 };
 
