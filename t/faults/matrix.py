@@ -53,6 +53,7 @@ for _fault in ("expired", "foreign"):
     NO["keys", _fault] = "it lies on the metadata's host"
 
 STORE = {"store_unavailable", "store_invalid", "store_uninitialised", "store_rolled_back"}
+STORE_LEASE = 1.0            # agent_freshness push: how long copies count after the last heartbeat that was answered
 KEYS = {"issuer_unavailable"}
 EXCHANGE = {"exchange_unavailable", "exchange_refused", "exchange_invalid"}
 # What a busy machine may add to a bound; with sanitizers everything takes several times as long.
@@ -94,6 +95,8 @@ class Cell:
 def _expect_redis(cell):
     cell.known = cell.fresh = STORE
     cell.bound = STORE_TIMEOUT
+    if cell.warm:
+        cell.settled = STORE_LEASE + 0.3   # until then a worker may answer from its copy
 
 
 def _expect_file(cell):
