@@ -95,7 +95,7 @@ CounterTable::Root* CounterTable::root() noexcept {
   }
   void* place = memory_.allocate(sizeof(Root));
   if (heads == nullptr || place == nullptr) {
-    if (heads != nullptr) memory_.release(heads);
+    if (heads != nullptr) memory_.release(static_cast<void*>(heads));
     if (place != nullptr) memory_.release(place);
     return nullptr;
   }
@@ -212,7 +212,11 @@ Outcome CounterTable::take(std::span<const Want> wants, const HoldId& hold, std:
   out.standings.resize(wants.size());
   const Lock lock(memory_);
   Root* const table = root();
-  out.kind = table == nullptr ? Taking::no_room : Taking::taken;
+  if (table == nullptr) {
+    out.kind = Taking::no_room;
+    return out;
+  }
+  out.kind = Taking::taken;
   picked_ = picks;
   for (std::size_t i = 0; i < wants.size() && out.kind == Taking::taken; ++i) {
     if (!check(*table, wants[i], picks[i], now)) {
@@ -238,7 +242,7 @@ Outcome CounterTable::take(std::span<const Want> wants, const HoldId& hold, std:
     }
   }
   picked_ = {};
-  if (table != nullptr) sweep_chain(*table, table->next_chain++ & (table->chains - 1), now);
+  sweep_chain(*table, table->next_chain++ & (table->chains - 1), now);
   if (out.kind != Taking::taken) {
     for (auto& standing : out.standings) standing.crossed = 0;
   }

@@ -133,6 +133,7 @@ Task<void> RedisCounters::give_back(std::vector<policy::Charge> charges, std::ui
 
 Task<void> RedisCounters::renew(std::vector<Held> held, Milliseconds lease) {
   std::vector<RedisCommand> commands;
+  commands.reserve(held.size());
   for (const auto& one : held)
     commands.push_back(
         {"EVAL", std::string(renew_script), "1", one.key, std::to_string(one.hold), std::to_string(lease.count())});

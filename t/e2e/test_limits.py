@@ -1,5 +1,7 @@
 """Limits: each refusal beside the call that is let through, over MCP and REST, by one worker and by many."""
+import os
 import re
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -170,10 +172,36 @@ def test_calls_at_once_end_however_the_call_ends(make_site, how):
     eventually(lambda: site.call(token=token).status == 200)
 
 
+@pytest.mark.long
+@pytest.mark.timeout(90)
+def test_a_killed_workers_places_run_out_and_a_living_ones_do_not(make_site):
+    site = make_site(tools=READ.format("limit agent 2c;"), workers="2")
+    site.nginx.allow("exited on signal 9")
+    token = site.token()
+    site.backend.answer = HANG
+    dying = site.begin_post(mcp.call("ticket.read", {"id": "T-1"}), token)
+    eventually(lambda: site.backend.count() == 1)
+    workers = set(site.nginx.workers())
+    for pid in workers:
+        os.kill(pid, signal.SIGKILL)
+    eventually(lambda: len(set(site.nginx.workers()) - workers) == 2)
+    living = site.begin_post(mcp.call("ticket.read", {"id": "T-1"}), token)
+    eventually(lambda: site.backend.count() == 2)
+    site.backend.answer = None
+    began = time.monotonic()
+    limited(site.call(token=token), "limit_concurrency")
+    eventually(lambda: site.call(token=token).status == 200, timeout=40, interval=0.5)
+    assert time.monotonic() - began > 20
+    dying.close()
+    living.close()
+
+
 def test_bytes_of_requests_and_answers(make_site):
     site = make_site(tools=READ.format("limit agent 1kb/d;"))
     site.backend.answer = json_answer({"jsonrpc": "2.0", "id": 1, "result": {"text": "x" * 2000}})
     allowed(site.call())
+    # What an answer took is counted when it has been sent.
+    eventually(lambda: site.call().status == 429)
     limited(site.call())
 
 
@@ -194,18 +222,16 @@ def test_a_threshold_is_one_event(make_site):
 
 
 def test_a_small_room_denies_and_forgets_nobody(make_site):
-    site = make_site(start=False, tools=READ.format("limit user 1r/h;"))
+    each = [f"limit user{more} {amount};" for more in ("", "+agent", "+tool", "+class", "+tenant", "+team")
+            for amount in ("1r/d", "5u/d", "9mb/d", "5r/month", "5u/month", "9mb/month")]
+    site = make_site(start=False, tools=READ.format("\n".join(each)))
     whole = re.search(r"agent_zone.*?\n    \}\n", site.conf(), re.S)[0]
     site.start(gateway=whole.replace("agents 8m", "agents 1m"))
     first = site.token(user="user-0")
     allowed(site.call(token=first))
-    full = None
-    for i in range(1, 12000):
-        answer = site.call(token=site.token(user=f"user-{i}"))
-        if answer.status != 200:
-            full = answer
-            break
-    assert full is not None and full.status == 503 and "limit_room_full" in full.text, full
+    answers = (site.call(token=site.token(user=f"user-{i}")) for i in range(1, 1000))
+    full = next(answer for answer in answers if answer.status != 200)
+    assert full.status == 503 and full.json()["error"]["data"]["reason"] == "limit_room_full", full.text
     limited(site.call(token=first))
 
 
