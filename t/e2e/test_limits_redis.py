@@ -152,7 +152,7 @@ def test_the_permissions_that_the_docs_name_are_enough(make_site, make_redis):
     text = (ROOT / "docs/store.md").read_text()
     first = re.search(r"^user gateway on >… (.*?)^```", text, re.M | re.S)[1].replace("\\", " ").split()
     more = re.search(r"^ +(\+eval .*)$", text, re.M)[1].split()
-    server.client.execute_command("ACL", "SETUSER", "gateway", "resetkeys", "nocommands", *first, *more)
+    server.client.execute_command("ACL", "SETUSER", "gateway", "resetkeys", "resetchannels", "nocommands", *first, *more)
     site = make_site(store=server.store, tools=READ.format("limit agent 1r/h; limit agent 10r/d; limit agent 5c;"))
     allowed(site.call())
     limited(site.call())
