@@ -36,6 +36,7 @@ std::vector<RedisCommand> commands_of(const std::vector<Use>& uses) {
     if (!added) first->second = std::min(first->second, use.day);
   }
   std::vector<RedisCommand> out;
+  out.reserve(tenants.size() + 2 * fields.size());
   for (const auto& [tenant, day] : tenants) out.push_back({"SET", seen_key(tenant, "since"), day_text(day), "NX"});
   const std::string seconds = std::to_string(std::chrono::seconds(RedisUses::kept_for).count());
   for (const auto& [key, days] : fields) {
