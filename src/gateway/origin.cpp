@@ -20,7 +20,8 @@ bool is_preflight(const Request& request) {
 std::vector<std::pair<std::string, std::string>> cors_headers(const Location& location, const Headers& headers) {
   if (headers.count("origin") == 0 || !origin_allowed(location, headers)) return {};
   return {{"Access-Control-Allow-Origin", std::string(headers.get("origin"))},
-          {"Access-Control-Expose-Headers", "WWW-Authenticate, Mcp-Session-Id, X-Request-Id, Retry-After, RateLimit, RateLimit-Policy"},
+          {"Access-Control-Expose-Headers",
+           "WWW-Authenticate, Mcp-Session-Id, X-Request-Id, Retry-After, RateLimit, RateLimit-Policy"},
           {"Vary", "Origin"}};
 }
 

@@ -2,26 +2,12 @@
 from mutation import Mutation
 
 GATEWAY = "src/gateway/gateway.cpp"
-REDIS = "src/grants/redis_store.cpp"
 SEALER = "src/audit/sealer.cpp"
 VERIFY = "src/audit/verify.cpp"
 
 ALL = [
     Mutation("what was asked before an edit is still believed", [
         ("src/grants/file_store.cpp", "      memory.clear();\n", "")], ["test_policy_file.py"]),
-    Mutation("a Redis that went back is believed", [
-        (REDIS, "behind = !seen->advance(meta_key, progress_of(*inquiry.meta()));",
-         "static_cast<void>(seen->advance(meta_key, progress_of(*inquiry.meta())));")], ["test_redis_store.py"]),
-    Mutation("a Redis without meta is believed", [
-        (REDIS, "if (!meta_wrong_.empty()) co_return", 'if (meta_wrong_ == "never") co_return'),
-        (REDIS, "      meta_wrong_ = meta.error().detail;\n      return fail(std::move(meta.error()));",
-         "      meta_ = Meta{};\n      return {};")], ["test_redis_store.py"]),
-    Mutation("half of an old policy and half of a new one", [
-        (REDIS, "moved_ = reply.type != RedisReply::Type::text || reply.text != std::to_string(meta_->version);",
-         "moved_ = reply.type != RedisReply::Type::text;")], ["test_redis_store.py"]),
-    Mutation("a revoked token passes", [
-        (REDIS, "answer_->facts.token_revoked = reply.integer > 0;",
-         "answer_->facts.token_revoked = reply.integer > 9;")], ["test_redis_store.py"]),
     Mutation("a newline goes into the audit log as it is", [
         ("src/audit/cursor.h", 'return (v < 0x20) | (v == \'"\')', 'return (v == \'"\')')], ["test_audit.py"]),
     Mutation("what a dead worker left isn't recovered", [
@@ -33,16 +19,6 @@ ALL = [
     Mutation("a token stands in the error log", [
         (GATEWAY, "line += call.request_id;", "line += call.request_id;\n  line += call.token;")],
         ["test_secrets.py"]),
-    Mutation("a bundle that a tier no longer has counts", [
-        (REDIS,
-         "if (hinted && (wanted == nullptr || std::find(wanted->begin(), wanted->end(), name) == wanted->end())) "
-         "return {};",
-         "static_cast<void>(hinted);\n    static_cast<void>(wanted);"),
-        (REDIS,
-         "      if (const auto it = answer.bundles.find(name); it != answer.bundles.end())\n        "
-         "answer.facts.grants.push_back(&it->second);",
-         "      static_cast<void>(name);\n  for (const auto& [name, bundle] : answer.bundles) "
-         "answer.facts.grants.push_back(&bundle);")], ["test_redis_store.py"]),
     Mutation("a worker that missed a good edit goes on", [
         ("src/grants/file_store.cpp", "behind = newest && (!current || newest->bytes != current->digest());",
          "behind = newest && !current;")], ["test_policy_file.py"]),

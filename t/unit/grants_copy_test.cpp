@@ -158,6 +158,19 @@ TEST_F(CopyingStoreTest, an_answer_that_a_write_overtook_is_dropped) {
   EXPECT_EQ(warm(), "agent_quarantined");
 }
 
+TEST_F(CopyingStoreTest, an_answer_that_a_write_by_hand_overtook_is_dropped) {
+  // Nothing but the message tells of it: the version stays.
+  begin();
+  bool written = false;
+  redis.on_the_way = [&] {
+    if (std::exchange(written, true)) return;
+    redis.hashes[key("agent:company|docs")]["status"] = "quarantined";
+    channel.tell({key("agent:company|docs")});
+  };
+  EXPECT_EQ(reason(), "agent_quarantined");
+  EXPECT_EQ(warm(), "agent_quarantined");
+}
+
 TEST_F(CopyingStoreTest, a_message_that_comes_late_takes_what_was_read_meanwhile) {
   begin();
   EXPECT_EQ(reason(), "allowed");
