@@ -13,7 +13,7 @@
 #include "agw/json/document.h"
 #include "agw/json/scalar.h"
 
-#include "support/text.h"
+#include "support/claims.h"
 
 namespace {
 

@@ -11,8 +11,8 @@
 #include "agw/mcp/error.h"
 #include "agw/mcp/message.h"
 
+#include "support/claims.h"
 #include "support/fakes.h"
-#include "support/text.h"
 
 namespace {
 

@@ -10,7 +10,7 @@
 #include "agw/rest/path.h"
 #include "agw/rest/router.h"
 
-#include "support/text.h"
+#include "support/claims.h"
 
 namespace {
 

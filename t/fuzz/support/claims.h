@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <source_location>
 #include <string_view>
 
 namespace agw::fuzz {
@@ -11,6 +12,13 @@ namespace agw::fuzz {
 inline void expect(bool holds, const char* invariant) {
   if (holds) return;
   std::fprintf(stderr, "broken: %s\n", invariant);
+  std::abort();
+}
+
+/// The same for a claim that says itself what it is.
+inline void expect(bool holds, std::source_location where = std::source_location::current()) {
+  if (holds) return;
+  std::fprintf(stderr, "broken: %s:%u\n", where.file_name(), static_cast<unsigned>(where.line()));
   std::abort();
 }
 
