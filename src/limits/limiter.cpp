@@ -80,7 +80,7 @@ struct Limiter::State final : Lender, std::enable_shared_from_this<State> {
     }
     held.emplace(usage->hold(), std::move(place));
     if (renewing) return;
-    loop.spawn(renew(shared_from_this()));
+    loop.keep([state = shared_from_this()] { return renew(state); });
     renewing = true;
   }
 

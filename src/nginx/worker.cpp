@@ -158,7 +158,7 @@ struct Worker::Services {
       changes = std::make_unique<gateway::PolicyChanges>(
           gateway::PolicyChanges::Host{host.loop(), *host.redis(), host.zone(), host.zone(), audit, host.log()},
           tenants(conf));
-      host.loop().spawn(changes->run());
+      host.loop().keep([&telling = *changes] { return telling.run(); });
     }
   }
 
@@ -204,7 +204,7 @@ struct Worker::Services {
     if (!use_record) return nullptr;
     auto out = std::make_unique<grants::LastUse>(
         grants::LastUse::Host{host.loop(), host.clock(), host.zone(), host.log(), *use_record});
-    host.loop().spawn(out->run());
+    host.loop().keep([&noting = *out] { return noting.run(); });
     return out;
   }
 
