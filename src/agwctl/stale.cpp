@@ -34,7 +34,9 @@ std::map<std::string, Day> days_of(const std::string& key, const RedisReply& rep
   std::map<std::string, Day> out;
   for (const auto& [id, text] : *fields) {
     const auto day = grants::read_day(text);
-    if (!day) throw Failure("key " + key + ", field " + id + ": is not a day, as 2026-11-21");
+    if (!day)
+      throw Failure(
+          std::string("key ").append(key).append(", field ").append(id).append(": is not a day, as 2026-11-21"));
     out.emplace(id, *day);
   }
   return out;

@@ -79,7 +79,7 @@ void NginxRedis::enqueue(RequestPtr request) {
     return;
   }
   if (state_ == State::ready) {
-    transmit(std::move(request));
+    transmit(request);
     flush();
     return;
   }
@@ -101,7 +101,7 @@ void NginxRedis::withdraw(const RequestPtr& request) noexcept {
   std::erase(queued_, request);
 }
 
-void NginxRedis::transmit(RequestPtr request) {
+void NginxRedis::transmit(const RequestPtr& request) {
   // Answers are told apart by their order alone: bytes without an entry, or the other way round,
   // would give one caller another's answer. Whatever may throw comes before the first change.
   out_.reserve(out_.size() + request->bytes.size());

@@ -67,7 +67,7 @@ class NginxRedis final : public RedisChannel, private StreamListener {
 
   void enqueue(RequestPtr request);
   void withdraw(const RequestPtr& request) noexcept;
-  void transmit(RequestPtr request);
+  void transmit(const RequestPtr& request);
   Task<void> open();
   Task<Result<bool, RedisError>> establish(SteadyTime deadline);
   Task<Result<bool, RedisError>> connect(SteadyTime deadline);
