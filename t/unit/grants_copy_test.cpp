@@ -412,6 +412,7 @@ TEST_F(CopyingStoreTest, those_who_miss_at_once_ask_once) {
   redis.loop = &loop;
   const std::size_t asked = redis.trips.size();
   std::vector<Task<Result<policy::FactsPtr, StoreFailure>>> calls;
+  calls.reserve(1000);
   for (int i = 0; i < 1000; ++i) calls.push_back(test::FakeLoop::await_step(store->facts(who, "tickets/ticket.read")));
   for (auto& call : calls) call.start();
   for (int i = 0; i < 20; ++i) loop.advance(Milliseconds(1));
