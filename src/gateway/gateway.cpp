@@ -135,8 +135,11 @@ Task<Result<Forward, Answer>> Gateway::govern(const Location& location, Request&
   if (is_limited(call)) {
     auto charges = charges_of(call, **facts, request, body->size());
     call.usage = co_await services_.limiter.commit(std::move(charges));
-    call.decision = within_limits(std::move(call.decision), *call.usage);
-    call.detail = call.usage->detail;
+    // Who waited for a turn is judged as of now: what was revoked meanwhile is revoked.
+    if (call.usage->outcome.wait.count() > 0 && !call.usage->refusal)
+      call.decision = co_await judge_again(location, request, asked.resource_failure, call);
+    if (call.decision.allowed()) call.decision = within_limits(std::move(call.decision), *call.usage);
+    if (call.detail.empty()) call.detail = call.usage->detail;
     if (!call.decision.allowed() && call.enforced) co_return conclude(location, request, call);
   }
 
@@ -195,6 +198,22 @@ Decision Gateway::judge(const Location& location, const policy::Facts& facts, st
     if (call.route->exchange) call.exchange = &*call.route->exchange;
   }
   return policy::evaluate(question, facts);
+}
+
+Task<Decision> Gateway::judge_again(const Location& location, const Request& request,
+                                    std::optional<Reason> resource_failure, Call& call) {
+  auto authenticating = authenticate(location, request, call);
+  auto principal = co_await std::move(authenticating);
+  if (!principal) co_return deny(principal.error());
+  call.principal = *std::move(principal);
+  auto asking = services_.store.facts(call.principal, call.operation);
+  auto facts = co_await std::move(asking);
+  if (!facts) {
+    call.detail = facts.error().detail;
+    co_return deny(facts.error().reason);
+  }
+  call.facts = *facts;
+  co_return judge(location, **facts, resource_failure, call);
 }
 
 ValueTask<Result<void, Reason>> Gateway::provide_credential(Call& call) {

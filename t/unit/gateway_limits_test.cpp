@@ -150,6 +150,22 @@ TEST(Limits, a_burst_waits_for_its_turn) {
   world.finish(200);
 }
 
+TEST(Limits, who_waits_for_a_turn_is_judged_as_of_then) {
+  Limited world;
+  world.limit({"agent", "10r/s", "burst=1", "queue=300ms"});
+  EXPECT_EQ(world.whole_call(), 0);
+  Call call;
+  auto task = world.gateway.govern(world.location, world.request, call);
+  EXPECT_FALSE(world.loop.run(task));
+  const auto before = world.store.policy;
+  world.policy(R"({"schema":1,"tenants":{"default":{}}})");
+  world.loop.advance(Milliseconds(300));
+  ASSERT_TRUE(task.done());
+  const auto outcome = task.take();
+  ASSERT_FALSE(outcome) << "it was revoked while it waited";
+  EXPECT_EQ(call.decision.kind, DecisionKind::deny);
+}
+
 TEST(Limits, who_leaves_the_queue_is_no_longer_in_it) {
   Limited world;
   world.limit({"agent", "10r/s", "burst=1", "queue=300ms"});

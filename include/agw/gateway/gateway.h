@@ -101,6 +101,8 @@ class Gateway {
                                                                      Call& call);
   [[nodiscard]] Decision judge(const Location& location, const policy::Facts& facts,
                                std::optional<Reason> resource_failure, Call& call);
+  [[nodiscard]] Task<Decision> judge_again(const Location& location, const Request& request,
+                                           std::optional<Reason> resource_failure, Call& call);
   [[nodiscard]] ValueTask<Result<void, Reason>> provide_credential(Call& call);
   [[nodiscard]] Result<Forward, Answer> conclude(const Location& location, const Request& request, Call& call);
   [[nodiscard]] Result<Forward, Answer> conclude(const Location& location, const Request& request, Call& call,
