@@ -59,7 +59,8 @@ def part_build():
     count += check("nginx's configure", "stock-configure",
                    ["cmake/configure-nginx", nginx_source(), objs, "ccache clang-19", ROOT])
     count += check("make modules", "stock-make", ["make", "-s", "-j", JOBS, "-f", objs / "Makefile", "modules"],
-                   cwd=ROOT / "build/stock.tree", timeout=2400)
+                   cwd=ROOT / "build/stock.tree", timeout=2400,
+                   env={"CCACHE_BASEDIR": ROOT, "CCACHE_NOHASHDIR": "1"})
     count += loads("stock", objs / "ngx_http_agent_gateway_module.so")
     return count
 
