@@ -107,29 +107,41 @@ Task<std::string> Channel::subscribe() {
   co_return std::string();
 }
 
+Task<std::string> Channel::beat() {
+  if (run_id_.empty()) co_return "no connection";
+  const std::uint64_t connection = host_.redis.connection();
+  const SteadyTime sent = host_.clock.moment();
+  const WallTime sent_at = host_.clock.now();
+  const std::string token = std::to_string(++beats_);
+  std::vector<RedisCommand> beat = {{"PING", token}};
+  auto beating = host_.redis.pipeline(std::move(beat));
+  const auto answered = co_await std::move(beating);
+  if (!answered) co_return std::string(to_string(answered.error()));
+  // Of a connection that was opened anew meanwhile, the answer says nothing about this one.
+  if (broken_ || connection != host_.redis.connection()) co_return "the connection broke";
+  // Of one that listens to nothing, it has another form.
+  if (answered->size() != 1 || !is_array(answered->front(), 2, "pong") ||
+      !is_text(answered->front().elements[1], token)) {
+    lose();
+    co_return "the connection broke";
+  }
+  until_ = std::max(until_, sent + lease_);
+  last_heartbeat_ = std::max(last_heartbeat_, sent_at);
+  co_return std::string();
+}
+
 /// One connection, from its beginning to its end; says why it ended.
 Task<std::string> Channel::follow() {
   broken_ = false;
   auto subscribing = subscribe();
   if (std::string why = co_await std::move(subscribing); !why.empty()) co_return why;
-  const std::uint64_t connection = host_.redis.connection();
   // What was read before now may have changed unheard.
   stripes_.move_all();
   ++connects_;
   while (true) {
     const SteadyTime sent = host_.clock.moment();
-    const WallTime sent_at = host_.clock.now();
-    const std::string token = std::to_string(++beats_);
-    std::vector<RedisCommand> beat = {{"PING", token}};
-    auto beating = host_.redis.pipeline(std::move(beat));
-    const auto answered = co_await std::move(beating);
-    if (!answered) co_return std::string(to_string(answered.error()));
-    // Of a connection that was opened anew meanwhile, and listens to nothing, the answer has another form.
-    if (broken_ || connection != host_.redis.connection() || answered->size() != 1 ||
-        !is_array(answered->front(), 2, "pong") || !is_text(answered->front().elements[1], token))
-      co_return "the connection broke";
-    until_ = sent + lease_;
-    last_heartbeat_ = sent_at;
+    auto beating = beat();
+    if (std::string why = co_await std::move(beating); !why.empty()) co_return why;
     if (std::exchange(failures_, 0) > 0)
       host_.log.write(LogLevel::notice, "agent_store: the worker hears of changes again");
     const Milliseconds passed = host_.clock.moment() - sent;

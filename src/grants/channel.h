@@ -38,6 +38,10 @@ class Channel final : private RedisChannel::Listener {
   /// Begins, as a task of the loop's; ends with the loop's tasks, which must be before this object.
   void start();
 
+  /// One heartbeat more, sent now. Empty: it was answered, so that everything that was acknowledged before it was sent
+  /// has been heard of; else why not.
+  [[nodiscard]] Task<std::string> beat();
+
   /// Whether every write that was acknowledged longer than the lease before `now` (by Clock::moment) was heard of.
   [[nodiscard]] bool live(SteadyTime now) const noexcept { return now < until_; }
   /// Of the server that it hears; empty while it hears none.

@@ -1,10 +1,14 @@
 #include "agw/grants/copying_store.h"
 
+#include <memory>
 #include <optional>
+#include <unordered_map>
 #include <utility>
 
 #include "agw/base/exception.h"
 #include "agw/grants/redis_store.h"
+#include "agw/io/begun.h"
+#include "agw/io/next_flight.h"
 #include "agw/io/single_flight.h"
 
 #include "channel.h"
@@ -31,6 +35,18 @@ struct Brought {
   bool whole = true;  ///< false: another worker has seen more of this store than it says now
 };
 using BroughtPtr = std::shared_ptr<const Brought>;
+
+/// Whether what is copied of a tenant still holds, for all calls that began before it was asked.
+struct Proof {
+  bool holds = false;
+  std::optional<StoreFailure> failure;
+};
+
+Proof disproof(StoreFailure why) {
+  Proof out;
+  out.failure = std::move(why);
+  return out;
+}
 
 BroughtPtr brought_nothing(std::optional<StoreFailure> failure = std::nullopt) {
   auto out = std::make_shared<Brought>();
@@ -100,7 +116,8 @@ struct CopyingStore::State {
   State(Host given, CopySettings chosen)
       : host(given),
         settings(std::move(chosen)),
-        server(settings.freshness.mode == Mode::push ? settings.freshness.bound / looks_in_a_lease : look_without_push),
+        server(settings.freshness.mode == Mode::max_age ? look_without_push
+                                                        : settings.freshness.bound / looks_in_a_lease),
         strict(host.redis, &host.zone, settings.tenants, server, host.clock),
         copy(stripes, settings.limit),
         flights(host.loop,
@@ -108,7 +125,7 @@ struct CopyingStore::State {
                   return brought_nothing(StoreFailure{Reason::store_unavailable, std::string(text_of(error))});
                 }),
         metrics(host.metrics, settings.worker) {
-    if (settings.freshness.mode == Mode::push && host.channel != nullptr)
+    if (settings.freshness.mode != Mode::max_age && host.channel != nullptr)
       channel.emplace(Channel::Host{*host.channel, host.loop, host.clock, host.random, host.log}, stripes,
                       settings.freshness.bound);
   }
@@ -117,12 +134,16 @@ struct CopyingStore::State {
   [[nodiscard]] bool live(SteadyTime now) const noexcept {
     if (!server.fault().empty()) return false;
     switch (settings.freshness.mode) {
-      case Mode::push:
-        return channel && channel->live(now) && (server.run_id().empty() || server.run_id() == channel->run_id());
+      case Mode::push: return hears(now);
+      // A Redis that may acknowledge a write before it tells of it proves nothing.
+      case Mode::strict: return hears(now) && !server.threads();
       case Mode::max_age: return true;
-      case Mode::strict: return false;
     }
     return false;
+  }
+
+  [[nodiscard]] bool hears(SteadyTime now) const noexcept {
+    return channel && channel->live(now) && (server.run_id().empty() || server.run_id() == channel->run_id());
   }
 
   [[nodiscard]] SteadyTime end_of(SteadyTime sent, std::optional<Milliseconds> left) const noexcept {
@@ -218,8 +239,73 @@ struct CopyingStore::State {
       stripes.move_all();
       return false;
     }
+    // Another version, and nothing was heard of it yet: what is copied belongs to the older one.
+    const CopiedMeta* known = copy.meta(tenant, host.clock.moment());
+    if (known != nullptr && known->meta != meta) stripes.move_all();
     copy.put_meta(tenant, {meta, noted, end_of(sent, std::nullopt)});
     return true;
+  }
+
+  /// Whether copies hold for a call that begins now.
+  Task<Proof> prove(const std::string& tenant) {
+    auto known = proofs.find(tenant);
+    if (known == proofs.end()) {
+      auto work = [this, tenant] { return ask_for_proof(tenant); };
+      known = proofs
+                  .emplace(tenant, std::make_unique<NextFlight<Proof>>(host.loop, std::move(work),
+                                                                       [](const auto& error) {
+                                                                         return disproof({Reason::store_unavailable,
+                                                                                          std::string(text_of(error))});
+                                                                       }))
+                  .first;
+    }
+    return known->second->run();
+  }
+
+  Task<Proof> ask_for_proof(std::string tenant) {
+    const Stripes::Stamp noted = stripes.stamp(policy_key(tenant, "meta"));
+    const SteadyTime sent = host.clock.moment();
+    Begun<std::string> beating(host.loop, channel->beat());
+    Trip trip{.tenant = tenant, .wants = {}, .meta = true};
+    auto travelling = travel({host.redis, &server, &host.clock}, std::move(trip));
+    auto answer = co_await std::move(travelling);
+    co_await beating.ended();
+    const bool heard = beating.take().empty();
+    if (!answer) co_return disproof(std::move(answer.error()));
+    if (answer->another_server) stripes.move_all();
+    const SteadyTime now = host.clock.moment();
+    const bool believable = heard && answer->believable && live(now);
+    Proof out;
+    out.holds = believable && settle_meta(tenant, *answer->meta, noted, sent) && copy.meta(tenant, now) != nullptr;
+    co_return out;
+  }
+
+  /// A call of `strict`. Whatever isn't proven is asked for, as if there were no copy.
+  Task<Answer> ask_strictly(PrincipalPtr principal, std::string operation) {
+    auto proving = prove(principal->tenant);
+    Proof proof = co_await std::move(proving);
+    const SteadyTime now = host.clock.moment();
+    if (!proof.failure && proof.holds && live(now)) {
+      if (auto known = at_hand(principal, operation, now)) co_return *std::move(known);
+      CopyMetrics::count(metrics.misses);
+      auto asking = ask(std::move(principal), std::move(operation));
+      co_return co_await std::move(asking);
+    }
+    CopyMetrics::count(metrics.misses);
+    if (proof.failure) co_return fail(*std::move(proof.failure));
+    auto asking = strict.facts(principal, operation);
+    co_return co_await std::move(asking);
+  }
+
+  /// What the copy says, where it says all that is needed.
+  std::optional<Answer> at_hand(const PrincipalPtr& principal, std::string_view operation, SteadyTime now) {
+    if (auto known = copy.facts(*principal, operation, now)) {
+      CopyMetrics::count(metrics.hits);
+      return Answer(std::move(known));
+    }
+    auto looked = look(principal, operation, {}, now);
+    if (looked.answer) CopyMetrics::count(metrics.hits);
+    return std::move(looked.answer);
   }
 
   BroughtPtr keep(const std::vector<Want>& wants, const std::vector<Stripes::Stamp>& noted, SteadyTime sent,
@@ -276,6 +362,7 @@ struct CopyingStore::State {
   Copy copy;
   BundleHints hints;
   SingleFlight<BroughtPtr> flights;
+  std::unordered_map<std::string, std::unique_ptr<NextFlight<Proof>>> proofs;  ///< by tenant
   CopyMetrics metrics;
 };
 
@@ -285,8 +372,7 @@ CopyingStore::~CopyingStore() = default;
 
 void CopyingStore::start() {
   if (state_->channel) state_->channel->start();
-  if (state_->settings.freshness.mode != Freshness::Mode::strict)
-    state_->host.loop.keep([state = state_.get()] { return state->watch(); });
+  state_->host.loop.keep([state = state_.get()] { return state->watch(); });
 }
 
 ValueTask<Result<policy::FactsPtr, StoreFailure>> CopyingStore::facts(const PrincipalPtr& principal,
@@ -297,14 +383,9 @@ ValueTask<Result<policy::FactsPtr, StoreFailure>> CopyingStore::facts(const Prin
     CopyMetrics::count(state.metrics.misses);
     return state.strict.facts(principal, operation);
   }
-  if (auto known = state.copy.facts(*principal, operation, now)) {
-    CopyMetrics::count(state.metrics.hits);
-    return Answer(std::move(known));
-  }
-  if (auto looked = state.look(principal, operation, {}, now); looked.answer) {
-    CopyMetrics::count(state.metrics.hits);
-    return *std::move(looked.answer);
-  }
+  if (state.settings.freshness.mode == Freshness::Mode::strict)
+    return state.ask_strictly(principal, std::string(operation));
+  if (auto known = state.at_hand(principal, operation, now)) return *std::move(known);
   CopyMetrics::count(state.metrics.misses);
   return state.ask(principal, std::string(operation));
 }

@@ -37,6 +37,8 @@ ServerFacts read_server(std::span<const RedisReply> replies) {
     return out;
   }
   out.run_id = line_of(replies[0].text, "run_id");
+  const std::string_view threads = line_of(replies[0].text, "io_threads_active");
+  out.threads = !threads.empty() && threads != "0";
   const std::string_view role = line_of(replies[1].text, "role");
   out.replid = line_of(replies[1].text, "master_replid");
   const std::string_view limit = line_of(replies[2].text, "maxmemory");

@@ -17,6 +17,7 @@ struct ServerFacts {
   std::string run_id;  ///< another one after each start
   std::string replid;  ///< of its replication history: another one after a failover
   std::string fault;   ///< why its answers are no truth, for the log; empty: they are
+  bool threads = false;  ///< it may acknowledge a write before it has told of it (`io-threads`)
 };
 
 /// INFO, three times: before Redis 7 it takes one section at a time.
@@ -43,6 +44,7 @@ class Server {
   bool take(ServerFacts facts, std::uint64_t before, std::uint64_t after, SteadyTime sent);
 
   [[nodiscard]] const std::string& fault() const noexcept { return facts_.fault; }
+  [[nodiscard]] bool threads() const noexcept { return facts_.threads; }
   /// Empty before the first look.
   [[nodiscard]] const std::string& run_id() const noexcept { return facts_.run_id; }
 

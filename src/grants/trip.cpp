@@ -8,6 +8,9 @@ namespace {
 
 StoreFailure unavailable(std::string detail) { return {Reason::store_unavailable, std::move(detail)}; }
 
+/// At the end of the trip, once more; meta alone is of one version.
+bool asks_version(const Trip& trip) { return !trip.meta || !trip.wants.empty(); }
+
 std::vector<RedisCommand> commands_of(const Trip& trip, bool look) {
   std::vector<RedisCommand> out;
   if (look) out = server_questions();
@@ -17,7 +20,7 @@ std::vector<RedisCommand> commands_of(const Trip& trip, bool look) {
     out.push_back(command_of(want));
     if (trip.ends) out.push_back({"PTTL", want.key});
   }
-  out.push_back({"HGET", meta, "version"});
+  if (asks_version(trip)) out.push_back({"HGET", meta, "version"});
   return out;
 }
 
@@ -71,7 +74,11 @@ Task<Result<TripAnswer, StoreFailure>> travel(Asking asking, Trip trip) {
     out.records.push_back(read_record(want, (*replies)[at++], trip.questions));
     if (trip.ends) out.left.push_back(time_left((*replies)[at++]));
   }
-  if ((*replies)[at].type == RedisReply::Type::text) out.version = (*replies)[at].text;
+  if (!asks_version(trip)) {
+    out.version = std::to_string(out.meta->version);
+  } else if ((*replies)[at].type == RedisReply::Type::text) {
+    out.version = (*replies)[at].text;
+  }
   co_return out;
 }
 

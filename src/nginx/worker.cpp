@@ -173,9 +173,9 @@ struct Worker::Services {
   }
 
   std::unique_ptr<grants::Store> make_redis_store(const MainConf& conf) {
-    const bool push = conf.freshness.mode == grants::Freshness::Mode::push;
+    const bool hears = conf.freshness.mode != grants::Freshness::Mode::max_age;
     // Messages and heartbeats must not wait behind answers: they have a connection of their own.
-    if (push) channel = host.connect_redis(redis_settings(conf));
+    if (hears) channel = host.connect_redis(redis_settings(conf));
     auto store = std::make_unique<grants::CopyingStore>(
         grants::CopyingStore::Host{*host.redis(), channel.get(), host.loop(), host.clock(), host.random(), host.log(),
                                    host.zone(), host.zone()},

@@ -2,6 +2,7 @@
 import random
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -44,13 +45,16 @@ def warm(site, token, calls=24):
         allowed(site.call(token=token))
 
 
-def watched(monitor, marker):
-    """What was asked about policy but for meta, which is read with every heartbeat."""
-    seen = []
+def until(monitor, marker):
     for command in monitor.listen():
         if marker in command["command"]:
-            return [c for c in seen if "agw:p:" in c and ":meta" not in c]
-        seen.append(command["command"])
+            return
+        yield command["command"]
+
+
+def watched(monitor, marker):
+    """What was asked about policy but for meta, which is read with every heartbeat."""
+    return [c for c in until(monitor, marker) if "agw:p:" in c and ":meta" not in c]
 
 
 @pytest.mark.parametrize("kind", ["tcp", "acl", "tls"])
@@ -66,14 +70,58 @@ def test_a_warm_copy_makes_no_trip(make_site, make_redis, kind):
         assert watched(monitor, "that was all") == []
     assert site.series("agent_copy_hits_total") >= 50
     assert site.series("agent_copy_misses_total") <= 26
-    # And strict is the other way round.
+    # And strict asks whether the copy holds, for every call.
     site.reload(gone=True, http="agent_freshness strict;")
-    allowed(site.call(token=token))
+    warm(site, token)
     with server.client.monitor() as monitor:
-        for _ in range(5):
+        for _ in range(20):
             allowed(site.call(token=token))
         server.client.echo("that was all")
-        assert len(watched(monitor, "that was all")) >= 5 * 5
+        asked = list(until(monitor, "that was all"))
+    assert not [c for c in asked if "agw:p:" in c and ":meta" not in c]
+    assert len([c for c in asked if c.startswith("PING")]) >= 20
+    assert len([c for c in asked if c.startswith("HGETALL") and ":meta" in c]) >= 20
+
+
+def test_strict_sees_what_was_acknowledged_before_the_call(make_site, make_redis):
+    server = make_redis()
+    sites = [start(make_site, server, http="agent_freshness strict;") for _ in range(2)]
+    tokens = [site.token() for site in sites]
+    for site, token in zip(sites, tokens, strict=True):
+        warm(site, token)
+    for i in range(40):
+        state = "quarantined" if i % 2 == 0 else "active"
+        # Half of them by hand: nothing but the message tells of them.
+        if i % 4 < 2:
+            write(server, status=state)
+        else:
+            server.client.hset(AGENT, "status", state)
+        for site, token in zip(sites, tokens, strict=True):
+            for _ in range(3):
+                assert site.call(token=token).status == (403 if i % 2 == 0 else 200), i
+
+
+def test_strict_believes_no_heartbeat_that_was_sent_before_the_call(make_site, make_redis, serve):
+    server = make_redis()
+    line = serve(Proxy(server.port))
+    site = start(make_site, server, store=line.store, http="agent_freshness strict;", workers="1")
+    token = site.token()
+    hears(site, workers=1)
+    allowed(site.call(token=token))
+    with ThreadPoolExecutor() as pool:
+        line.mute = True
+        before = pool.submit(site.call, token=token)
+        eventually(lambda: line.waiting > 0)
+        server.client.hset(AGENT, "status", "quarantined")
+        after = pool.submit(site.call, token=token)
+        nothing_happens_for(0.1)
+        while not before.done():
+            line.let_pass()
+            nothing_happens_for(0.02)
+        nothing_happens_for(0.1)
+        line.mute = False
+        assert before.result().status in (200, 403)
+        assert after.result().status == 403
 
 
 def test_a_write_is_seen_at_once_by_all_workers_of_two_nginx(make_site, make_redis):

@@ -7,6 +7,7 @@ GATHER = "src/grants/gather.cpp"
 COPYING = "src/grants/copying_store.cpp"
 COPY = "src/grants/copy.cpp"
 CHANNEL = "src/grants/channel.cpp"
+NEXT = "include/agw/io/next_flight.h"
 SERVER = "src/grants/server.cpp"
 
 ALL = [
@@ -50,6 +51,15 @@ ALL = [
     Mutation("a copy outlives its key's own end", [
         (COPYING, "SteadyTime out = left ? sent + *left : SteadyTime::max();",
          "SteadyTime out = left && left->count() == 0 ? sent : SteadyTime::max();")], ["test_copy.py"]),
+    Mutation("strict believes a heartbeat that was sent before the call began", [
+        (NEXT, "      state->aboard.swap(state->waiting);\n      std::optional<T> value;", "      std::optional<T> value;"),
+        (NEXT, "      land(*state, value, crash);", "      state->aboard.swap(state->waiting);\n"
+               "      land(*state, value, crash);")], ["test_copy.py"]),
+    Mutation("a write that was told of leaves the facts that were made before", [
+        (COPY, "if (facts.moves == stripes_.moves()) return known;", "return known;")], ["test_copy.py"]),
+    Mutation("strict asks nobody", [
+        (COPYING, "if (state.settings.freshness.mode == Freshness::Mode::strict)\n",
+         "if (state.settings.freshness.mode == Freshness::Mode::strict && operation.empty())\n")], ["test_copy.py"]),
     Mutation("the Redis that tells may be another than the one that answers", [
         (COPYING, "return channel && channel->live(now) && (server.run_id().empty() || "
                   "server.run_id() == channel->run_id());", "return channel && channel->live(now);")], ["test_copy.py"]),

@@ -36,6 +36,8 @@ struct CopyingStoreTest : testing::Test {
 
   static std::string key(const std::string& name) { return policy_key("default", name); }
 
+  static RedisCommand meta_question() { return {"HGETALL", key("meta")}; }
+
   /// A worker's store, which hears of changes already.
   CopyingStore& begin(Freshness freshness = {}, std::size_t limit = std::size_t{1} << 20) {
     store = std::make_unique<CopyingStore>(CopyingStore::Host{redis, &channel, loop, clock, random, log, zone, metrics},
@@ -126,9 +128,7 @@ TEST_F(CopyingStoreTest, a_write_that_was_told_of_holds_for_the_next_call) {
   redis.trips.clear();
   write_and_tell("agent:company|another", "status", "disabled");
   EXPECT_EQ(reason(), "allowed");
-  ASSERT_EQ(redis.trips.size(), 1U);
-  EXPECT_THAT(redis.trips[0],
-              testing::ElementsAre(RedisCommand{"HGETALL", key("meta")}, RedisCommand{"HGET", key("meta"), "version"}));
+  EXPECT_THAT(redis.trips, testing::ElementsAre(std::vector<RedisCommand>{meta_question()}));
   EXPECT_EQ(warm(), "allowed");
 }
 
@@ -199,7 +199,7 @@ TEST_F(CopyingStoreTest, copies_count_for_a_lease_from_the_sending_of_the_last_a
   // Half open: nothing is said any more, and nobody notices. The last heartbeat was sent at this very moment, or 250 ms
   // ago.
   channel.silent = true;
-  write("agent:company|docs", "status", "quarantined");
+  redis.hashes[key("agent:company|docs")]["status"] = "quarantined";  // by hand: no version tells of it
   loop.advance(Milliseconds(700));
   EXPECT_EQ(warm(), "allowed") << "the stated bound";
   loop.advance(Milliseconds(301));
@@ -212,6 +212,15 @@ TEST_F(CopyingStoreTest, copies_count_for_a_lease_from_the_sending_of_the_last_a
   loop.advance(Milliseconds(5000));
   EXPECT_EQ(reason(), "agent_quarantined");
   EXPECT_EQ(warm(), "agent_quarantined");
+}
+
+TEST_F(CopyingStoreTest, a_version_whose_message_did_not_come_ends_every_copy) {
+  begin();
+  EXPECT_EQ(reason(), "allowed");
+  channel.silent = true;
+  write("agent:company|docs", "status", "quarantined");
+  loop.advance(Milliseconds(250));
+  EXPECT_EQ(reason(), "agent_quarantined") << "meta is read with every heartbeat";
 }
 
 TEST_F(CopyingStoreTest, a_cut_line_ends_every_copy_at_once) {
@@ -451,16 +460,158 @@ TEST_F(CopyingStoreTest, what_is_larger_than_the_limit_is_asked_for_and_answered
   EXPECT_EQ(reason(), "allowed");
 }
 
-TEST_F(CopyingStoreTest, strict_asks_every_time) {
-  begin({Freshness::Mode::strict});
-  EXPECT_EQ(reason(), "allowed");
-  for (int i = 0; i < 3; ++i) {
-    EXPECT_EQ(warm(), "asks");
+struct StrictTest : CopyingStoreTest {
+  StrictTest() {
+    begin({Freshness::Mode::strict});
     EXPECT_EQ(reason(), "allowed");
+    loop.advance(Milliseconds(1));
   }
+  /// A write that raises no version: only its message tells of it.
+  std::vector<std::string> write_by_hand(const std::string& status) {
+    redis.hashes[key("agent:company|docs")]["status"] = status;
+    return {key("agent:company|docs")};
+  }
+  using Call = Task<Result<policy::FactsPtr, StoreFailure>>;
+  Call start() {
+    auto call = test::FakeLoop::await_step(store->facts(who, "tickets/ticket.read"));
+    call.start();
+    loop.settle();
+    return call;
+  }
+  std::string answer(Call& call) { return call.done() ? judged(call.take(), *who, "tickets/ticket.read") : "waits"; }
+  /// Whether a call asks for records too.
+  bool asks_for_all() {
+    redis.trips.clear();
+    static_cast<void>(reason());
+    const auto full = [](const auto& trip) { return trip.size() > 4; };
+    return std::any_of(redis.trips.begin(), redis.trips.end(), full);
+  }
+};
+
+TEST_F(StrictTest, every_call_asks_whether_its_copies_hold) {
+  redis.trips.clear();
+  channel.asked.clear();
+  for (std::size_t i = 1; i <= 3; ++i) {
+    EXPECT_EQ(reason(), "allowed");
+    EXPECT_EQ(redis.trips.size(), i);
+    EXPECT_EQ(redis.trips.back(), std::vector<RedisCommand>{meta_question()});
+    EXPECT_EQ(channel.asked.size(), i);
+    EXPECT_EQ(channel.asked.back().front(), "PING");
+  }
+  EXPECT_EQ(warm(), "asks");
+  write_and_tell("agent:company|docs", "status", "quarantined");
+  EXPECT_EQ(reason(), "agent_quarantined");
+  EXPECT_EQ(metrics.value("agent_copy_hits_total{worker=\"0\"}"), 3U);
+}
+
+TEST_F(StrictTest, a_heartbeat_that_was_sent_before_the_call_began_proves_nothing) {
+  channel.delay = Milliseconds(100);
+  Call before = start();
+  loop.advance(Milliseconds(10));
+  // Acknowledged now; the message is on its way, behind the answer to the first heartbeat.
+  const auto keys = write_by_hand("quarantined");
+  Call after = start();
+  loop.advance(Milliseconds(95));
+  EXPECT_EQ(answer(before), "allowed");
+  EXPECT_FALSE(after.done());
+  channel.tell(keys);
+  loop.advance(Milliseconds(100));
+  EXPECT_EQ(answer(after), "agent_quarantined");
+}
+
+TEST_F(StrictTest, a_message_before_the_heartbeats_answer_takes_the_copy) {
+  channel.delay = Milliseconds(100);
+  Call call = start();
+  channel.tell(write_by_hand("quarantined"));
+  loop.advance(Milliseconds(100));
+  EXPECT_EQ(answer(call), "agent_quarantined");
+}
+
+TEST_F(StrictTest, a_version_without_its_message_takes_all_copies) {
   write("agent:company|docs", "status", "quarantined");
   EXPECT_EQ(reason(), "agent_quarantined");
-  EXPECT_EQ(channel.opened, 0U);
+  write("agent:company|docs", "status", "active");
+  EXPECT_EQ(reason(), "allowed");
+}
+
+TEST_F(StrictTest, calls_at_once_share_a_heartbeat) {
+  redis.loop = &loop;
+  redis.trips.clear();
+  channel.asked.clear();
+  std::vector<Call> calls;
+  for (int i = 0; i < 100; ++i) {
+    calls.push_back(test::FakeLoop::await_step(store->facts(who, "tickets/ticket.read")));
+    calls.back().start();
+  }
+  for (int i = 0; i < 10; ++i) loop.advance(Milliseconds(1));
+  for (Call& call : calls) EXPECT_EQ(answer(call), "allowed");
+  EXPECT_EQ(redis.trips.size(), 1U);
+  EXPECT_EQ(channel.asked.size(), 1U);
+}
+
+TEST_F(StrictTest, a_client_that_leaves_disturbs_nobody) {
+  channel.delay = Milliseconds(100);
+  Call leaves = start();
+  Call stays = start();
+  Call next = start();
+  leaves.reset();
+  loop.advance(Milliseconds(50));
+  next.reset();
+  loop.advance(Milliseconds(150));
+  EXPECT_EQ(answer(stays), "allowed");
+  EXPECT_EQ(answer(next), "waits");
+  channel.delay = Milliseconds(0);
+  loop.advance(Milliseconds(200));
+  EXPECT_EQ(reason(), "allowed");
+}
+
+TEST_F(StrictTest, without_a_proof_all_is_asked) {
+  EXPECT_FALSE(asks_for_all());
+  channel.cut();
+  EXPECT_TRUE(asks_for_all()) << "nothing is heard";
+  loop.advance(Milliseconds(3000));
+  static_cast<void>(reason());
+  EXPECT_FALSE(asks_for_all());
+  redis.threads = "1";
+  loop.advance(Milliseconds(1000));
+  EXPECT_TRUE(asks_for_all()) << "a Redis that may acknowledge before it tells";
+  write("agent:company|docs", "status", "quarantined");
+  EXPECT_EQ(reason(), "agent_quarantined");
+  redis.threads = "0";
+  write("agent:company|docs", "status", "active");
+  loop.advance(Milliseconds(1000));
+  EXPECT_EQ(reason(), "allowed");
+  EXPECT_FALSE(asks_for_all());
+  redis.run_id = "run-2";
+  redis.number = 2;
+  EXPECT_TRUE(asks_for_all()) << "another Redis tells than the one that answers";
+  EXPECT_TRUE(asks_for_all());
+}
+
+TEST_F(StrictTest, a_line_that_is_silent_costs_one_timeout) {
+  channel.silent = true;
+  write_by_hand("quarantined");
+  Call call = start();
+  loop.advance(Milliseconds(999));
+  EXPECT_EQ(answer(call), "waits");
+  loop.advance(Milliseconds(1));
+  EXPECT_EQ(answer(call), "agent_quarantined");
+  EXPECT_EQ(reason(), "agent_quarantined") << "and then nobody waits for it";
+}
+
+TEST_F(StrictTest, a_store_that_went_back_or_does_not_answer) {
+  redis.hashes[key("meta")]["version"] = "6";
+  EXPECT_EQ(reason(), "store_rolled_back");
+  redis.hashes[key("meta")]["version"] = "7";
+  EXPECT_EQ(reason(), "allowed");
+  redis.broken = RedisError::timeout;
+  redis.trips.clear();
+  EXPECT_EQ(reason(), "store_unavailable");
+  EXPECT_EQ(redis.trips.size(), 1U);
+  redis.broken.reset();
+  EXPECT_EQ(reason(), "allowed");
+  redis.hashes.erase(key("meta"));
+  EXPECT_EQ(reason(), "store_uninitialised");
 }
 
 TEST_F(CopyingStoreTest, max_age_counts_from_the_question) {

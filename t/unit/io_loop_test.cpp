@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include "agw/io/begun.h"
+#include "agw/io/next_flight.h"
 #include "agw/io/single_flight.h"
 
 #include "support/fakes.h"
@@ -166,6 +168,119 @@ TEST_F(SingleFlightTest, who_finds_no_memory_keeps_nobody_waiting) {
     EXPECT_EQ(flight.under_way(), 0U) << after;
     if (!failed) return;
   }
+}
+
+struct NextFlightTest : Fixture {
+  int flights = 0;
+  int destroyed = 0;
+  NextFlight<int> flight{loop, [this] { return add_later(loop, ++flights, 0, destroyed); },
+                         [](const std::exception_ptr&) { return -1; }};
+  Task<int> begin() {
+    auto task = flight.run();
+    task.start();
+    loop.settle();
+    return task;
+  }
+};
+
+TEST_F(NextFlightTest, nobody_gets_an_answer_that_is_older_than_the_question) {
+  auto first = flight.run();
+  auto together = flight.run();
+  first.start();
+  together.start();
+  loop.advance(Milliseconds(5));
+  auto late = begin();
+  auto later = begin();
+  loop.advance(Milliseconds(5));
+  EXPECT_EQ(first.take(), 1);
+  EXPECT_EQ(together.take(), 1);
+  EXPECT_FALSE(late.done());
+  loop.advance(Milliseconds(10));
+  EXPECT_EQ(late.take(), 2);
+  EXPECT_EQ(later.take(), 2);
+  loop.advance(Milliseconds(100));
+  EXPECT_EQ(flights, 2);
+  auto another = begin();
+  loop.advance(Milliseconds(10));
+  EXPECT_EQ(another.take(), 3);
+}
+
+TEST_F(NextFlightTest, who_leaves_disturbs_nobody) {
+  auto leaves = begin();
+  auto stays = begin();
+  auto gone = begin();
+  leaves.reset();
+  gone.reset();
+  loop.advance(Milliseconds(20));
+  EXPECT_EQ(stays.take(), 2);
+  auto nobody = begin();
+  nobody.reset();
+  loop.advance(Milliseconds(100));
+  EXPECT_EQ(flights, 3);
+}
+
+TEST_F(NextFlightTest, a_crash_is_an_answer_or_reaches_everybody_who_waits) {
+  NextFlight<int> answers(loop, [] { return throws_inside(); }, [](const std::exception_ptr&) { return -1; });
+  auto task = answers.run();
+  EXPECT_EQ(loop.run(task), -1);
+  NextFlight<int> doomed(
+      loop, [] { return throws_inside(); },
+      [](const std::exception_ptr& error) -> int { std::rethrow_exception(error); });
+  auto one = doomed.run();
+  auto two = doomed.run();
+  one.start();
+  two.start();
+  loop.settle();
+  for (auto* task : {&one, &two}) {
+    ASSERT_TRUE(task->done());
+    EXPECT_THROW(task->take(), std::runtime_error);
+  }
+}
+
+TEST_F(NextFlightTest, who_finds_no_memory_keeps_nobody_waiting) {
+  for (std::size_t after = 0;; ++after) {
+    bool failed = false;
+    std::optional<Task<int>> first;
+    try {
+      const test::FailingAllocations failing(after, test::FailingAllocations::How::once);
+      first.emplace(flight.run());
+      first->start();
+      loop.settle();
+      failed = test::FailingAllocations::happened();
+    } catch (const std::bad_alloc&) {
+      failed = true;
+    }
+    auto next = begin();
+    loop.advance(Milliseconds(20));
+    ASSERT_TRUE(next.done()) << after;
+    EXPECT_GT(next.take(), 0) << after;
+    if (!failed) return;
+  }
+}
+
+Task<int> one_after_the_other(Loop& loop, int& destroyed) {
+  Begun<int> other(loop, add_later(loop, 1, 2, destroyed));
+  auto own = add_later(loop, 3, 4, destroyed);
+  const int sum = co_await std::move(own);
+  co_await other.ended();
+  co_return sum + other.take();
+}
+
+TEST_F(Fixture, two_things_at_once_take_the_time_of_one) {
+  int destroyed = 0;
+  auto task = one_after_the_other(loop, destroyed);
+  EXPECT_FALSE(loop.run(task));
+  loop.advance(Milliseconds(10));
+  ASSERT_TRUE(task.done());
+  EXPECT_EQ(task.take(), 10);
+  auto cancelled = one_after_the_other(loop, destroyed);
+  EXPECT_FALSE(loop.run(cancelled));
+  cancelled.reset();
+  EXPECT_EQ(destroyed, 4);
+  EXPECT_EQ(loop.timers(), 0U);
+  Begun<int> crashes(loop, throws_inside());
+  EXPECT_TRUE(crashes.ended().is_set());
+  EXPECT_THROW(crashes.take(), std::runtime_error);
 }
 
 Task<void> crash_first(Loop& loop, int& begun) {

@@ -21,7 +21,7 @@ namespace agw::grants {
 struct Freshness {
   enum class Mode : std::uint8_t {
     push,     ///< copies, kept true by Redis telling of writes; a cut line is noticed within `bound`
-    strict,   ///< no copies: every call asks
+    strict,   ///< copies, each call asks whether they still hold
     max_age,  ///< copies, each for `bound` after it was asked for; for a Redis that can't tell
   };
   Mode mode = Mode::push;
@@ -40,11 +40,13 @@ struct CopySettings {
 /// and (c) the copied meta says that the store is whole. Any doubt ends in a RedisStore, which asks
 /// and answers as it always does. What Redis doesn't have is a copy too; a failure never is.
 /// A warm hit is a plain call. Calls that miss the same thing at once ask once.
+/// With `strict` a copy is used only after a heartbeat that was sent after the call began has come back: it stands in
+/// one line with the messages of all writes that were acknowledged before. Meta is read beside it.
 class CopyingStore final : public Store {
  public:
   struct Host {
     Redis& redis;
-    RedisChannel* channel;  ///< for push; must outlive the store
+    RedisChannel* channel;  ///< for push and strict; must outlive the store
     Loop& loop;
     Clock& clock;
     Random& random;

@@ -35,6 +35,8 @@ struct Meta {
   std::string born;
   std::uint64_t version = 0;
   std::uint64_t confirmed = 0;  ///< milliseconds since 1970; 0: never
+
+  friend bool operator==(const Meta&, const Meta&) = default;
 };
 /// Nothing if there is no meta at all; an error if it isn't one of schema 1.
 [[nodiscard]] Decoded<std::optional<Meta>> read_meta(std::string_view key, const Fields& fields);

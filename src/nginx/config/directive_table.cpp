@@ -35,7 +35,8 @@ constexpr std::array rows{
         "Redis "
         "tells it of every write in the time of one message; where the line is cut, copies count no longer than "
         "`lease` "
-        "after the last heartbeat that was answered. `strict`: no copies, every call asks Redis. `max_age`: copies "
+        "after the last heartbeat that was answered. `strict`: every call asks Redis whether its copies still hold. "
+        "`max_age`: copies "
         "count for TIME after they were asked for, whatever is written meanwhile; for a Redis behind a proxy that "
         "can't tell of writes.",
         "agent_freshness push lease=1s;", first},

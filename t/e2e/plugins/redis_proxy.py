@@ -6,13 +6,15 @@ import time
 
 
 class Proxy:
-    """`held`: nothing passes any more, and nobody is told (half-open). `delay`: seconds that Redis' messages take more."""
+    """`held`: nothing passes any more, and nobody is told (half-open). `mute`: what Redis says is held, piece by piece
+    until let_pass(). `delay`: seconds that Redis' messages take more."""
 
     def __init__(self, port):
         self.target = ("127.0.0.1", port)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.held = self.delay = 0
+        self.mute, self.waiting, self._permits = False, 0, threading.Semaphore(0)
         self._pairs, self._lock, self._open = [], threading.Lock(), True
 
     @property
@@ -39,6 +41,16 @@ class Proxy:
                 except OSError:
                     pass
 
+    def _wait_for_permit(self):
+        self.waiting += 1
+        while self.mute and self._open and not self._permits.acquire(timeout=0.005):
+            pass
+        self.waiting -= 1
+
+    def let_pass(self):
+        """One piece of what is held."""
+        self._permits.release()
+
     def hearing(self):
         with self._lock:
             return sum(1 for p in self._pairs if p["hears"])
@@ -64,6 +76,8 @@ class Proxy:
                     pair["hears"] = True
                 while self.held and pair["hears"] and self._open:
                     time.sleep(0.005)
+                if from_redis and self.mute and pair["hears"]:
+                    self._wait_for_permit()
                 if self.delay and pair["hears"]:
                     time.sleep(random.uniform(0, self.delay))
                 sink.sendall(data)

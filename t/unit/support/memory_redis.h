@@ -52,6 +52,7 @@ class MemoryRedis final : public Redis {
   std::string role = "master";
   std::string maxmemory = "0";
   std::string eviction = "noeviction";
+  std::string threads = "0";  ///< io_threads_active
   std::uint64_t number = 1;  ///< of the connection
   std::optional<RedisError> broken;
   std::function<void(std::size_t trip)> before_trip = [](std::size_t) {};
@@ -99,7 +100,9 @@ class MemoryRedis final : public Redis {
     return out;
   }
   RedisReply info(const std::string& section) const {
-    if (section == "server") return text_reply("# Server\r\nredis_version:7\r\nrun_id:" + run_id + "\r\n");
+    if (section == "server")
+      return text_reply("# Server\r\nredis_version:7\r\nrun_id:" + run_id + "\r\nio_threads_active:" + threads +
+                        "\r\n");
     if (section == "replication")
       return text_reply("role:" + role + "\r\nmaster_replid:" + replid + "\r\nmaster_replid2:0\r\n");
     return text_reply("maxmemory:" + maxmemory + "\r\nmaxmemory_human:0B\r\nmaxmemory_policy:" + eviction + "\r\n");
@@ -112,6 +115,7 @@ class FakeChannel final : public RedisChannel {
   FakeChannel(const MemoryRedis& redis, Loop& loop) : redis_(redis), loop_(loop) {}
 
   bool silent = false;                 ///< answers nothing: half-open, or stopped; noticed after a second
+  Milliseconds delay{0};               ///< that each answer takes
   std::optional<RedisError> refused;   ///< no connection can be had
   std::function<std::optional<RedisReply>(const RedisCommand&)> odd = [](const RedisCommand&) { return std::nullopt; };
   std::vector<RedisCommand> asked;
@@ -154,6 +158,7 @@ class FakeChannel final : public RedisChannel {
       asked.push_back(command);
       replies.push_back(answer(command));
     }
+    if (delay.count() > 0) co_await loop_.sleep(delay);
     co_return replies;
   }
 
