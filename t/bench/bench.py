@@ -1,4 +1,5 @@
 """The processes of a benchmark: backend, issuer, Redis, one nginx for each row; all stopped at the end."""
+import functools
 import json
 import resource
 import subprocess
@@ -9,6 +10,7 @@ from drive import Failed, Load
 from stage import HERE, POLICY, ROWS, Gateway, Issuer, certificate, free_port, wait_port
 
 RESPONSE_BYTES = 1024
+DATABASES = 16  # of the one Redis
 # What every call carries, bare ones too, beside its token.
 HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream",
            "MCP-Protocol-Version": "2025-06-18"}
@@ -21,7 +23,7 @@ def compile_c(folder, name, sources, *libraries):
 
 
 class Bench:
-    def __init__(self, rows, module, gateway_core, load_core, folder, policy=POLICY):
+    def __init__(self, module, gateway_core, load_core, folder, policy=POLICY):
         self.module, self.gateway_core, self.load_core = module, gateway_core, load_core
         self.folder, self.running, self._load, self.policy = folder, [], None, policy
         certificate(folder)
@@ -29,7 +31,6 @@ class Bench:
         self.backend = free_port()
         self.start(self.backend, [str(binary), str(self.backend), str(RESPONSE_BYTES)])
         self.issuer = Issuer(folder)
-        self.redis_url = self.start_redis() if any(ROWS[r]["store"] == "redis" for r in rows) else None
 
     @property
     def load(self):
@@ -44,19 +45,29 @@ class Bench:
         self.running.append(process)
         wait_port(port, process)
 
-    def start_redis(self):
+    @functools.cached_property
+    def redis_port(self):
         port = free_port()
         self.start(port, ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
-                          "--dir", str(self.folder)])
-        url, policy = f"redis://127.0.0.1:{port}/0", self.folder / "policy.json"
-        policy.write_text(json.dumps(self.policy))
-        subprocess.run([self.module.parent / "agwctl", "apply", policy, "--store", url, "--reason", "bench"],
+                          "--databases", str(DATABASES), "--dir", str(self.folder)])
+        return port
+
+    def store(self, database, policy):
+        """The address of a store of its own, with this policy in it."""
+        url, file = f"redis://127.0.0.1:{self.redis_port}/{database}", self.folder / "policy.json"
+        file.write_text(json.dumps(policy))
+        subprocess.run([self.module.parent / "agwctl", "apply", file, "--store", url, "--reason", "bench"],
                        check=True, stdout=subprocess.DEVNULL)
         return url
 
-    def gateway(self, name, **pieces):
-        gateway = Gateway(name, self.folder, self.module, self.issuer, self.backend, self.redis_url,
-                          self.gateway_core, **pieces)
+    @functools.cached_property
+    def redis_url(self):
+        return self.store(0, self.policy)
+
+    def gateway(self, name, redis=None, **pieces):
+        """`redis`: the address of another store than the usual one."""
+        store = redis or (self.redis_url if ROWS[name]["store"] == "redis" else None)
+        gateway = Gateway(name, self.folder, self.module, self.issuer, self.backend, store, self.gateway_core, **pieces)
         self.running.append(gateway.process)
         self.ask(gateway, "/mcp")
         self.ask(gateway, "/bare")

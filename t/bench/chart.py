@@ -1,8 +1,9 @@
 """The chart: requests per second of bare nginx, a bar for each row with its quartiles, as SVG for light and dark pages."""
 from xml.sax.saxutils import escape
 
-LABELS = {"jwt": "token", "decision": "+ decision", "exchange": "+ exchange", "full": "+ audit log",
-          "redis": "+ policy in Redis", "strict": "+ Redis on every call"}
+LABELS = {"jwt": "token", "decision": "+ decision", "copy": "+ decision, in Redis", "exchange": "+ exchange",
+          "full": "+ audit log", "redis": "+ policy in Redis", "strict": "+ Redis on every call",
+          "limits": "limits in the zone", "limits-redis": "limits in Redis"}
 WIDTH, LEFT, RIGHT, BAR, GAP, GROUP_GAP, TOP = 800, 220, 70, 13, 3, 13, 84
 PLOT = WIDTH - LEFT - RIGHT
 

@@ -1,9 +1,14 @@
 """Does the decision's time stay flat? CPU time of a call with many grants, tools or locations beside one with few."""
 import copy
+import itertools
 
+import many
 from drive import against_neighbours, quartiles
 from matrix import Case, Lane, alternate
 from stage import GROUP, POLICY, SCOPE, TOOL
+
+
+FIRST_DATABASE = 2  # of Redis; before it: what the rows read, and memory.py's
 
 
 def with_grants(count):
@@ -46,22 +51,37 @@ def with_locations(count):
     return {"locations": "\n".join(map(one, range(count - 1)))}
 
 
-KINDS = {"grants": with_grants, "grants of one operation": with_one_operation, "tools": with_tools,
+def in_redis(bench, count, database):
+    """`count` grants of many agents; the caller has the ones that it always has."""
+    url = bench.store(database, POLICY)
+    many.add_agents(url, (f"a{i}" for i in range(count // many.GRANTS_EACH)), "tickets/ticket.read")
+    return {"redis": url}
+
+
+KINDS = {"grants": with_grants, "grants of one operation": with_one_operation, "grants in Redis": None, "tools": with_tools,
          "locations": with_locations}
 
 
 def measure(bench, chosen, rows, tell):
     """Adds rows {kind, size, cpu_us, of_smallest, of_smallest_low, of_smallest_high}: 1 is flat, less is faster."""
+    databases = itertools.count(FIRST_DATABASE)
     for kind, pieces in KINDS.items():
-        smallest, *larger = chosen.grants if kind.startswith("grants") else chosen.routes
-        case = Case("decision")
-        few = bench.gateway("decision", label=f"{kind.replace(' ', '-')}-{smallest}", **pieces(smallest))
+        name = "decision" if pieces else "copy"
+        smallest, *larger = (chosen.grants_in_redis if not pieces else chosen.grants if kind.startswith("grants")
+                             else chosen.routes)
+
+        def made(size):
+            given = pieces(size) if pieces else in_redis(bench, size, next(databases))
+            return bench.gateway(name, label=f"{kind.replace(' ', '-')}-{size}", **given)
+
+        case = Case(name)
+        few = made(smallest)
         with Lane(bench, few, "/mcp", case) as few_lane:
             for size in larger:
-                many = bench.gateway("decision", label=f"{kind.replace(' ', '-')}-{size}", **pieces(size))
-                with Lane(bench, many, "/mcp", case) as many_lane:
+                more = made(size)
+                with Lane(bench, more, "/mcp", case) as many_lane:
                     base, row = alternate(few_lane, many_lane, chosen.pairs, chosen.seconds)
-                many.stop()
+                more.stop()
                 if len(rows) == 0 or rows[-1]["kind"] != kind:
                     rows.append({"kind": kind, "size": smallest, "of_smallest": 1.0, "of_smallest_low": 1.0,
                                  "of_smallest_high": 1.0, "cpu_us": round(quartiles([s.cpu_us for s in base])[1], 2)})

@@ -54,11 +54,12 @@ class Issuer:
         signed = ".".join(b64(_compact(part)) for part in (head, claims))
         return f"{signed}.{b64(_openssl('dgst', '-sha256', '-sign', self.key, input=signed.encode()))}"
 
-    def many_tokens(self, sign, audience, count, out):
-        """`count` tokens of as many users and of one length, a line each, into the file `out`. `sign`: sign.c's binary."""
+    def many_tokens(self, sign, audience, count, out, client=AGENT, user="uNNNNNN"):
+        """`count` tokens of one length, a line each, into the file `out`; NNNNNN is another number in each. `sign`: sign.c's
+        binary."""
         head = b64(_compact({"alg": "ES256", "typ": "at+jwt", "kid": "bench-ec"}))
         claims = out.with_suffix(".claims")
-        claims.write_bytes(_compact(self._claims(audience, AGENT, "uNNNNNN", "tNNNNNN")))
+        claims.write_bytes(_compact(self._claims(audience, client, user, "tNNNNNN")))
         with out.open("wb") as lines:
             subprocess.run([sign, self.fast_key, str(count), head, claims], check=True, stdout=lines)
 

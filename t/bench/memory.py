@@ -1,13 +1,18 @@
 """Memory: of a worker that remembers many tokens, and of a stream that stays open."""
+import json
 import selectors
 import socket
+import subprocess
 import time
 from pathlib import Path
 
+import many
 from bench import HEADERS, compile_c, room_for_files
 from drive import Failed, quartiles
 from matrix import Case, Lane
-from stage import HERE
+from stage import HERE, POLICY, USER
+
+COPY_DATABASE = 1  # of Redis
 
 
 def resident(pid):
@@ -64,6 +69,43 @@ def of_tokens(bench, count):
             "worker_rss": after["rss"], "bytes_per_token": round((after["anonymous"] - before["anonymous"]) / count),
             "ratio_all_in_turn": round(middle, 3), "ratio_all_in_turn_low": round(low, 3),
             "ratio_all_in_turn_high": round(high, 3)}
+
+
+def status_of(gateway, agwctl):
+    """What the worker tells of its copy."""
+    said = subprocess.run([agwctl, "status", "--json", "--state", gateway.dir / "state"], capture_output=True, text=True)
+    try:
+        return json.loads(said.stdout)["servers"][0]["workers"][0]["store"]
+    except (ValueError, LookupError):
+        raise Failed(f"agwctl status: {said.stdout}{said.stderr}") from None
+
+
+def of_copy(bench, count):
+    """`count` agents with grants of their own in Redis, of each of which one call is made: all are in the worker's copy."""
+    url = bench.store(COPY_DATABASE, POLICY)
+    many.add_agents(url, (f"n{i:06}" for i in range(count)), "tickets/ticket.read")
+    gateway = bench.gateway("copy", redis=url, label="copied-agents", copy_limit="8192m")
+    file = bench.folder / "tokens-of-agents"
+    sign = compile_c(bench.folder, "sign", [HERE / "sign.c"], "-lcrypto")
+    bench.issuer.many_tokens(sign, f"http://127.0.0.1:{gateway.port}/mcp", count, file, client="nNNNNNN", user=USER)
+    with file.open() as tokens:
+        gateway.token = tokens.readline().strip()
+    worker, agwctl = gateway.worker(), bench.module.parent / "agwctl"
+    with Lane(bench, gateway, "/mcp", Case("copy", connections=32), file) as row:
+        before, entries = wait_steady(worker), status_of(gateway, agwctl)["entries"]
+        sent = 0
+        while sent < count:
+            sent += sum(row.slice(0.5).histogram.values())
+        after = wait_steady(worker)
+        time.sleep(0.5)  # the page of the status is a quarter of a second old at most
+        told = status_of(gateway, agwctl)
+    gateway.stop()
+    file.unlink()
+    if told["entries"] - entries < count or told["evictions"]:
+        raise Failed(f"copied agents: {told['entries']} entries, {told['evictions']} evictions: not all are in the copy")
+    return {"agents": count, "grants_each": many.GRANTS_EACH, "worker_rss_before": before["rss"], "worker_rss": after["rss"],
+            "bytes_per_agent": round((after["anonymous"] - before["anonymous"]) / count), "copy_bytes": told["bytes"],
+            "entries": told["entries"]}
 
 
 class Streams:
@@ -129,4 +171,5 @@ def of_streams(bench, wanted, row="full"):
 
 
 def measure(bench, chosen):
-    return {"remembered": of_tokens(bench, chosen.tokens), "streams": of_streams(bench, chosen.streams)}
+    return {"remembered": of_tokens(bench, chosen.tokens), "streams": of_streams(bench, chosen.streams),
+            "copy": of_copy(bench, chosen.agents)}

@@ -1,9 +1,12 @@
 """What a run says: lines while it measures, and the tables of the README as Markdown."""
 
 LABELS = {"bare": "bare beside itself: the noise", "jwt": "the token is verified", "decision": "+ the decision (policy file)",
+          "copy": "+ the decision (Redis, copied by the worker)",
           "exchange": "+ the backend's own token (exchange, remembered)", "full": "+ the audit log, with MACs",
           "redis": "the same, policy in Redis, copied by each worker",
-          "strict": "the same, Redis asked on every call"}
+          "strict": "the same, Redis asked on every call",
+          "limits": "everything (policy file), with three limits in the zone",
+          "limits-redis": "the policy in Redis, with three limits there"}
 
 
 def size(count):
@@ -22,26 +25,34 @@ def say(text=""):
 
 
 def speed_head():
-    say(f"{'row':<10}{'proto':<10}{'c':>4}{'request':>9}{'answer':>9}{'req/s':>9}{'p50 µs':>9}{'p99 µs':>9}"
+    say(f"{'row':<14}{'proto':<10}{'c':>4}{'request':>9}{'answer':>9}{'req/s':>9}{'p50 µs':>9}{'p99 µs':>9}"
         f"{'of bare':>9}{'quartiles':>13}{'CPU µs':>9}{'of bare':>9}{'p99/bare':>10}")
 
 
 def speed_line(row):
-    say(f"{row['name']:<10}{row['proto']:<10}{row['connections']:>4}{size(row['request_bytes']):>9}"
+    say(f"{row['name']:<14}{row['proto']:<10}{row['connections']:>4}{size(row['request_bytes']):>9}"
         f"{size(row['response_bytes']):>9}{row['rps']:>9.0f}{row['p50_us']:>9.0f}{row['p99_us']:>9.0f}{row['ratio']:>9.2f}"
         f"{row['ratio_low']:>7.2f}–{row['ratio_high']:.2f}{row['cpu_us']:>10.1f}{row['cpu_ratio']:>9.2f}"
         f"{row['p99_ratio']:>10.2f}")
 
 
 def latency_head():
-    say(f"\n{'latency µs':<12}{'c':>4}{'calls/s':>9}" + "".join(
+    say(f"\n{'latency µs':<14}{'c':>4}{'calls/s':>9}" + "".join(
         f"{name:>10}{'bare':>9}{'added':>9}" for name in ("p50", "p99", "p99.9")) + f"{'p99/bare':>10}")
 
 
 def latency_line(row):
-    say(f"{row['name']:<12}{row['connections']:>4}{row['rate'] or 'most':>9}" + "".join(
+    say(f"{row['name']:<14}{row['connections']:>4}{row['rate'] or 'most':>9}" + "".join(
         f"{row[p]['row']:>10.1f}{row[p]['bare']:>9.1f}{row[p]['added']:>9.1f}" for p in ("p50", "p99", "p999"))
         + f"{row['p99_ratio']:>10.2f}")
+
+
+def trips_head():
+    say(f"\n{'asked of Redis':<14}{'calls':>8}{'commands':>10}{'a call':>8}")
+
+
+def trips_line(row):
+    say(f"{row['name']:<14}{row['calls']:>8}{row['commands']:>10}{row['per_call']:>8.2f}")
 
 
 def flat_head():
@@ -60,6 +71,13 @@ def memory(found):
         f"all of them in turn at {tokens['ratio_all_in_turn']:.2f} of bare")
     say(f"{wide(streams['streams'])} open streams: {streams['bare']['bytes_per_stream']} bytes each bare, "
         f"{streams['governed']['bytes_per_stream']} governed ({streams['row']})")
+    copy_memory(found["copy"])
+
+
+def copy_memory(copy):
+    say(f"a worker whose copy holds {wide(copy['agents'])} agents with {copy['grants_each']} grants each: "
+        f"{size(copy['worker_rss'])}; the copy {size(copy['copy_bytes'])} by its own account, {wide(copy['entries'])} entries; "
+        f"{copy['bytes_per_agent']} bytes an agent, its remembered token with it")
 
 
 def peer_head():
@@ -146,6 +164,13 @@ def markdown(found):
                 f"all in turn at {tokens['ratio_all_in_turn']:.2f} of bare |",
                 f"| {wide(streams['streams'])} open streams | {size(streams['governed']['bytes_per_stream'])} each, "
                 f"bare {size(streams['bare']['bytes_per_stream'])} |"]
+        if copy := kept.get("copy"):
+            out.append(f"| the grants of {wide(copy['agents'])} agents in the copy, {copy['grants_each']} each | "
+                       f"{size(copy['worker_rss'] - copy['worker_rss_before'])}, {wide(copy['bytes_per_agent'])} bytes an agent, "
+                       "its remembered token with it |")
+    if rows := found.get("trips"):
+        out += ["", "| commands to Redis | a call |", "|---|---|",
+                *(f"| {LABELS[row['name']]} | {row['per_call']:.3g} |" for row in rows)]
     if rows := found.get("flat"):
         out += _flat_table(rows)
     if rows := found.get("peers"):

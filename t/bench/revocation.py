@@ -178,7 +178,7 @@ def both(pressures):
 
 def measure(chosen, folder):
     cores = sorted(os.sched_getaffinity(0))
-    bench, pressures = Bench(("redis",), chosen.module, cores[0], cores[-1], folder, policy()), []
+    bench, pressures = Bench(chosen.module, cores[0], cores[-1], folder, policy()), []
     try:
         tools = TOOL + " add_header X-Worker $pid always;"
         gateways = [bench.gateway("redis", label=f"nginx{i}", workers=WORKERS, tools=tools) for i in range(NGINX)]

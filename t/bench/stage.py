@@ -25,11 +25,18 @@ _EXCHANGE = f"agent_exchange audience={BACKEND_AUDIENCE} scope={SCOPE};"
 ROWS = {
     "jwt":      {"forward": "agent_forward none;", "store": "file", "audit": False, "call": "ping"},
     "decision": {"forward": "agent_forward none;", "store": "file", "audit": False, "call": "tool"},
+    # Beside `decision`: the same with the policy in Redis, copied by the worker.
+    "copy":     {"forward": "agent_forward none;", "store": "redis", "audit": False, "call": "tool"},
     "exchange": {"forward": _EXCHANGE, "store": "file", "audit": False, "call": "tool"},
     "full":     {"forward": _EXCHANGE, "store": "file", "audit": True, "call": "tool"},
     "redis":    {"forward": _EXCHANGE, "store": "redis", "audit": True, "call": "tool"},
     "strict":   {"forward": _EXCHANGE, "store": "redis", "audit": True, "call": "tool", "freshness": "strict"},
+    # Beside `full` and `redis`: the same with limits, which lie where the policy lies.
+    "limits":       {"forward": _EXCHANGE, "store": "file", "audit": True, "call": "tool", "limits": True},
+    "limits-redis": {"forward": _EXCHANGE, "store": "redis", "audit": True, "call": "tool", "limits": True},
 }
+# Two buckets and a window, none of which is ever used up.
+LIMITS = "agent_limit agent 10000000r/s; agent_limit user+tool 10000000r/s; agent_limit tenant 1000000000r/d;"
 
 _TOOL = '{"jsonrpc":"2.0","id":%09d,"method":"tools/call","params":{"name":"ticket.read","arguments":{"id":"T-391"}}}'
 _LONG = ('{"jsonrpc":"2.0","id":%09d,"method":"tools/call","params":{"name":"ticket.read","arguments":'
@@ -102,6 +109,7 @@ http {{
 
     agent_zone bench 8m;
     agent_store {store};
+    {copy_limit}
     agent_state {dir}/state;
     {audit}
     agent_issuer company {{
@@ -120,6 +128,7 @@ http {{
             agent_trust company;
             agent_challenge_scope {scope};
             {forward}
+            {limits}
             {tools}
             proxy_pass http://backend;
         }}
@@ -152,7 +161,7 @@ class Gateway:
     """
 
     def __init__(self, name, folder, module, issuer, backend_port, redis_url, core, label=None, policy=None,
-                 tools=TOOL, locations="", connections=1024, workers=1):
+                 tools=TOOL, locations="", connections=1024, workers=1, copy_limit=None):
         row = ROWS[name]
         self.name, self.core, self.call, self.dir = name, core, BODIES[row["call"]], folder / (label or name)
         self.port, self.tls_port = free_port(), free_port()
@@ -166,6 +175,7 @@ class Gateway:
         (self.dir / "nginx.conf").write_text(_CONF.format(
             module=module, dir=self.dir, port=self.port, tls_port=self.tls_port,
             backend=backend_port, issuer=issuer.url, secret=secret, scope=SCOPE, forward=row["forward"],
+            limits=LIMITS if row.get("limits") else "", copy_limit=f"agent_copy_limit {copy_limit};" if copy_limit else "",
             affinity=f"{1 << core:b}" if workers == 1 else "auto", workers=workers, user="user root;" if os.geteuid() == 0 else "", connections=connections,
             files=connections + 200, certificate=pem if pem.exists() else certificate(folder), tools=tools,
             locations=locations, store=store_of(row, redis_url, policy_file),
