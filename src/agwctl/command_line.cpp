@@ -68,10 +68,9 @@ void add_grant(CLI::App& command, GrantOptions& grant) {
 
 constexpr const char* exit_statuses =
     "Exit status: 0 done (explain: allowed); 1 failed: the file is wrong, the store doesn't answer,\n"
-    "the policy was changed by somebody else meanwhile; 2 wrong command line; 3 the answer is no (explain: denied,\n"
-    "who-can: nobody, what-can: nothing, stale: something unused, test: not as expected, lint: something found, audit "
-    "verify: the log was "
-    "changed).";
+    "the policy was changed by somebody else meanwhile, status: something is wrong; 2 wrong command line;\n"
+    "3 the answer is no (explain: denied, who-can: nobody, what-can: nothing, stale: something unused,\n"
+    "test: not as expected, lint: something found, audit verify: the log was changed).";
 
 }  // namespace
 
@@ -87,6 +86,7 @@ struct CommandLine::Definition {
     define_lists();
     define_reviews();
     define_audit();
+    define_status();
     define_manual();
   }
 
@@ -301,6 +301,15 @@ struct CommandLine::Definition {
     command->add_flag("--whole", verify_options.whole, "every chain must begin and end in these files");
   }
 
+  void define_status() {
+    CLI::App* command = add("status", "Say how every worker of the running nginx is, and what is wrong",
+                            [this] { return show_status(status_options, out); });
+    command->add_option("--state", status_options.state, "nginx's agent_state directory")
+        ->type_name("DIR")
+        ->capture_default_str();
+    add_json(*command, status_options.json);
+  }
+
   void define_manual() {
     CLI::App* above = app.add_subcommand("completion", "Print what completes agwctl's command lines in a shell");
     above->require_subcommand(1);
@@ -339,6 +348,7 @@ struct CommandLine::Definition {
   TestOptions test_options;
   LintOptions lint_options;
   VerifyOptions verify_options;
+  StatusOptions status_options;
 };
 
 CommandLine::CommandLine(std::ostream& out) : definition_(std::make_unique<Definition>(out)) {}

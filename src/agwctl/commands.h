@@ -180,6 +180,13 @@ struct CheckOptions {
 /// Says whether a policy file is good, or what is wrong with it and where.
 int check(const CheckOptions& options, std::ostream& out);
 
+struct StatusOptions {
+  std::string state = "/var/lib/nginx/agent";
+  bool json = false;
+};
+/// What every process of the running nginx says of itself; exit_failed if something is wrong.
+int show_status(const StatusOptions& options, std::ostream& out);
+
 struct VerifyOptions {
   std::vector<std::string> files;      ///< in the order in which they were written
   std::vector<std::string> key_files;  ///< present and former ones, in any order

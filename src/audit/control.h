@@ -60,7 +60,7 @@ struct EventRef {
   std::uint32_t slot;
   std::uint64_t number;  ///< the slot's word: it is still the same event
 };
-inline constexpr std::size_t max_batch = 1024;
+inline constexpr std::size_t max_batch = 1024;  // as many as there is room for
 
 /// Everything that a batch's bytes depend on besides the chain's state and the slots: a successor
 /// makes the same bytes again and sees how many of them are in the file.

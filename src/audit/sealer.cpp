@@ -17,8 +17,13 @@
 namespace agw::audit {
 namespace {
 
-/// Bytes that are written at once, at most: many lines, few system calls.
+/// What is written at once: many lines, few system calls; and no more than a tenth of a millisecond's work, since a
+/// worker that is woken meanwhile may have to wait for it.
 constexpr std::size_t batch_bytes = 256U * 1024;
+constexpr std::size_t batch_events = 64;
+/// Where more of the journal than this part is in use, sealing goes on until it is empty: who yields on a busy core
+/// comes back milliseconds later.
+constexpr std::uint64_t yielding_part = 8;
 constexpr Milliseconds sync_interval{1000};
 constexpr std::uint64_t never = ~std::uint64_t{0};
 
@@ -74,6 +79,7 @@ struct Sealer::State {
   bool works = true;
   bool unsynced = false;
   SteadyTime synced{};
+  status::Journal told;
 
   Metrics::Cell& written;
   Metrics::Cell& failed;
@@ -106,6 +112,11 @@ bool Sealer::close() noexcept try {
 } catch (...) {
   state_->host.file.end();
   return false;
+}
+
+void Sealer::tell(status::Report& report) const {
+  report.journal = state_->told;
+  report.journal.written = state_->works ? 1 : 0;
 }
 
 /// Whether this process seals, nothing is half done, and a chain is open.
@@ -156,6 +167,10 @@ std::size_t Sealer::State::pass() {
       untold.emplace_back(i, more);
     }
   }
+  told.segments = host.journal.segments();
+  told.slots = slots;
+  told.used = taken;
+  told.sealing = sealing ? 1 : 0;
   room.store(slots, std::memory_order_relaxed);
   used.store(taken, std::memory_order_relaxed);
   if (!sealing) return 0;
@@ -232,7 +247,7 @@ std::size_t Sealer::State::write_events() {
     batch.kind = BatchKind::events;
     batch.size = 0;
     std::size_t bytes = 0;
-    for (; at < found.size() && batch.size < max_batch && bytes < batch_bytes; ++at) {
+    for (; at < found.size() && batch.size < batch_events && bytes < batch_bytes; ++at) {
       auto here = segment(found[at].segment);
       batch.events[batch.size++] = found[at];
       bytes += here->slot(found[at].slot).size;
@@ -242,6 +257,8 @@ std::size_t Sealer::State::write_events() {
       return events;
     }
     events += batch.size;
+    const bool roomy = told.used < told.slots / yielding_part;
+    if (at < found.size() && roomy && host.yield != nullptr) host.yield();
   }
   found.clear();
   return events;
@@ -374,6 +391,8 @@ void Sealer::State::commit(const ChainState& next) {
   free_events();
   host.file.end();
   written.fetch_add(lines, std::memory_order_relaxed);
+  told.lines += lines;
+  told.sealed = host.clock.now().time_since_epoch().count();
   healthy(true);
 }
 

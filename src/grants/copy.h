@@ -55,6 +55,8 @@ class Copy {
   void put_meta(const std::string& tenant, CopiedMeta meta);
   /// Tenants whose meta is here, true or not.
   [[nodiscard]] std::vector<std::string> tenants() const;
+  /// What their meta said last, true or not.
+  [[nodiscard]] const auto& metas() const noexcept { return metas_; }
 
   /// The warm hit. Null: gather anew.
   [[nodiscard]] policy::FactsPtr facts(const Principal& principal, std::string_view operation, SteadyTime now);

@@ -57,8 +57,8 @@ BroughtPtr brought_nothing(std::optional<StoreFailure> failure = std::nullopt) {
 class CopyMetrics {
  public:
   CopyMetrics(Metrics& metrics, const std::string& worker)
-      : hits(cell(metrics, "agent_copy_hits_total", worker)),
-        misses(cell(metrics, "agent_copy_misses_total", worker)),
+      : hits_(cell(metrics, "agent_copy_hits_total", worker)),
+        misses_(cell(metrics, "agent_copy_misses_total", worker)),
         bytes_(cell(metrics, "agent_copy_bytes", worker)),
         entries_(cell(metrics, "agent_copy_entries", worker)),
         heartbeat_(cell(metrics, "agent_copy_heartbeat_timestamp_seconds", worker)),
@@ -66,7 +66,14 @@ class CopyMetrics {
         connects_(cell(metrics, "agent_copy_connects_total", worker)),
         evictions_(cell(metrics, "agent_copy_evictions_total", worker)) {}
 
-  static void count(Metrics::Cell& cell) noexcept { cell.fetch_add(1, std::memory_order_relaxed); }
+  void hit() noexcept {
+    ++own_hits;
+    hits_.fetch_add(1, std::memory_order_relaxed);
+  }
+  void miss() noexcept {
+    ++own_misses;
+    misses_.fetch_add(1, std::memory_order_relaxed);
+  }
 
   void show(const Copy& copy, const Channel* channel) noexcept {
     bytes_.store(copy.bytes(), std::memory_order_relaxed);
@@ -79,8 +86,9 @@ class CopyMetrics {
     add(connects_, shown_connects_, channel->connects());
   }
 
-  Metrics::Cell& hits;
-  Metrics::Cell& misses;
+  // Of this process; the cells are also its predecessors'.
+  std::uint64_t own_hits = 0;
+  std::uint64_t own_misses = 0;
 
  private:
   static Metrics::Cell& cell(Metrics& metrics, const char* family, const std::string& worker) {
@@ -90,6 +98,8 @@ class CopyMetrics {
     cell.fetch_add(now - std::exchange(shown, now), std::memory_order_relaxed);
   }
 
+  Metrics::Cell& hits_;
+  Metrics::Cell& misses_;
   Metrics::Cell& bytes_;
   Metrics::Cell& entries_;
   Metrics::Cell& heartbeat_;
@@ -287,11 +297,11 @@ struct CopyingStore::State {
     const SteadyTime now = host.clock.moment();
     if (!proof.failure && proof.holds && live(now)) {
       if (auto known = at_hand(principal, operation, now)) co_return *std::move(known);
-      CopyMetrics::count(metrics.misses);
+      metrics.miss();
       auto asking = ask(std::move(principal), std::move(operation));
       co_return co_await std::move(asking);
     }
-    CopyMetrics::count(metrics.misses);
+    metrics.miss();
     if (proof.failure) co_return fail(*std::move(proof.failure));
     auto asking = strict.facts(principal, operation);
     co_return co_await std::move(asking);
@@ -300,11 +310,11 @@ struct CopyingStore::State {
   /// What the copy says, where it says all that is needed.
   std::optional<Answer> at_hand(const PrincipalPtr& principal, std::string_view operation, SteadyTime now) {
     if (auto known = copy.facts(*principal, operation, now)) {
-      CopyMetrics::count(metrics.hits);
+      metrics.hit();
       return Answer(std::move(known));
     }
     auto looked = look(principal, operation, {}, now);
-    if (looked.answer) CopyMetrics::count(metrics.hits);
+    if (looked.answer) metrics.hit();
     return std::move(looked.answer);
   }
 
@@ -336,6 +346,44 @@ struct CopyingStore::State {
       }
       metrics.show(copy, channel ? &*channel : nullptr);
       co_await host.loop.sleep(settings.freshness.bound / looks_in_a_lease);
+    }
+  }
+
+  [[nodiscard]] status::StoreKind kind() const noexcept {
+    switch (settings.freshness.mode) {
+      case Mode::push: return status::StoreKind::push;
+      case Mode::strict: return status::StoreKind::strict;
+      case Mode::max_age: return status::StoreKind::max_age;
+    }
+    return status::StoreKind::none;
+  }
+
+  void tell(status::Report& report) const {
+    status::Store& out = report.store;
+    out.kind = kind();
+    out.usable = 1;
+    const SteadyTime now = host.clock.moment();
+    out.hears = settings.freshness.mode != Mode::max_age && server.fault().empty() && hears(now) ? 1 : 0;
+    if (!server.fault().empty()) out.trouble.set(server.fault());
+    out.bound = settings.freshness.bound.count();
+    out.hits = metrics.own_hits;
+    out.misses = metrics.own_misses;
+    out.evictions = copy.evictions();
+    out.entries = copy.size();
+    out.bytes = copy.bytes();
+    out.limit = settings.limit;
+    if (channel) {
+      if (channel->connects() > 0) out.heartbeat = (host.clock.now() - channel->last_heartbeat()).count();
+      out.invalidations = channel->invalidations();
+      out.connects = channel->connects();
+    }
+    for (const auto& [name, meta] : copy.metas()) {
+      if (report.tenants++ >= status::most_tenants) continue;
+      status::Tenant& tenant = report.tenant[report.tenants - 1];
+      tenant.name.set(name);
+      tenant.incarnation.set(meta.meta.incarnation);
+      tenant.version = meta.meta.version;
+      tenant.current = copy.meta(name, now) != nullptr ? 1 : 0;
     }
   }
 
@@ -380,16 +428,18 @@ ValueTask<Result<policy::FactsPtr, StoreFailure>> CopyingStore::facts(const Prin
   State& state = *state_;
   const SteadyTime now = state.host.clock.moment();
   if (!state.live(now)) {
-    CopyMetrics::count(state.metrics.misses);
+    state.metrics.miss();
     return state.strict.facts(principal, operation);
   }
   if (state.settings.freshness.mode == Freshness::Mode::strict)
     return state.ask_strictly(principal, std::string(operation));
   if (auto known = state.at_hand(principal, operation, now)) return *std::move(known);
-  CopyMetrics::count(state.metrics.misses);
+  state.metrics.miss();
   return state.ask(principal, std::string(operation));
 }
 
 ValueTask<StoreHealth> CopyingStore::health() { return state_->ask_health(); }
+
+void CopyingStore::tell(status::Report& report) const { state_->tell(report); }
 
 }  // namespace agw::grants

@@ -26,6 +26,7 @@ struct FileStore::State {
   State(Host given, std::shared_ptr<const CompiledPolicy> initial)
       : host(given), current(std::move(initial)), loads(given.loop, [](const std::exception_ptr&) { return false; }) {
     // Of this configuration: what an earlier one had read says nothing about this one.
+    read = host.clock.now();
     newest_name = "policy:" + host.watch.path() + ":" + (current ? current->digest() : "");
     host.watch.on_announcement([this] { hear(); });
     // Nothing announces what was edited after the load and before this worker watched.
@@ -67,6 +68,7 @@ struct FileStore::State {
     Loaded& loaded = **result;
     if (loaded) {
       current = *std::move(loaded);
+      read = host.clock.now();
       memory.clear();
       broken.clear();
       behind = false;
@@ -128,6 +130,7 @@ struct FileStore::State {
   bool reads_ahead = false;
   bool behind = false;
   std::string broken;
+  WallTime read{};  ///< when `current` was
 };
 
 FileStore::FileStore(Host host, std::shared_ptr<const CompiledPolicy> initial)
@@ -144,6 +147,15 @@ ValueTask<Result<policy::FactsPtr, StoreFailure>> FileStore::facts(const Princip
 ValueTask<StoreHealth> FileStore::health() {
   if (!state_->stale()) return state_->health();
   return state_->health_later();
+}
+
+void FileStore::tell(status::Report& report) const {
+  status::Store& out = report.store;
+  out.kind = status::StoreKind::file;
+  out.usable = state_->health().usable ? 1 : 0;
+  out.read = state_->read.time_since_epoch().count();
+  if (state_->current) out.digest.set(state_->current->digest());
+  out.broken.set(state_->broken);
 }
 
 }  // namespace agw::grants

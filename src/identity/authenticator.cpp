@@ -185,4 +185,11 @@ std::vector<IssuerHealth> Authenticator::health() const {
   return out;
 }
 
+void Authenticator::tell(status::Report& report) const {
+  for (const auto& issuer : state_->issuers) {
+    if (report.issuers < status::most_issuers) issuer->tell(report.issuer[report.issuers]);
+    ++report.issuers;
+  }
+}
+
 }  // namespace agw::identity

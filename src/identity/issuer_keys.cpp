@@ -322,4 +322,12 @@ IssuerHealth IssuerKeys::health() {
   return out;
 }
 
+void IssuerKeys::tell(status::Issuer& out) {
+  const IssuerHealth now = health();
+  out.name.set(now.alias);
+  out.fault.set(now.detail);
+  out.fetched = keys_ ? written_.time_since_epoch().count() : 0;
+  out.usable = now.usable ? 1 : 0;
+}
+
 }  // namespace agw::identity

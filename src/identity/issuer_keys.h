@@ -43,6 +43,7 @@ class IssuerKeys {
   /// Refreshes in the background, for ever.
   [[nodiscard]] Task<void> keep_fresh();
   [[nodiscard]] IssuerHealth health();
+  void tell(status::Issuer& out);
 
  private:
   enum class Fetched : std::uint8_t { ok, failed, busy };

@@ -9,6 +9,7 @@
 #include "handlers/handlers.h"
 #include "request/hooks.h"
 #include "sealing.h"
+#include "telling.h"
 #include "worker.h"
 
 namespace agw::nginx {
@@ -153,6 +154,7 @@ ngx_int_t init_module(ngx_cycle_t* cycle) noexcept {
   const MainConf* main = main_conf(cycle);
   if (main == nullptr || !main->active()) return NGX_OK;
   const bool written = write_state(*main, cycle->log);
+  if (written) prepare_telling(cycle, *main);
   // nginx's master exits if this fails: a start may, a reload must not take the service down. Workers for whom there
   // is no journal deny.
   const bool sealed = prepare_sealing(cycle, *main);

@@ -1,15 +1,19 @@
 #include "sealing.h"
 
+#include <cerrno>
 #include <exception>
 #include <stdexcept>
 
 #include <fcntl.h>
+#include <sched.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "agw/io/files.h"
 
 #include "adapters/journal_file.h"
+#include "telling.h"
 #include "text.h"
 
 namespace agw::nginx {
@@ -21,6 +25,8 @@ constexpr std::size_t busy_events = 64;
 /// A file that can't be written must not keep the master from its end.
 constexpr int last_tries = 20;
 constexpr std::size_t max_key = 64U * 1024;
+/// How much nicer the helper is than the workers.
+constexpr int niceness = 5;
 
 /// Outlives every configuration: running workers write into it across reloads.
 std::unique_ptr<JournalFile>& journal() noexcept {
@@ -40,6 +46,14 @@ class NoJournal final : public JournalMemory {
   bool take_control() noexcept override { return false; }
 };
 
+/// What the helper process has.
+struct Helper {
+  Helper(ngx_cycle_t* cycle, const MainConf& conf)
+      : sealing(cycle, conf, *journal()), telling(conf, status::Kind::sealer, {&sealing.status()}) {}
+  SealingProcess sealing;
+  Telling telling;
+};
+
 const ngx_core_conf_t& core_conf(const ngx_cycle_t* cycle) noexcept {
   return *reinterpret_cast<const ngx_core_conf_t*>(ngx_get_conf(cycle->conf_ctx, ngx_core_module));
 }
@@ -57,21 +71,41 @@ void give_to_workers(const ngx_cycle_t* cycle, const ngx_open_file_t& file) noex
                   &file.name);
 }
 
+void yield() noexcept { static_cast<void>(::sched_yield()); }
+
+/// Lines can wait, calls can't: a worker isn't interrupted when the helper wakes (SCHED_BATCH), and takes the core from
+/// it the sooner. It still gets a quarter of a core that one worker uses up, twice of what it needs. Whoever forbids it
+/// has the helper as it was.
+void be_patient(ngx_log_t* log) noexcept {
+  const sched_param none{};
+  errno = 0;
+  const int now = ::getpriority(PRIO_PROCESS, 0);
+  if (::sched_setscheduler(0, SCHED_BATCH, &none) != 0 || errno != 0 ||
+      ::setpriority(PRIO_PROCESS, 0, now + niceness) != 0)
+    ngx_log_error(NGX_LOG_NOTICE, log, ngx_errno, "agent_audit: the sealer runs with the workers' priority");
+}
+
 ngx_msec_t manage(void*) noexcept try {
   // In nginx's cache manager process. It ends by exit(), with the process.
-  static std::unique_ptr<SealingProcess> sealing;
+  static std::unique_ptr<Helper> helper;
   auto* const cycle = const_cast<ngx_cycle_t*>(ngx_cycle);
   const MainConf* const conf = main_conf(cycle);
   if (conf == nullptr || conf->audit_file == nullptr || journal() == nullptr) return 1000;
-  if (!sealing) {
-    sealing = std::make_unique<SealingProcess>(cycle, *conf, *journal());
+  if (!helper) {
+    helper = std::make_unique<Helper>(cycle, *conf);
     bool alone = true;
     const auto* const* paths = static_cast<ngx_path_t* const*>(cycle->paths.elts);
     for (ngx_uint_t i = 0; i < cycle->paths.nelts; ++i)
       alone = alone && (paths[i]->manager == nullptr || paths[i]->manager == manage);
-    if (alone) ngx_setproctitle(const_cast<char*>("audit sealer process"));
+    // A cache's manager that shares the process must not be kept from its own work.
+    if (alone) {
+      ngx_setproctitle(const_cast<char*>("audit sealer process"));
+      be_patient(cycle->log);
+    }
   }
-  return sealing->pass();
+  const ngx_msec_t rest = helper->sealing.pass();
+  helper->telling.tell_if_due();
+  return rest;
 } catch (const std::exception& error) {
   ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0, "agent_audit: the sealer can't start: %s", error.what());
   return 1000;
@@ -140,7 +174,7 @@ SealingProcess::SealingProcess(ngx_cycle_t* cycle, const MainConf& conf, Journal
     : log_(cycle->log),
       zone_(*conf.zone, log_),
       file_(*conf.audit_file, cycle->log),
-      sealer_({memory, file_, clock_, random_, log_, zone_, conf.audit_sync}) {
+      sealer_({memory, file_, clock_, random_, log_, zone_, conf.audit_sync, yield}) {
   file_.before_reopen([this] { static_cast<void>(sealer_.pass()); });
 }
 

@@ -27,6 +27,7 @@ class SealingProcess {
   /// for the processor's caches.
   ngx_msec_t pass() noexcept;
   [[nodiscard]] bool close() noexcept { return sealer_.close(); }
+  [[nodiscard]] const status::Source& status() const noexcept { return sealer_; }
 
  private:
   NginxLog log_;

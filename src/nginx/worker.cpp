@@ -16,6 +16,7 @@
 #include "config/conf.h"
 #include "request/context.h"
 #include "sealing.h"
+#include "telling.h"
 
 namespace agw::nginx {
 namespace {
@@ -150,7 +151,9 @@ struct Worker::Services {
         credential_variables(find_credential_variables(cycle)) {
     if (ngx_process == NGX_PROCESS_SINGLE && conf.audit_file != nullptr) {
       sealing = std::make_unique<SealingProcess>(cycle, conf, audit_journal());
-      host.loop().keep([this] { return seal(host.loop(), *sealing); });
+      std::vector<const status::Source*> sealer{&sealing->status()};
+      sealer_telling = std::make_unique<Telling>(conf, status::Kind::sealer, std::move(sealer));
+      host.loop().keep([this] { return seal(host.loop(), *sealing, *sealer_telling); });
     }
     authenticator.start();
     // Without an audit log nobody is told: then what changes stays in the stream for who has one.
@@ -160,6 +163,8 @@ struct Worker::Services {
           tenants(conf));
       host.loop().keep([&telling = *changes] { return telling.run(); });
     }
+    telling = std::make_unique<Telling>(conf, status::Kind::worker, sources());
+    if (telling->wanted()) host.loop().keep([this] { return telling->run(host.loop()); });
   }
 
   ~Services() {
@@ -168,8 +173,19 @@ struct Worker::Services {
   }
 
   /// Where there is no master there is no helper process either.
-  static Task<void> seal(Loop& loop, SealingProcess& sealing) {
-    for (;;) co_await loop.sleep(Milliseconds(sealing.pass()));
+  static Task<void> seal(Loop& loop, SealingProcess& sealing, Telling& telling) {
+    for (;;) {
+      const Milliseconds rest(sealing.pass());
+      telling.tell_if_due();
+      co_await loop.sleep(rest);
+    }
+  }
+
+  /// What the store says of itself comes before what the connection says.
+  std::vector<const status::Source*> sources() {
+    std::vector<const status::Source*> out{store_status, &authenticator};
+    if (host.redis() != nullptr) out.push_back(host.redis());
+    return out;
   }
 
   std::unique_ptr<grants::Store> make_redis_store(const MainConf& conf) {
@@ -181,15 +197,18 @@ struct Worker::Services {
                                    host.zone(), host.zone()},
         grants::CopySettings{conf.freshness, conf.copy_limit, tenants(conf), std::to_string(ngx_worker)});
     store->start();
+    store_status = store.get();
     return store;
   }
 
   std::unique_ptr<grants::Store> make_store(const MainConf& conf) {
     if (conf.store.kind == StoreConfig::Kind::redis) return make_redis_store(conf);
     watch = host.watch(conf.store.path, conf.store.identity);
-    return std::make_unique<grants::FileStore>(
+    auto store = std::make_unique<grants::FileStore>(
         grants::FileStore::Host{host.loop(), host.background(), *watch, host.zone(), host.clock(), host.log(), news},
         conf.store.policy);
+    store_status = store.get();
+    return store;
   }
 
   /// With a policy file and no agent_state there is no place for them.
@@ -211,6 +230,7 @@ struct Worker::Services {
   std::vector<const identity::IssuerConfig*> issuers;
   WorkerHost host;
   std::unique_ptr<SealingProcess> sealing;
+  std::unique_ptr<Telling> sealer_telling;
   audit::Writer audit;
   PolicyNews news;
   identity::Authenticator authenticator;
@@ -218,6 +238,7 @@ struct Worker::Services {
   outbound::Exchanger exchanger;
   std::unique_ptr<InotifyWatch> watch;
   std::unique_ptr<NginxRedis> channel;
+  const status::Source* store_status = nullptr;  ///< of `store`
   std::unique_ptr<grants::Store> store;
   std::unique_ptr<grants::UseRecord> use_record;
   std::unique_ptr<grants::LastUse> uses;
@@ -226,6 +247,7 @@ struct Worker::Services {
   limits::Limiter limiter;
   gateway::Gateway gateway;
   std::vector<ngx_uint_t> credential_variables;
+  std::unique_ptr<Telling> telling;  ///< of all of them: it comes last and goes first
 };
 
 Worker::Worker(ngx_cycle_t* cycle) : services_(std::make_unique<Services>(cycle, *main_conf(cycle))) {

@@ -83,6 +83,25 @@ def test_an_orderly_end_closes_the_chain_and_the_next_start_names_it(make_keyed)
     assert status == 3 and "lines were removed at its end" in said, said
 
 
+def test_the_sealer_steps_back_for_workers(make_keyed):
+    site = make_keyed()
+    (sealer,) = eventually(lambda: sealers(site.nginx))
+    eventually(lambda: os.sched_getscheduler(sealer) == os.SCHED_BATCH)
+    ours = os.getpriority(os.PRIO_PROCESS, site.nginx.process.pid)
+    eventually(lambda: os.getpriority(os.PRIO_PROCESS, sealer) == min(ours + 5, 19))
+    for worker in site.nginx.workers():
+        assert os.sched_getscheduler(worker) == os.SCHED_OTHER and os.getpriority(os.PRIO_PROCESS, worker) == ours
+    site.call().event()
+
+
+def test_a_process_that_also_manages_a_cache_keeps_its_priority(make_keyed):
+    site = make_keyed(http="proxy_cache_path @PREFIX@/cache keys_zone=cache:1m;")
+    site.call().event()  # so it seals already
+    (manager,) = [pid for pid, title in site.nginx._children().items() if "cache manager process" in title]
+    assert os.sched_getscheduler(manager) == os.SCHED_OTHER
+    assert os.getpriority(os.PRIO_PROCESS, manager) == os.getpriority(os.PRIO_PROCESS, site.nginx.process.pid)
+
+
 TAMPERING = {
     "a changed byte": (lambda lines: lines[:5] + [lines[5].replace(b"docs-assistant", b"docs-assistent")] + lines[6:], ":6:"),
     "a removed line": (lambda lines: lines[:5] + lines[6:], ":6:"),

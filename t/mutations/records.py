@@ -4,6 +4,8 @@ from mutation import Mutation
 GATEWAY = "src/gateway/gateway.cpp"
 SEALER = "src/audit/sealer.cpp"
 VERIFY = "src/audit/verify.cpp"
+PAGE = "src/status/page.cpp"
+STATUS = "src/agwctl/status_view.cpp"
 
 ALL = [
     Mutation("what was asked before an edit is still believed", [
@@ -36,4 +38,27 @@ ALL = [
         ["test_audit_journal.py"]),
     Mutation("a cut end isn't found", [
         (VERIFY, "if (last != end.seq || other_mac)", "if (other_mac)")], ["test_audit_journal.py"]),
+    Mutation("a report is written over the one before", [
+        (PAGE, "std::memcpy(&layout_->reports[next & 1U], &report, sizeof report);",
+         "std::memcpy(&layout_->reports[0], &report, sizeof report);"),
+        (PAGE, "return layout_->reports[turn & 1U].process;", "return layout_->reports[0].process;"),
+        (PAGE, "head_bytes + (head.turn & 1U) * sizeof(Report)", "head_bytes")]),
+    Mutation("a successor doesn't tell who died in its place", [
+        (PAGE, "process.deaths = before->deaths + 1;", "process.deaths = 0;")], ["test_status.py"]),
+    Mutation("a dead worker's page is taken for a living one's", [
+        ("src/agwctl/status.cpp", "if (!owned) told.life = Told::Life::dead;", "")], ["test_status.py"]),
+    Mutation("a worker that doesn't hear of changes is well", [
+        (STATUS, "if (is_told(store.kind) && store.hears == 0)",
+         "if (is_told(store.kind) && store.hears == 0 && store.connects == ~std::uint64_t{0})")],
+        ["test_status.py"]),
+    Mutation("a worker that tells nothing any more is well", [
+        ("src/agwctl/status_view.h", "silent_after{5000}", "silent_after{5000000}")]),
+    Mutation("a worker that is replaced is judged like its successor", [
+        (STATUS, "return told.report.draining != 0 || told.report.process.generation < newest_;",
+         "return told.report.draining != 0;")]),
+    Mutation("the sealer interrupts workers", [
+        ("src/nginx/sealing.cpp", "::sched_setscheduler(0, SCHED_BATCH, &none)", "::sched_setscheduler(0, SCHED_OTHER, &none)")],
+        ["test_audit_journal.py"]),
+    Mutation("the sealer yields while the journal fills", [
+        (SEALER, "told.used < told.slots / yielding_part;", "told.used <= told.slots * yielding_part;")]),
 ]

@@ -491,5 +491,65 @@ TEST_F(Journal, garbage_makes_no_line) {
   }
 }
 
+int yields = 0;
+void count_yield() noexcept { ++yields; }
+
+TEST(JournalTurns, others_get_the_processor_between_batches_while_there_is_room) {
+  test::SharedJournal shared(3, std::size_t{1} << 20);
+  test::FakeClock clock;
+  test::FakeRandom random;
+  test::FakeLog log;
+  test::MemoryMetrics metrics;
+  test::MemoryLog file;
+  test::MemoryJournal master(shared);
+  want_chain(master, root, random);
+  test::MemoryJournal memory(shared);
+  Writer writer({&memory, log, metrics, OnError::deny});
+  const auto write = [&](int events) {
+    for (int i = 0; i < events; ++i) writer.begin(event_of("e"))->finish({.outcome = Outcome::ok});
+  };
+  test::MemoryJournal helper(shared);
+  Sealer sealer({helper, file, clock, random, log, metrics, Sync::none, count_yield});
+  yields = 0;
+  write(60);
+  EXPECT_EQ(sealer.pass(), 60U);
+  EXPECT_EQ(yields, 0) << "one batch";
+  write(150);
+  EXPECT_EQ(sealer.pass(), 150U);
+  EXPECT_EQ(yields, 2) << "not after the last one";
+  yields = 0;
+  write(400);
+  EXPECT_EQ(sealer.pass(), 400U);
+  EXPECT_EQ(yields, 0) << "the journal fills";
+}
+
+TEST(JournalTurns, the_sealer_tells_of_itself) {
+  test::AuditLog audit;
+  const auto told = [&] {
+    status::Report report;
+    audit.sealer.tell(report);
+    return report.journal;
+  };
+  EXPECT_EQ(told().sealing, 0U);
+  EXPECT_EQ(told().sealed, 0);
+  auto open = audit.writer.begin(event_of("a"));
+  audit.writer.begin(event_of("b"))->finish({.outcome = Outcome::ok});
+  EXPECT_EQ(audit.lines().size(), 1U);
+  EXPECT_EQ(told().sealing, 1U);
+  EXPECT_EQ(told().segments, 3U);
+  EXPECT_GT(told().slots, 1000U);
+  EXPECT_EQ(told().used, 2U) << "as it was found";
+  EXPECT_EQ(told().lines, 2U) << "and the chain's beginning";
+  EXPECT_EQ(told().sealed, audit.clock.now().time_since_epoch().count());
+  audit.file.room = 0;
+  open->finish({.outcome = Outcome::ok});
+  audit.sealer.pass();
+  EXPECT_EQ(told().written, 0U);
+  audit.file.room = test::MemoryLog::no_limit;
+  audit.sealer.pass();
+  EXPECT_EQ(told().written, 1U);
+  EXPECT_EQ(told().lines, 3U);
+}
+
 }  // namespace
 }  // namespace agw::audit

@@ -639,5 +639,47 @@ TEST(Stripes, a_stamp_holds_until_its_key_moves) {
   EXPECT_FALSE(stripes.holds(again));
 }
 
+TEST_F(CopyingStoreTest, it_tells_of_itself) {
+  begin();
+  const auto told = [&] {
+    status::Report report;
+    store->tell(report);
+    return report;
+  };
+  EXPECT_EQ(told().store.kind, status::StoreKind::push);
+  EXPECT_EQ(told().store.hears, 1U);
+  EXPECT_EQ(told().tenants, 0U);
+  EXPECT_EQ(reason(), "allowed");
+  EXPECT_EQ(warm(), "allowed");
+  const auto report = told();
+  EXPECT_EQ(report.store.misses, 1U);
+  EXPECT_EQ(report.store.hits, 1U);
+  EXPECT_GT(report.store.entries, 4U);
+  EXPECT_GT(report.store.bytes, 1000U);
+  EXPECT_EQ(report.store.limit, std::size_t{1} << 20);
+  EXPECT_EQ(report.store.connects, 1U);
+  EXPECT_GE(report.store.heartbeat, 0);
+  ASSERT_EQ(report.tenants, 1U);
+  EXPECT_EQ(report.tenant[0].name.view(), "default");
+  EXPECT_EQ(report.tenant[0].incarnation.view(), "abc");
+  EXPECT_EQ(report.tenant[0].version, 7U);
+  EXPECT_EQ(report.tenant[0].current, 1U);
+  write_and_tell("agent:company|docs", "status", "quarantined");
+  EXPECT_EQ(told().store.invalidations, 1U);
+  EXPECT_EQ(told().tenant[0].current, 0U);
+}
+
+TEST_F(CopyingStoreTest, it_tells_whether_it_hears) {
+  status::Report report;
+  begin(Freshness{Freshness::Mode::max_age, Milliseconds(1000)}).tell(report);
+  EXPECT_EQ(report.store.kind, status::StoreKind::max_age);
+  EXPECT_EQ(report.store.hears, 0U);
+  EXPECT_EQ(report.store.heartbeat, -1);
+  loop.cancel_spawned();
+  begin(Freshness{Freshness::Mode::strict, Milliseconds(1000)}).tell(report);
+  EXPECT_EQ(report.store.kind, status::StoreKind::strict);
+  EXPECT_EQ(report.store.hears, 1U);
+}
+
 }  // namespace
 }  // namespace agw::grants

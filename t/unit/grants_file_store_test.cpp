@@ -203,5 +203,31 @@ TEST_F(FileStoreTest, without_any_policy_it_is_unavailable) {
   EXPECT_FALSE(loop.run(empty.health())->usable);
 }
 
+TEST_F(FileStoreTest, it_tells_of_itself) {
+  loop.settle();
+  watch.edited = false;
+  const auto told = [&] {
+    status::Report report;
+    store->tell(report);
+    return report.store;
+  };
+  const auto before = told();
+  EXPECT_EQ(before.kind, status::StoreKind::file);
+  EXPECT_EQ(before.usable, 1U);
+  EXPECT_EQ(before.broken.view(), "");
+  EXPECT_EQ(before.read, clock.now().time_since_epoch().count());
+  clock.advance(Milliseconds(5000));
+  text("{");
+  static_cast<void>(loop.run(store->facts(who, "")));
+  EXPECT_EQ(told().broken.view().substr(0, 7), "line 1:");
+  EXPECT_EQ(told().digest.view(), before.digest.view());
+  EXPECT_EQ(told().read, before.read);
+  write("active");
+  static_cast<void>(loop.run(store->facts(who, "")));
+  EXPECT_EQ(told().broken.view(), "");
+  EXPECT_NE(told().digest.view(), before.digest.view());
+  EXPECT_EQ(told().read, before.read + 5000);
+}
+
 }  // namespace
 }  // namespace agw::grants

@@ -312,12 +312,25 @@ TEST_F(Identity, an_issuer_that_was_down_for_long_is_found_again_soon_without_ca
   other->start();
   loop.advance(seconds(95));
   EXPECT_FALSE(one().health().front().usable);
+  const auto told = [&] {
+    status::Report report;
+    one().tell(report);
+    EXPECT_EQ(report.issuers, 1U);
+    return report.issuer[0];
+  };
+  EXPECT_EQ(told().name.view(), "company");
+  EXPECT_EQ(told().usable, 0U);
+  EXPECT_EQ(told().fetched, 0);
+  EXPECT_NE(told().fault.view(), "");
   EXPECT_LE(http.count(metadata_url), 100U) << "one attempt in the pause, of all workers";
   publish_metadata();
   publish(key.jwk);
   loop.advance(seconds(3));
   EXPECT_TRUE(one().health().front().usable) << "a load balancer sends no calls before it is ready";
   EXPECT_TRUE(other->health().front().usable);
+  EXPECT_EQ(told().usable, 1U);
+  EXPECT_EQ(told().fault.view(), "");
+  EXPECT_LT(clock.now().time_since_epoch().count() - told().fetched, 3000);
 }
 
 TEST_F(Identity, an_issuer_that_fails_is_believed_until_its_keys_age) {

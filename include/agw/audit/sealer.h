@@ -12,6 +12,7 @@
 #include "agw/io/log_file.h"
 #include "agw/io/random.h"
 #include "agw/io/zone.h"
+#include "agw/status/report.h"
 
 namespace agw::audit {
 
@@ -29,7 +30,7 @@ void want_chain(JournalMemory& journal, std::string_view root, Random& random);
 
 /// One at a time per journal; a successor goes on where the last one was stopped, at any point. It
 /// may block on the file: never in a worker that has calls.
-class Sealer {
+class Sealer final : public status::Source {
  public:
   struct Host {
     JournalMemory& journal;
@@ -39,10 +40,13 @@ class Sealer {
     Log& log;
     Metrics& metrics;
     Sync sync = Sync::interval;
+    /// Lets others have the processor for a moment; between two batches, while the journal has plenty of room. Null:
+    /// nobody waits for it.
+    void (*yield)() noexcept = nullptr;
   };
   /// Throws if OpenSSL has no HMAC.
   explicit Sealer(Host host);
-  ~Sealer();
+  ~Sealer() override;
   Sealer(const Sealer&) = delete;
   Sealer& operator=(const Sealer&) = delete;
 
@@ -52,6 +56,7 @@ class Sealer {
   /// At an orderly end, when no worker is left: a last pass, and the chain's closing record. False
   /// if something is still in the journal.
   [[nodiscard]] bool close() noexcept;
+  void tell(status::Report& report) const override;
 
  private:
   struct State;

@@ -14,6 +14,7 @@
 #include "agw/io/random.h"
 #include "agw/io/redis.h"
 #include "agw/io/zone.h"
+#include "agw/status/report.h"
 
 namespace agw::grants {
 
@@ -42,7 +43,7 @@ struct CopySettings {
 /// A warm hit is a plain call. Calls that miss the same thing at once ask once.
 /// With `strict` a copy is used only after a heartbeat that was sent after the call began has come back: it stands in
 /// one line with the messages of all writes that were acknowledged before. Meta is read beside it.
-class CopyingStore final : public Store {
+class CopyingStore final : public Store, public status::Source {
  public:
   struct Host {
     Redis& redis;
@@ -63,6 +64,7 @@ class CopyingStore final : public Store {
   [[nodiscard]] ValueTask<Result<policy::FactsPtr, StoreFailure>> facts(const PrincipalPtr& principal,
                                                                         std::string_view operation) override;
   [[nodiscard]] ValueTask<StoreHealth> health() override;
+  void tell(status::Report& report) const override;
 
  private:
   struct State;

@@ -13,6 +13,7 @@
 #include "agw/io/loop.h"
 #include "agw/io/single_flight.h"
 #include "agw/io/zone.h"
+#include "agw/status/report.h"
 
 namespace agw::grants {
 
@@ -30,7 +31,7 @@ class PolicyListener {
 /// so that every worker knows each good one. A worker that finds a broken file and hasn't read the
 /// good one before it, which another worker has, denies (store_unavailable): what it holds may
 /// grant what has been revoked.
-class FileStore final : public Store {
+class FileStore final : public Store, public status::Source {
  public:
   struct Host {
     Loop& loop;
@@ -47,6 +48,7 @@ class FileStore final : public Store {
   [[nodiscard]] ValueTask<Result<policy::FactsPtr, StoreFailure>> facts(const PrincipalPtr& principal,
                                                                         std::string_view operation) override;
   [[nodiscard]] ValueTask<StoreHealth> health() override;
+  void tell(status::Report& report) const override;
 
  private:
   struct State;

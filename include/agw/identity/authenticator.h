@@ -21,6 +21,7 @@
 #include "agw/model/principal.h"
 #include "agw/model/reason.h"
 #include "agw/oauth/server_metadata.h"
+#include "agw/status/report.h"
 
 namespace agw::identity {
 
@@ -42,7 +43,7 @@ struct IssuerHealth {
 };
 
 /// One per worker: key sets, server metadata, and the tokens it has verified.
-class Authenticator {
+class Authenticator final : public status::Source {
  public:
   struct Host {
     Loop& loop;
@@ -55,7 +56,7 @@ class Authenticator {
   };
   /// `issuers` outlive the authenticator. `max_remembered`: verified tokens kept per worker.
   Authenticator(Host host, const std::vector<const IssuerConfig*>& issuers, std::size_t max_remembered);
-  ~Authenticator();
+  ~Authenticator() override;
   Authenticator(const Authenticator&) = delete;
   Authenticator& operator=(const Authenticator&) = delete;
 
@@ -74,6 +75,7 @@ class Authenticator {
   [[nodiscard]] Task<Result<std::string, TokenRefusal>> verify_result(std::string token, const IssuerConfig& issuer);
 
   [[nodiscard]] std::vector<IssuerHealth> health() const;
+  void tell(status::Report& report) const override;
 
  private:
   struct State;

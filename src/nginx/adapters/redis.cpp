@@ -233,6 +233,7 @@ void NginxRedis::opened() {
 
 void NginxRedis::not_opened(RedisError error) noexcept {
   last_error_ = error;
+  trouble_ = error;
   const Milliseconds longest = std::min(first_backoff * (1U << std::min(failures_, 6U)), longest_backoff);
   Milliseconds backoff = longest;
   try {
@@ -296,6 +297,7 @@ void NginxRedis::receive() {
 }
 
 void NginxRedis::take(RedisReply reply) {
+  trouble_.reset();
   Request& front = *sent_.front();
   front.replies.push_back(std::move(reply));
   if (front.replies.size() < front.expected) return;
@@ -339,7 +341,10 @@ void NginxRedis::stream_writable() noexcept { flush(); }
 void NginxRedis::stream_should_close() noexcept { drop(RedisError::closed, {}); }
 
 void NginxRedis::drop(RedisError error, std::string_view why) noexcept {
-  if (!why.empty()) say(LogLevel::warn, why, to_string(error));
+  if (!why.empty()) {
+    say(LogLevel::warn, why, to_string(error));
+    trouble_ = error;
+  }
   // An opening that is under way sees its step fail, and ends what is queued by itself.
   const bool was_ready = state_ == State::ready;
   if (was_ready) state_ = State::closed;
@@ -357,6 +362,11 @@ void NginxRedis::fail_all(std::deque<RequestPtr>& requests, RedisError error) no
   for (; !requests.empty(); requests.pop_front()) {
     if (auto* waiter = std::exchange(requests.front()->waiter, nullptr)) waiter->set(fail(error));
   }
+}
+
+void NginxRedis::tell(status::Report& report) const {
+  report.store.connected = state_ == State::ready ? 1 : 0;
+  if (trouble_) report.store.trouble.set(to_string(*trouble_));
 }
 
 void NginxRedis::set_alarm() noexcept {
@@ -384,6 +394,7 @@ void NginxRedis::late() noexcept {
     const RequestPtr request = sent_.front();
     if (auto* waiter = std::exchange(request->waiter, nullptr)) waiter->set(fail(RedisError::timeout));
     drop(RedisError::closed, "an answer is late");
+    trouble_ = RedisError::timeout;
     return;
   }
   set_alarm();

@@ -14,6 +14,7 @@
 #include "agw/io/random.h"
 #include "agw/io/redis.h"
 #include "agw/io/redis_protocol.h"
+#include "agw/status/report.h"
 
 #include "alarm.h"
 #include "loop.h"
@@ -34,7 +35,7 @@ struct RedisSettings {
 /// answer is late or is none, the connection is closed, everything under way on it ends (`closed`),
 /// and the next call opens another. After a failed attempt calls fail at once until the next
 /// attempt is due (at most two seconds, with jitter): a dead store costs a call nothing.
-class NginxRedis final : public RedisChannel, private StreamListener {
+class NginxRedis final : public RedisChannel, public status::Source, private StreamListener {
  public:
   struct Host {
     NginxLoop& loop;
@@ -51,6 +52,7 @@ class NginxRedis final : public RedisChannel, private StreamListener {
   /// With a listener the connection is kept while the worker is on its way out: calls under way use what it says.
   void listen(Listener* listener) noexcept override { listener_ = listener; }
   void close() noexcept override { drop(RedisError::closed, {}); }
+  void tell(status::Report& report) const override;
 
  private:
   using Answer = Result<std::vector<RedisReply>, RedisError>;
@@ -108,6 +110,7 @@ class NginxRedis final : public RedisChannel, private StreamListener {
   unsigned failures_ = 0;
   SteadyTime next_attempt_{};
   RedisError last_error_ = RedisError::connect;
+  std::optional<RedisError> trouble_;  // why the last command that was sent has no answer
 };
 
 }  // namespace agw::nginx

@@ -20,6 +20,7 @@
 
 #include "../adapters/file_identity.h"
 #include "../adapters/names.h"
+#include "../adapters/status_file.h"
 #include "../nginx.h"
 
 namespace agw::nginx {
@@ -75,6 +76,10 @@ struct MainConf {
   std::string state_dir;               ///< absolute, or empty
   /// Null: no agent_state, or policy isn't in a file. Set when the cycle begins.
   mutable std::shared_ptr<const AppendedFile> last_uses;
+  /// Null: no agent_state. Set when the cycle begins, as which configuration of this server it is, and since when.
+  mutable std::shared_ptr<StatusFile> status;
+  mutable std::uint64_t generation = 0;
+  mutable std::int64_t loaded = 0;  ///< milliseconds since 1970
   std::vector<std::string> key_files;  ///< agent_key, the sealing one first
   HostPins pins;                       ///< addresses of the hosts that the configuration names
     /// Every governed location (enforced or observed) once.

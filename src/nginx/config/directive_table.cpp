@@ -41,7 +41,7 @@ constexpr std::array rows{
         "can't tell of writes.",
         "agent_freshness push lease=1s;", first},
     DirectiveRow{
-        Directive::copy_limit, "agent_copy_limit", in_http, 1, 1, "SIZE", "size, 1m to 64g", "64m",
+        Directive::copy_limit, "agent_copy_limit", in_http, 1, 1, "SIZE", "size, 1m to 65536m", "64m",
         "How much memory each worker's copy of what is in Redis may take, roughly. When it is full, what was not used "
         "lately is dropped, and asked for again when a call needs it.",
         "agent_copy_limit 256m;", first},
@@ -79,7 +79,8 @@ constexpr std::array rows{
     DirectiveRow{
         Directive::state, "agent_state", in_http, 1, 1, "DIRECTORY", "", "none",
         "A directory (0700; made at start where it is missing) for what the gateway writes for others: `routes.json`, "
-        "the compiled route policy that `agwctl explain` reads, written at start and reload, never by `nginx -t`.",
+        "the compiled route policy that `agwctl explain` reads, written at start and reload, never by `nginx -t`; "
+        "`status.pages`, in which every process tells of itself, for `agwctl status`; the audit journal.",
         "agent_state /var/lib/nginx/agent;", first},
     DirectiveRow{
         Directive::issuer, "agent_issuer", in_http, 1, 1, "NAME { … }", "", "none",
