@@ -124,6 +124,7 @@ def test_observe(example):
 
 
 @pytest.mark.keycloak
+@pytest.mark.timeout(400)   # where it is the first to ask for Keycloak, that has to be fetched and built
 def test_keycloak(example, keycloak):
     site = example("keycloak", issuer=keycloak, port=keycloak.gateway_port,
                    issuer_url="http://127.0.0.1:8180/realms/agents")

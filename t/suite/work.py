@@ -125,14 +125,19 @@ def pytest(name, *arguments, env=None, timeout=2400, jobs=JOBS, folder="t/e2e"):
     if status == 5:
         return Count()
     count = tally(report, status)
+    died = not report.exists()   # before it could say how far it came: then all of it is tried again
     if 0 < count.failed <= MOST_TRIED_AGAIN:
         # The machine is shared and may stand still for seconds. What fails alone, too, has failed.
         again = LOGS / f"{name}-again.xml"
         again.unlink(missing_ok=True)
-        status, text = step(f"{name}, what failed once more", [python(), "-m", "pytest", "-q", "--last-failed", f"--junitxml={again}",
-                                                               *arguments], cwd=ROOT / folder, env=env, timeout=timeout)
+        chosen = arguments if died else ("--last-failed", *arguments)
+        status, text = step(f"{name}, what failed once more", [python(), "-m", "pytest", "-q", f"--junitxml={again}", *chosen],
+                            cwd=ROOT / folder, env=env, timeout=timeout)
         second = tally(again, status)
-        if second.failed < count.failed:
+        if died:
+            print("   ended before its end, run again", flush=True)
+            count = Count(0, second.passed + second.failed, second.skipped)
+        elif second.failed < count.failed:
             print(f"   failed under load, passed alone: {', '.join(sorted(failures(report) - failures(again)))}", flush=True)
         count = Count(count.passed + count.failed - second.failed, second.failed, count.skipped)
     if count.failed:
