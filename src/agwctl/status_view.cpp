@@ -114,9 +114,13 @@ class Server {
     }
   }
 
-  void judge(Findings& wrong, Findings& notes) const {
+  /// Whether it takes calls.
+  [[nodiscard]] bool serves() const { return workers_ > 0; }
+
+  /// `others_serve`: then one without workers is on its way out (a new binary, by USR2).
+  void judge(bool others_serve, Findings& wrong, Findings& notes) const {
     for (const Told* told : processes_) judge(*told, wrong, notes);
-    if (newest_process_ == nullptr) return;
+    if (newest_process_ == nullptr || (others_serve && !serves())) return;
     const auto& process = newest_process_->report.process;
     if (workers_ < process.workers)
       wrong.add(std::to_string(workers_) + " of " + std::to_string(process.workers) + " workers run");
@@ -403,7 +407,9 @@ int print_status(const Reading& reading, const std::string& place, bool json, st
               ": nginx doesn't run, or has no governed location, or another agent_state");
   if (reading.strange > 0)
     wrong.add(std::to_string(reading.strange) + " processes are of another version of the module: use its agwctl");
-  for (const auto& [master, server] : servers) server.judge(wrong, notes);
+  const bool served =
+      std::any_of(servers.begin(), servers.end(), [](const auto& entry) { return entry.second.serves(); });
+  for (const auto& [master, server] : servers) server.judge(served, wrong, notes);
   const auto faults = wrong.sentences();
   const auto remarks = notes.sentences();
   if (json) {

@@ -201,6 +201,23 @@ TEST(AgwctlStatus, a_successor_takes_the_blame_off_who_died) {
   EXPECT_THAT(said.json, Not(HasSubstr(R"("pid":100,)")));
 }
 
+TEST(AgwctlStatus, an_nginx_that_another_one_replaces_may_go_without_workers) {
+  World world;
+  for (std::size_t i = 0; i < 2; ++i) world.worker(i).report.draining = 1;
+  world.reading.processes.pop_back();
+  EXPECT_THAT(world.say().text, HasSubstr("wrong: 0 of 2 workers run"));
+  World next;
+  for (Told told : next.reading.processes) {
+    told.report.process.master = 300;
+    told.report.process.pid += 1000;
+    world.reading.processes.push_back(told);
+  }
+  const Said said = world.say();
+  EXPECT_EQ(said.status, exit_ok) << said.text;
+  EXPECT_THAT(said.json, HasSubstr(R"("master":99)"));
+  EXPECT_THAT(said.json, HasSubstr(R"("master":300)"));
+}
+
 TEST(AgwctlStatus, any_numbers_are_printed) {
   World world;
   status::Report& report = world.worker(0).report;
