@@ -3,6 +3,7 @@
 #include "agw/base/encoding.h"
 #include "agw/grants/redis_store.h"
 #include "agw/model/decision.h"
+#include "agw/policy/charges.h"
 #include "agw/policy/evaluate.h"
 #include "agw/policy/route_file.h"
 
@@ -66,11 +67,26 @@ struct Verdicts {
   const policy::RouteRecord* record = nullptr;  ///< null: no location names the operation
   Decision decision;
   std::string sentence;
+  std::vector<const Limit*> limits;  ///< that a call would have to meet
   std::vector<std::string> notes;
 };
 
-Verdicts judge(const ExplainOptions& options, const Principal& principal, const policy::Facts& facts,
+/// Where a limit was declared, for people: `tickets/*`, `tenant default`, `bundle support`.
+std::string declared_at(const Limit& limit, const std::string& tenant) {
+  if (limit.place == grants::tenant_place) return "tenant " + tenant;
+  const std::size_t bar = limit.place.find('|');
+  return bar == std::string::npos ? limit.place : limit.place.substr(0, bar) + " " + limit.place.substr(bar + 1);
+}
+
+std::vector<const Limit*> limits_of(const policy::Question& question, const policy::FactsPtr& facts) {
+  std::vector<const Limit*> out;
+  for (const policy::Charge& charge : policy::charges(question, facts, 0)) out.push_back(charge.limit);
+  return out;
+}
+
+Verdicts judge(const ExplainOptions& options, const Principal& principal, const policy::FactsPtr& known,
                const policy::RouteRecord* record, WallTime now) {
+  const policy::Facts& facts = *known;
   Verdicts out;
   out.record = record;
   Principal caller = principal;
@@ -97,6 +113,7 @@ Verdicts judge(const ExplainOptions& options, const Principal& principal, const 
     }
   }
   out.decision = policy::evaluate(question, facts);
+  out.limits = limits_of(question, known);
   if (record != nullptr && record->mode == "observe")
     out.notes.emplace_back("this is only observed: nothing is refused here");
   const std::string agent = facts.agent != nullptr && !facts.agent->name.empty() ? facts.agent->name : options.agent;
@@ -133,10 +150,18 @@ void print_text(const Verdicts& verdicts, const ExplainOptions& options, std::st
     out << "\n";
   }
   out << "  " << printable(verdicts.sentence) << "\n";
+  for (const Limit* limit : verdicts.limits)
+    out << "  limit: " << printable(write_limit(*limit)) << " (" << printable(declared_at(*limit, options.tenant))
+        << ")\n";
   for (const auto& note : verdicts.notes) out << "  note: " << printable(note) << "\n";
 }
 
-std::string as_json(const Verdicts& verdicts) {
+std::string as_json(const Verdicts& verdicts, const std::string& tenant) {
+  std::vector<std::string> limits;
+  limits.reserve(verdicts.limits.size());
+  for (const Limit* limit : verdicts.limits)
+    limits.push_back(
+        JsonObject().text("limit", write_limit(*limit)).text("declared", declared_at(*limit, tenant)).str());
   std::string out = "{";
   if (verdicts.record != nullptr)
     out += "\"location\":" + json_quoted(verdicts.record->location) +
@@ -150,6 +175,7 @@ std::string as_json(const Verdicts& verdicts) {
            json_quoted(to_string(verdicts.decision.checks[check]));
   }
   out += "},\"needed_scopes\":" + json_list(verdicts.decision.needed_scopes);
+  out += ",\"limits\":" + json_array(limits);
   return out + ",\"text\":" + json_quoted(verdicts.sentence) + ",\"notes\":" + json_list(verdicts.notes) + "}";
 }
 
@@ -167,15 +193,15 @@ int explain(const ExplainOptions& options, std::ostream& out) {
   for (const auto& record : routes.routes) {
     const bool fits = record.route.operation == options.operation &&
                       (options.location.empty() || record.location == options.location);
-    if (fits) all.push_back(judge(options, *principal, facts, &record, now));
+    if (fits) all.push_back(judge(options, *principal, gathered, &record, now));
   }
-  if (all.empty()) all.push_back(judge(options, *principal, facts, nullptr, now));
+  if (all.empty()) all.push_back(judge(options, *principal, gathered, nullptr, now));
 
   if (options.json) {
     std::string text = "{\"operation\":" + json_quoted(options.operation) +
                        ",\"resource\":" + json_quoted(options.resource) + ",\"tier\":" + json_quoted(facts.tier_name) +
                        ",\"results\":[";
-    for (std::size_t i = 0; i < all.size(); ++i) text += (i > 0 ? "," : "") + as_json(all[i]);
+    for (std::size_t i = 0; i < all.size(); ++i) text += (i > 0 ? "," : "") + as_json(all[i], options.tenant);
     out << text << "]}\n";
   } else {
     for (const auto& verdicts : all) print_text(verdicts, options, facts.tier_name, out);

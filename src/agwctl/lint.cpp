@@ -30,8 +30,8 @@ struct Finding {
 };
 
 const std::vector<std::string>& codes() {
-  static const std::vector<std::string> all{"expired", "contradictory", "unreachable",         "nobody",
-                                            "unowned", "unclassified",  "wildcard_destructive"};
+  static const std::vector<std::string> all{"expired", "contradictory", "unreachable",          "nobody",
+                                            "unowned", "unclassified",  "wildcard_destructive", "never_met"};
   return all;
 }
 
@@ -62,6 +62,8 @@ class TenantLint {
     for (const auto& [holder, grants] : tenant_.entitlements) judge(holder, grants);
     judge_agents();
     judge_unused();
+    judge_members();
+    judge_limits();
     for (const auto& operation : asker_.operations())
       if (!operation.ends_with('*')) judge_operation(operation);
   }
@@ -168,10 +170,83 @@ class TenantLint {
         find("unreachable", "tier:" + name, "no agent has it, and no provider or model comes to it");
       take(tier.bundles);
     }
+    for (const auto& [name, bundle] : tenant_.bundles)
+      if (!bundle.members.empty()) bundles.insert(name);
     for (const auto& name : grants::with_parents(tenant_.bundles, {bundles.begin(), bundles.end()}))
       bundles.insert(name);
     for (const auto& [name, bundle] : tenant_.bundles)
-      if (!bundles.contains(name)) find("unreachable", "bundle:" + name, "no agent and no tier has it");
+      if (!bundles.contains(name)) find("unreachable", "bundle:" + name, "no agent and no tier has it, and no group");
+  }
+
+  /// Who is in a group of a token only the issuer knows; who is in one of the store, the users' records.
+  void judge_members() {
+    std::set<std::string> groups;
+    for (const auto& [id, user] : tenant_.users) groups.insert(user.groups.begin(), user.groups.end());
+    for (const auto& [name, bundle] : tenant_.bundles) {
+      for (const auto& group : bundle.members)
+        if (group.starts_with("store|") && !groups.contains(group))
+          find("unreachable", "bundle:" + name, "no user is in " + group + ", which is a member");
+      if (!bundle.members.empty() && tenant_.agents.empty())
+        find("unreachable", "bundle:" + name, "has members, and no agent has a record: none acts for them by it");
+    }
+  }
+
+  void judge_limits() {
+    for (const Limit& limit : tenant_.limits) judge_limit("limits", limit, asker_.operations());
+    for (const auto& [name, bundle] : tenant_.bundles) {
+      const auto above = grants::with_parents(tenant_.bundles, {bundle.parent});
+      for (const Limit& limit : bundle.limits) {
+        const std::string where = "bundle:" + name;
+        for (const auto& parent : above)
+          for (const Limit& tighter : tenant_.bundles.at(parent).limits)
+            if (is_within(tighter, limit))
+              find("unreachable", where,
+                   joined({limit.text, ": bundle:", parent, " allows no more: ", tighter.text}, ""));
+        judge_limit(where, limit, named_by(name));
+      }
+    }
+  }
+
+  /// Whether whoever is refused by `loose` has been refused by `tight` before, which counts all that it counts.
+  [[nodiscard]] static bool is_within(const Limit& tight, const Limit& loose) {
+    return tight.subjects == loose.subjects && tight.kind == loose.kind && tight.unit == loose.unit &&
+           (tight.kind == LimitKind::concurrent || tight.period == loose.period) && tight.amount <= loose.amount &&
+           tight.burst <= loose.burst;
+  }
+
+  /// Operations that a bundle, or one that has it among its parents, names.
+  [[nodiscard]] std::vector<std::string> named_by(const std::string& bundle) const {
+    std::vector<std::string> out;
+    for (const auto& operation : asker_.operations()) {
+      const auto names = [&](const std::string& each) {
+        const auto& content = tenant_.bundles.at(each).grants;
+        return std::any_of(content.begin(), content.end(), [&](const Grant& grant) {
+          return grant.effect == Effect::allow && matches(grant.operation, sample_of(operation));
+        });
+      };
+      for (const auto& [name, content] : tenant_.bundles) {
+        const auto package = grants::with_parents(tenant_.bundles, {name});
+        const bool has = std::find(package.begin(), package.end(), bundle) != package.end();
+        if (!has || std::none_of(package.begin(), package.end(), names)) continue;
+        out.push_back(operation);
+        break;
+      }
+    }
+    return out;
+  }
+
+  void judge_limit(const std::string& where, const Limit& limit, const std::vector<std::string>& operations) {
+    if (operations.empty() && where != "limits")
+      find("unreachable", where, limit.text + ": no grant of it names an operation");
+    if (limit.unit != LimitUnit::cost) return;
+    const std::int64_t most = limit.kind == LimitKind::bucket ? limit.burst : limit.amount;
+    std::set<std::string> beyond;
+    for (const auto& operation : operations)
+      for (const auto* place : asker_.places(operation))
+        if (place->route.cost > most) beyond.insert(operation + " (" + std::to_string(place->route.cost) + ")");
+    if (!beyond.empty())
+      find("never_met", where,
+           limit.text + ": never has what one call costs of " + joined({beyond.begin(), beyond.end()}));
   }
 
   void judge_operation(const std::string& operation) {

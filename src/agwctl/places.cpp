@@ -38,6 +38,7 @@ Places::Places(const std::string& file) {
     records("tiers", "tier:");
     records("bundles", "bundle:");
     records("operations", "");
+    if (json_object_get(content, "limits") != nullptr) add(tenant, "limits", above + "limits");
     const auto grants = [&](const json_t* list, const std::string& path, const std::string& holder) {
       for (std::size_t i = 0; i < json_array_size(list); ++i) {
         const json_t* item = json_array_get(list, i);

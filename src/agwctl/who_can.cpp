@@ -86,7 +86,17 @@ People people_of(const grants::TenantPolicy& tenant, const std::string& operatio
     if (holder.starts_with("group:") && named) out.groups.insert(holder.substr(6));
   }
   for (const auto& [holder, grants] : tenant.grants) take_whom(grants);
-  for (const auto& [name, bundle] : tenant.bundles) take_whom(bundle.grants);
+  for (const auto& [name, bundle] : tenant.bundles) {
+    take_whom(bundle.grants);
+    // What members have of its parents they have by it.
+    const auto package = grants::with_parents(tenant.bundles, {name});
+    const bool named = std::any_of(package.begin(), package.end(), [&](const std::string& each) {
+      const auto& content = tenant.bundles.at(each).grants;
+      return std::any_of(content.begin(), content.end(),
+                         [&](const Grant& grant) { return matches(grant.operation, operation); });
+    });
+    if (named) out.groups.insert(bundle.members.begin(), bundle.members.end());
+  }
   // A token can't claim a group of the store: its members are known by their records.
   std::erase_if(out.groups, [](const std::string& group) { return group.starts_with("store|"); });
   return out;

@@ -17,7 +17,7 @@ std::int64_t request_bytes(const Request& request, std::size_t body_bytes) {
 
 }  // namespace
 
-std::vector<policy::Charge> charges_of(const Call& call, const policy::Facts& facts, const Request& request,
+std::vector<policy::Charge> charges_of(const Call& call, const policy::FactsPtr& facts, const Request& request,
                                        std::size_t body_bytes) {
   policy::Question question{.principal = *call.principal};
   question.route = &call.route->policy;

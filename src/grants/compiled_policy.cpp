@@ -1,5 +1,8 @@
 // A policy made ready for look-up.
+#include <algorithm>
+
 #include "agw/grants/policy_file.h"
+#include "agw/policy/package.h"
 
 namespace agw::grants {
 namespace {
@@ -38,7 +41,8 @@ struct CompiledPolicy::Tenant {
   Table<policy::GrantSet> agent_grants;           // by agent id
   Table<policy::GrantSet> tier_grants;            // by tier
   Table<policy::GrantSet> bundles;                // by bundle
-  Table<std::vector<const policy::GrantSet*>> lines;  // by bundle: its own, then those of its parents
+  Table<std::vector<policy::HeldBundle>> packages;  // by bundle: itself, then its parents
+  Table<std::vector<std::string>> members;          // by group: the bundles of which it is a member
   Table<policy::GrantSet> user_entitlements;
   Table<policy::GrantSet> group_entitlements;
 
@@ -49,7 +53,12 @@ struct CompiledPolicy::Tenant {
     for (const auto& [pair, record] : policy.delegations) delegations.emplace(pair.first + "\n" + pair.second, &record);
     for (const auto& [name, bundle] : policy.bundles) bundles.emplace(name, indexed(bundle.grants, "bundle:" + name));
     for (const auto& [name, bundle] : policy.bundles)
-      for (const auto& each : with_parents(policy.bundles, {name})) lines[name].push_back(find_in(bundles, each));
+      for (const auto& each : with_parents(policy.bundles, {name})) {
+        const auto& [own, content] = *policy.bundles.find(each);
+        packages[name].push_back({own, &content, find_in(bundles, own)});
+      }
+    for (const auto& [name, bundle] : policy.bundles)
+      for (const auto& group : bundle.members) members[group].push_back(name);
     for (const auto& [holder, grants] : policy.grants) {
       if (holder.starts_with("agent:")) agent_grants.emplace(holder.substr(6), indexed(grants, holder));
       if (holder.starts_with("tier:")) tier_grants.emplace(holder.substr(5), indexed(grants, holder));
@@ -60,6 +69,33 @@ struct CompiledPolicy::Tenant {
     }
   }
 };
+
+std::vector<policy::HeldBundle> CompiledPolicy::held_bundles(const Tenant& tenant, const policy::Facts& facts,
+                                                             const Principal& principal) {
+  std::vector<policy::HeldBundle> out;
+  const auto hold = [&](const std::vector<std::string>& names) {
+    for (const auto& name : names) {
+      const auto* package = find_in(tenant.packages, name);
+      if (package == nullptr) continue;
+      for (const auto& bundle : *package) {
+        const auto same = [&](const policy::HeldBundle& other) { return other.record == bundle.record; };
+        if (std::none_of(out.begin(), out.end(), same)) out.push_back(bundle);
+      }
+    }
+  };
+  const auto hold_as_member = [&](const std::vector<std::string>& groups) {
+    for (const auto& group : groups)
+      if (const auto* names = find_in(tenant.members, group)) hold(*names);
+  };
+  if (facts.agent != nullptr) {
+    hold(facts.agent->bundles);
+    hold_as_member(principal.groups);
+    if (facts.user != nullptr) hold_as_member(facts.user->groups);
+  } else if (facts.tier != nullptr) {
+    hold(facts.tier->bundles);
+  }
+  return out;
+}
 
 CompiledPolicy::CompiledPolicy(Policy policy, std::string digest)
     : policy_(std::move(policy)), digest_(std::move(digest)) {
@@ -93,15 +129,13 @@ policy::Facts CompiledPolicy::facts(const Principal& principal, std::string_view
   };
   add(out.grants, find_in(tenant.agent_grants, principal.agent));
   if (!out.tier_name.empty()) add(out.grants, find_in(tenant.tier_grants, out.tier_name));
-  const std::vector<std::string>* bundles = nullptr;
-  if (out.agent != nullptr)
-    bundles = &out.agent->bundles;
-  else if (out.tier != nullptr)
-    bundles = &out.tier->bundles;
-  if (bundles != nullptr)
-    for (const auto& bundle : *bundles)
-      if (const auto* line = find_in(tenant.lines, bundle))
-        out.grants.insert(out.grants.end(), line->begin(), line->end());
+  const auto held = held_bundles(tenant, out, principal);
+  for (const auto& bundle : held) out.grants.push_back(bundle.grants);
+  if (!operation.empty()) {
+    for (const Limit& limit : tenant.source->limits) out.limits.push_back(&limit);
+    const auto met = policy::limits_of(held, operation);
+    out.limits.insert(out.limits.end(), met.begin(), met.end());
+  }
 
   add(out.entitlements, find_in(tenant.user_entitlements, principal.user));
   for (const auto& group : principal.groups) add(out.entitlements, find_in(tenant.group_entitlements, group));

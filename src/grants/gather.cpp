@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "agw/policy/package.h"
+
 namespace agw::grants {
 namespace {
 
@@ -22,6 +24,8 @@ class Gatherer {
   void tier();
   void bundles();
   void store_groups();
+  void limits(std::string_view operation);
+  void whole_packages();
 
  private:
   using Sets = std::vector<const policy::GrantSet*>;
@@ -54,6 +58,10 @@ class Gatherer {
     if (std::none_of(missing_.wanted.begin(), missing_.wanted.end(), same))
       missing_.wanted.push_back({kind, std::move(name)});
   }
+  /// What isn't known to be needed yet, and would take a trip of its own later: what it holds says nothing here.
+  void ask_ahead(RecordKind kind, std::string name) {
+    if (!source_.find(name)) want(kind, std::move(name));
+  }
   template <class T>
   const T* need(RecordKind kind, std::string name) {
     const Record* record = need(kind, std::move(name));
@@ -63,6 +71,9 @@ class Gatherer {
     if (const auto* set = need<policy::GrantSet>(kind, std::move(name))) into.push_back(set);
   }
 
+  void hold(const std::string& name);
+  void hold_as_member(const MemberMap& members, std::span<const std::string> groups);
+
   const Principal& who_;
   std::string prefix_;
   RecordSource& source_;
@@ -70,6 +81,7 @@ class Gatherer {
   GatheredFacts& facts_;
   Missing& missing_;
   std::optional<std::string_view> tier_;  ///< nothing: not known yet
+  std::vector<policy::HeldBundle> held_;
 };
 
 std::string_view tier_of(const TierMap& map, const Principal& who) {
@@ -98,6 +110,7 @@ void Gatherer::callers(std::string_view operation) {
   for (const auto& group : who_.groups)
     sets(RecordKind::entitlements, key("entitlements:group:", group), facts_.entitlements);
 
+  ask_ahead(RecordKind::members, key("members"));
   const Record* tiers = need(RecordKind::tiers, key("tiers"));
   if (agent == nullptr || tiers == nullptr) return;
   const auto* map = tiers->get<TierMap>();
@@ -120,19 +133,57 @@ void Gatherer::tier() {
   if (facts_.tier != nullptr) {
     hints_.put(key("tier:", name), facts_.tier->bundles);
   } else if (const auto* hinted = record != nullptr ? nullptr : hints_.find(key("tier:", name))) {
-    for (const auto& bundle : *hinted) want(RecordKind::grants, key("grants:bundle:", bundle));
+    for (const auto& bundle : *hinted) {
+      want(RecordKind::grants, key("grants:bundle:", bundle));
+      want(RecordKind::bundle, key("bundle:", bundle));
+    }
+  }
+}
+
+void Gatherer::hold(const std::string& name) {
+  const auto same = [&](const policy::HeldBundle& other) { return other.name == name; };
+  if (std::any_of(held_.begin(), held_.end(), same)) return;
+  policy::HeldBundle bundle{.name = name};
+  bundle.grants = need<policy::GrantSet>(RecordKind::grants, key("grants:bundle:", name));
+  bundle.record = need<BundleRecord>(RecordKind::bundle, key("bundle:", name));
+  if (bundle.grants != nullptr) facts_.grants.push_back(bundle.grants);
+  held_.push_back(bundle);
+}
+
+void Gatherer::hold_as_member(const MemberMap& members, std::span<const std::string> groups) {
+  for (const auto& group : groups) {
+    const auto found = members.find("group:" + group);
+    if (found == members.end()) continue;
+    for (const auto& name : found->second) hold(name);
   }
 }
 
 void Gatherer::bundles() {
-  const std::vector<std::string>* names = nullptr;
   if (facts_.agent != nullptr) {
-    names = &facts_.agent->bundles;
+    for (const auto& name : facts_.agent->bundles) hold(name);
+    if (const auto* members = need<MemberMap>(RecordKind::members, key("members"))) {
+      hold_as_member(*members, who_.groups);
+      if (facts_.user != nullptr) hold_as_member(*members, facts_.user->groups);
+    }
   } else if (facts_.tier != nullptr) {
-    names = &facts_.tier->bundles;
+    for (const auto& name : facts_.tier->bundles) hold(name);
   }
-  if (names == nullptr) return;
-  for (const auto& name : *names) sets(RecordKind::grants, key("grants:bundle:", name), facts_.grants);
+}
+
+/// Who names a bundle names its parents: what they deny and limit must not be missed.
+void Gatherer::whole_packages() {
+  const auto orphan = policy::orphan_among(held_);
+  if (orphan.empty() || !missing_.wanted.empty() || !missing_.broken.empty()) return;
+  missing_.broken = "key " + key("bundle:", orphan) + ", field parent: isn't among the bundles of " +
+                    (facts_.agent != nullptr ? who_.agent + " and of who it acts for" : "tier " + std::string(*tier_));
+}
+
+void Gatherer::limits(std::string_view operation) {
+  if (operation.empty()) return;
+  if (const auto* limits = need<std::vector<Limit>>(RecordKind::limits, key("limits")))
+    for (const Limit& limit : *limits) facts_.limits.push_back(&limit);
+  const auto met = policy::limits_of(held_, operation);
+  facts_.limits.insert(facts_.limits.end(), met.begin(), met.end());
 }
 
 void Gatherer::store_groups() {
@@ -151,6 +202,8 @@ void gather(const Principal& principal, std::string_view operation, RecordSource
   gatherer.tier();
   gatherer.bundles();
   gatherer.store_groups();
+  gatherer.limits(operation);
+  gatherer.whole_packages();
 }
 
 }  // namespace agw::grants

@@ -16,6 +16,7 @@
 
 #include "grant_json.h"
 #include "json_reader.h"
+#include "limit_json.h"
 #include "tier_map.h"
 
 namespace agw::grants {
@@ -129,9 +130,24 @@ void expect_new_id(std::set<std::string>& seen, const Node& node, const std::str
   if (!seen.insert(id).second) node.fail_with("\"" + id + "\" stands twice for the same holder");
 }
 
-Bundle read_bundle(const Node& node) {
-  node.expect_object({"version", "parent", "grants"});
+std::vector<std::string> read_members(const Node& list) {
+  std::vector<std::string> out;
+  list.each_element([&](const Node& item) {
+    const std::string text = item.text();
+    constexpr std::string_view kind = "group:";
+    if (!text.starts_with(kind) || !is_principal_id(text.substr(kind.size())))
+      item.fail_with("must name a group, as group:company|support or group:store|oncall");
+    if (std::find(out.begin(), out.end(), text.substr(kind.size())) != out.end()) item.fail_with("stands twice");
+    out.push_back(text.substr(kind.size()));
+  });
+  return out;
+}
+
+Bundle read_bundle(const std::string& name, const Node& node) {
+  node.expect_object({"version", "parent", "members", "limits", "grants"});
   Bundle out;
+  if (const auto members = node.member("members")) out.members = read_members(*members);
+  if (const auto limits = node.member("limits")) read_limits(*limits, bundle_place(name), "", out.limits);
   if (const auto parent = node.member("parent")) {
     out.parent = parent->text();
     expect_name(*parent, out.parent);
@@ -269,7 +285,7 @@ void move_into_bundles(const Node& node, TenantPolicy& tenant) {
 
 TenantPolicy read_tenant(const Node& node) {
   node.expect_object({"status", "not_before", "agents", "users", "tiers", "bundles", "grants", "entitlements",
-                      "delegations", "operations"});
+                      "delegations", "operations", "limits"});
   TenantPolicy out;
   out.tenant.status = read_status(node, false);
   out.tenant.not_before = node.time_if("not_before");
@@ -287,13 +303,14 @@ TenantPolicy read_tenant(const Node& node) {
   if (const auto bundles = node.member("bundles"))
     bundles->each_member([&](const std::string& name, const Node& value) {
       expect_name(value, name);
-      out.bundles.emplace(name, read_bundle(value));
+      out.bundles.emplace(name, read_bundle(name, value));
     });
   if (const auto grants = node.member("grants")) read_holders(*grants, GrantKind::grant, out.grants);
   if (const auto entitlements = node.member("entitlements"))
     read_holders(*entitlements, GrantKind::entitlement, out.entitlements);
   if (const auto delegations = node.member("delegations")) read_delegations(*delegations, out);
   if (const auto operations = node.member("operations")) read_operations(*operations, out);
+  if (const auto limits = node.member("limits")) read_limits(*limits, tenant_place, "", out.limits);
   check_references(node, out);
   move_into_bundles(node, out);
   return out;

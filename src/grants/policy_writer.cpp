@@ -6,6 +6,7 @@
 #include "agw/grants/policy_file.h"
 
 #include "grant_json.h"
+#include "limit_json.h"
 
 namespace agw::grants {
 namespace {
@@ -41,6 +42,12 @@ class Block {
   bool first_ = true;
 };
 
+std::string list_text(const std::vector<std::string>& values) {
+  std::string json = "[";
+  for (std::size_t i = 0; i < values.size(); ++i) json += (i > 0 ? ", " : "") + json_quoted(values[i]);
+  return json + "]";
+}
+
 /// Members of one record, on one line.
 class Line {
  public:
@@ -57,11 +64,7 @@ class Line {
   void status(Status value) {
     if (value != Status::active) text("status", to_string(value));
   }
-  void list(std::string_view key, const std::vector<std::string>& values) {
-    std::string json = "[";
-    for (std::size_t i = 0; i < values.size(); ++i) json += (i > 0 ? ", " : "") + json_quoted(values[i]);
-    raw(key, json + "]");
-  }
+  void list(std::string_view key, const std::vector<std::string>& values) { raw(key, list_text(values)); }
   void raw(std::string_view key, std::string_view json) {
     if (!std::exchange(first_, false)) out_ += ", ";
     out_ += json_quoted(key) + ": ";
@@ -158,6 +161,13 @@ void write_tenant(std::string& out, const TenantPolicy& policy) {
       if (!bundle.version.empty())
         block.entry("version") += is_number(bundle.version) ? bundle.version : json_quoted(bundle.version);
       if (!bundle.parent.empty()) block.entry("parent") += json_quoted(bundle.parent);
+      if (!bundle.members.empty()) {
+        std::vector<std::string> members;
+        members.reserve(bundle.members.size());
+        for (const auto& group : bundle.members) members.push_back("group:" + group);
+        block.entry("members") += list_text(members);
+      }
+      if (!bundle.limits.empty()) block.entry("limits") += list_text(limit_texts(bundle.limits));
       Block grants(block.entry("grants"), "          ", '[', ']');
       for (const Grant& grant : bundle.grants) write_grant(grants.entry(), grant, "");
     }
@@ -179,6 +189,7 @@ void write_tenant(std::string& out, const TenantPolicy& policy) {
     line.text("class", operation.classification);
     if (operation.frozen) line.raw("frozen", "true");
   });
+  if (!policy.limits.empty()) tenant.entry("limits") += list_text(limit_texts(policy.limits));
 }
 
 }  // namespace

@@ -53,6 +53,9 @@ void put_fields(Record& record, const Want& want, Fields fields, policy::Questio
     case RecordKind::issuer: return put(record, read_issuer_record(key, fields));
     case RecordKind::tier: return put(record, read_tier_record(key, fields));
     case RecordKind::tiers: return put(record, Decoded<TierMap>(std::move(fields)));
+    case RecordKind::bundle: return put(record, read_bundle_record(key, fields));
+    case RecordKind::members: return put(record, read_members_record(key, fields));
+    case RecordKind::limits: return put(record, read_limits_record(key, fields));
     case RecordKind::grants:
     case RecordKind::entitlements: return put_grants(record, want, questions, fields);
     case RecordKind::revoked: break;

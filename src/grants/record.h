@@ -22,6 +22,9 @@ enum class RecordKind : std::uint8_t {
   issuer,
   tier,
   tiers,
+  bundle,
+  members,
+  limits,
   grants,
   entitlements,
   revoked
@@ -44,7 +47,7 @@ struct Present {};
 /// Immutable; shared by whoever uses it. monostate: the store has no such key, which is knowledge too.
 struct Record {
   std::variant<std::monostate, TenantRecord, AgentRecord, UserRecord, DelegationRecord, OperationRecord, IssuerRecord,
-               TierRecord, TierMap, policy::GrantSet, Present>
+               TierRecord, TierMap, BundleRecord, MemberMap, std::vector<Limit>, policy::GrantSet, Present>
       value;
   std::string broken;      ///< what is wrong with the key's content; names key and field, never a value
   bool lasting = true;     ///< false: Redis refused to answer, which says nothing of the content

@@ -1,5 +1,6 @@
 #include "agw/grants/redis_codec.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "agw/base/encoding.h"
@@ -7,6 +8,7 @@
 #include "agw/model/pattern.h"
 
 #include "grant_json.h"
+#include "limit_json.h"
 #include "tier_map.h"
 
 namespace agw::grants {
@@ -76,6 +78,22 @@ Decoded<bool> read_flag(std::string_view key, const Fields& fields, std::string_
   if (text == "true" || text == "1") return true;
   if (text == "false" || text == "0" || !fields.contains(name)) return false;
   return wrong(key, name, "is neither true nor false");
+}
+
+/// A field that holds a JSON list of limits; an absent one holds none.
+Decoded<void> read_limit_list(std::string_view key, const Fields& fields, std::string_view name, std::string_view place,
+                              std::string_view before, std::vector<Limit>& out) {
+  const auto it = fields.find(name);
+  if (it == fields.end()) return {};
+  const json::Tree json = json::read_tree(it->second);
+  if (!json) return wrong(key, name, "is not valid JSON");
+  try {
+    read_limits(Node(json.get(), ""), place, before, out);
+  } catch (const Malformed& malformed) {
+    // Its message quotes what was written.
+    return wrong(key, name, malformed.error.path + " is no limit, or one too many of its kind, in a list of texts");
+  }
+  return {};
 }
 
 void put_list(Fields& fields, std::string_view name, const std::vector<std::string>& values) {
@@ -238,6 +256,39 @@ Decoded<OperationRecord> read_operation_record(std::string_view key, const Field
   return out;
 }
 
+Decoded<BundleRecord> read_bundle_record(std::string_view key, const Fields& fields) {
+  BundleRecord out;
+  out.version = field_of(fields, "version");
+  out.parent = field_of(fields, "parent");
+  if (!out.parent.empty() && !is_encoded_part(out.parent)) return wrong(key, "parent", "holds a malformed name");
+  const std::string place = bundle_place(key.substr(key.rfind(':') + 1));
+  if (auto read = read_limit_list(key, fields, "limits", place, "", out.limits); !read) return fail(read.error());
+  return out;
+}
+
+Decoded<std::vector<Limit>> read_limits_record(std::string_view key, const Fields& fields) {
+  std::vector<Limit> out;
+  for (const auto& [subject, list] : fields) {
+    if (subject.find(' ') != std::string::npos) return wrong(key, subject, "is not whose calls count, as agent+tool");
+    if (auto read = read_limit_list(key, fields, subject, tenant_place, subject + " ", out); !read)
+      return fail(read.error());
+  }
+  return out;
+}
+
+Decoded<MemberMap> read_members_record(std::string_view key, const Fields& fields) {
+  MemberMap out;
+  constexpr std::string_view kind = "group:";
+  for (const auto& [group, list] : fields) {
+    if (!group.starts_with(kind) || !is_principal_id(group.substr(kind.size())))
+      return wrong(key, group, "is not a group, as group:company|support");
+    auto names = read_names(key, fields, group);
+    if (!names) return fail(names.error());
+    out.emplace(group, *std::move(names));
+  }
+  return out;
+}
+
 Decoded<std::vector<Grant>> read_grants(std::string_view key, const Fields& fields, bool entitlements) {
   std::vector<Grant> out;
   out.reserve(fields.size());
@@ -260,6 +311,17 @@ Decoded<std::vector<Grant>> read_grants(std::string_view key, const Fields& fiel
 std::string tier_field(const std::optional<std::string>& provider, const std::optional<std::string>& model) {
   return (provider ? encode_part(*provider) : "*") + "|" + (model ? encode_part(*model) : "*");
 }
+
+namespace {
+
+std::map<std::string, std::vector<std::string>> bundles_by_group(const TenantPolicy& policy) {
+  std::map<std::string, std::vector<std::string>> out;
+  for (const auto& [name, bundle] : policy.bundles)
+    for (const auto& group : bundle.members) out[group].push_back(name);
+  return out;
+}
+
+}  // namespace
 
 std::map<std::string, Fields> encode_tenant(const TenantPolicy& policy) {
   std::map<std::string, Fields> out;
@@ -294,8 +356,17 @@ std::map<std::string, Fields> encode_tenant(const TenantPolicy& policy) {
   for (const auto& [name, bundle] : policy.bundles) {
     out["bundle:" + name].emplace("version", bundle.version.empty() ? "1" : bundle.version);
     put(out["bundle:" + name], "parent", bundle.parent);
+    put_list(out["bundle:" + name], "limits", limit_texts(bundle.limits));
     if (!bundle.grants.empty()) out["grants:bundle:" + name] = encode_grants(bundle.grants);
   }
+  for (const auto& [group, bundles] : bundles_by_group(policy))
+    put_list(out["members"], "group:" + group, with_parents(policy.bundles, bundles));
+  std::map<std::string, std::vector<std::string>> by_subject;
+  for (const Limit& limit : policy.limits) {
+    auto [subject, rest] = split_limit(limit);
+    by_subject[std::move(subject)].push_back(std::move(rest));
+  }
+  for (const auto& [subject, limits] : by_subject) put_list(out["limits"], subject, limits);
   for (const auto& [holder, grants] : policy.grants) out["grants:" + holder] = encode_grants(grants);
   for (const auto& [holder, grants] : policy.entitlements) out["entitlements:" + holder] = encode_grants(grants);
   for (const auto& [pair, record] : policy.delegations) {
@@ -322,6 +393,22 @@ Decoded<void> reduce_bundles(const std::string& key, const TenantPolicy& tenant,
   return {};
 }
 
+/// From what is said of groups to what a policy file says of bundles.
+Decoded<void> reduce_members(const MemberMap& members, TenantPolicy& tenant) {
+  for (auto [group, bundles] : members) {
+    for (const auto& name : bundles)
+      if (!tenant.bundles.contains(name)) return wrong("members", group, "names " + name + ", which is no bundle");
+    if (const auto orphan = orphan_among(tenant.bundles, bundles); !orphan.empty())
+      return wrong("members", group, "names " + orphan + " without its parent, whose denials calls don't see");
+    for (const auto& name : without_parents(tenant.bundles, bundles)) {
+      auto& own = tenant.bundles.at(name).members;
+      const std::string id = group.substr(group.find(':') + 1);
+      if (std::find(own.begin(), own.end(), id) == own.end()) own.push_back(id);
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Decoded<TenantPolicy> decode_tenant(const std::map<std::string, Fields>& keys) {
@@ -331,12 +418,7 @@ Decoded<TenantPolicy> decode_tenant(const std::map<std::string, Fields>& keys) {
     rest = name.substr(prefix.size());
     return true;
   };
-  // Bundles first: their grants are told from grants to holders by name.
-  for (const auto& [name, fields] : keys)
-    if (std::string rest; starts(name, "bundle:", rest)) {
-      out.bundles[rest].version = field_of(fields, "version");
-      out.bundles[rest].parent = field_of(fields, "parent");
-    }
+  MemberMap members;
   for (const auto& [name, fields] : keys) {
     std::string rest;
     std::optional<CodecError> error;
@@ -369,6 +451,13 @@ Decoded<TenantPolicy> decode_tenant(const std::map<std::string, Fields>& keys) {
       take(read_user_record(name, fields), [&](UserRecord record) { out.users.emplace(rest, std::move(record)); });
     } else if (starts(name, "tier:", rest)) {
       take(read_tier_record(name, fields), [&](TierRecord record) { out.tiers.emplace(rest, std::move(record)); });
+    } else if (starts(name, "bundle:", rest)) {
+      take(read_bundle_record(name, fields),
+           [&](BundleRecord record) { static_cast<BundleRecord&>(out.bundles[rest]) = std::move(record); });
+    } else if (name == "members") {
+      take(read_members_record(name, fields), [&](MemberMap read) { members = std::move(read); });
+    } else if (name == "limits") {
+      take(read_limits_record(name, fields), [&](std::vector<Limit> limits) { out.limits = std::move(limits); });
     } else if (starts(name, "grants:bundle:", rest)) {
       take(read_grants(name, fields, false),
            [&](std::vector<Grant> grants) { out.bundles[rest].grants = std::move(grants); });
@@ -391,7 +480,10 @@ Decoded<TenantPolicy> decode_tenant(const std::map<std::string, Fields>& keys) {
     if (error) return fail(*std::move(error));
   }
   order_tier_map(out.tier_map);
-  order_tier_map(out.tier_map);
+  for (const auto& [name, bundle] : out.bundles)
+    if (!bundle.parent.empty() && !out.bundles.contains(bundle.parent))
+      return wrong("bundle:" + name, "parent", "names " + bundle.parent + ", which is no bundle");
+  if (auto done = reduce_members(members, out); !done) return fail(std::move(done.error()));
   for (auto& [id, agent] : out.agents)
     if (auto done = reduce_bundles("agent:" + id, out, agent.bundles); !done) return fail(std::move(done.error()));
   for (auto& [name, tier] : out.tiers)

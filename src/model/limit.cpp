@@ -230,6 +230,16 @@ Result<Limit, std::string> parse_limit(std::span<const std::string_view> words) 
   return out;
 }
 
+Result<Limit, std::string> parse_limit(std::string_view text) {
+  std::vector<std::string_view> words;
+  for (std::size_t at = 0; at <= text.size();) {
+    const std::size_t end = std::min(text.find(' ', at), text.size());
+    words.push_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return parse_limit(words);
+}
+
 std::string write_limit(const Limit& limit) {
   std::string out = limit.text;
   if (limit.kind == LimitKind::bucket && limit.burst != limit.amount) out += " burst=" + std::to_string(limit.burst);

@@ -52,21 +52,23 @@ std::int64_t amount_of(const Limit& limit, const Route& route, std::int64_t requ
 
 }  // namespace
 
-std::vector<Charge> charges(const Question& question, const Facts& facts, std::int64_t request_bytes) {
+std::vector<Charge> charges(const Question& question, const FactsPtr& facts, std::int64_t request_bytes) {
   std::vector<Charge> out;
   if (question.route == nullptr) return out;
-  out.reserve(question.route->limits.size());
-  for (const Limit& limit : question.route->limits) {
+  out.reserve(question.route->limits.size() + facts->limits.size());
+  const auto add = [&](const Limit& limit, bool of_all) -> Charge& {
     Charge& charge = out.emplace_back();
     charge.limit = &limit;
-    // A backend is one for all tenants.
-    const auto& subjects = limit.subjects;
-    const bool of_all = subjects.size() == 1 && subjects.front() == LimitSubject::backend;
     charge.tenant = of_all ? "*" : question.principal.tenant;
     charge.key = limit.id();
-    for (const LimitSubject subject : subjects) append_subject(charge.key, subject, question, facts);
+    for (const LimitSubject subject : limit.subjects) append_subject(charge.key, subject, question, *facts);
     charge.amount = amount_of(limit, *question.route, request_bytes);
-  }
+    return charge;
+  };
+  // A backend is one for all tenants: by the configuration, since a tenant's policy speaks for the tenant alone.
+  for (const Limit& limit : question.route->limits)
+    add(limit, limit.subjects.size() == 1 && limit.subjects.front() == LimitSubject::backend);
+  for (const Limit* limit : facts->limits) add(*limit, false).keep = facts;
   return out;
 }
 

@@ -37,14 +37,7 @@ Result<void, std::string> read_limits(const json_t* object, Route& route) {
   const json_t* list = json_object_get(object, "limits");
   for (std::size_t i = 0; i < json_array_size(list); ++i) {
     const json_t* entry = json_array_get(list, i);
-    const std::string text = text_of(entry, "limit");
-    std::vector<std::string_view> words;
-    for (std::size_t at = 0; at <= text.size();) {
-      const std::size_t end = std::min(text.find(' ', at), text.size());
-      words.push_back(std::string_view(text).substr(at, end - at));
-      at = end + 1;
-    }
-    auto limit = parse_limit(words);
+    auto limit = parse_limit(text_of(entry, "limit"));
     if (!limit) return fail("a limit of " + route.operation + " " + limit.error());
     limit->place = text_of(entry, "place");
     route.limits.push_back(*std::move(limit));

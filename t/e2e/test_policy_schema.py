@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(not os.path.exists(BINARY), reason="agwctl is no
 SCHEMA = json.loads((ROOT / "docs/policy.schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 # What a schema can't say: references, and what may not stand twice.
-BEYOND = re.compile(r"which is not defined|stands twice|which the bundle has already|comes back to itself")
+BEYOND = re.compile(r"which is not defined|stands twice|which the bundle has already|comes back to itself|names \"\w+\" twice")
 
 # Every member that there is.
 WHOLE = {"$schema": "policy.schema.json", "schema": 1, "tenants": {"default": {
@@ -30,7 +30,9 @@ WHOLE = {"$schema": "policy.schema.json", "schema": 1, "tenants": {"default": {
     "tiers": {"*": "visitor", "map": [{"provider": "p", "model": "m", "tier": "developer"}, {"model": "m", "tier": "visitor"}],
               "visitor": {"status": "active", "ceiling": ["tickets/*", "a/b"], "bundles": ["support"],
                           "not_before": "2026-01-01T00:00:00Z"}, "developer": {}},
-    "bundles": {"company": {}, "support": {"version": 3, "parent": "company", "grants": [
+    "limits": ["tenant 1000000r/d warn=80,100", "agent+tool 10r/s burst=20 queue=5s name=even", "user 8c"],
+    "bundles": {"company": {"limits": ["backend 5r/m window"]}, "support": {"version": 3, "parent": "company",
+        "members": ["group:company|support", "group:store|oncall"], "limits": ["agent 5mb/h"], "grants": [
         {"id": "b1", "operation": "tickets/*", "effect": "allow", "resource": "ticket:*", "for": ["user:company|mira"],
          "since": "2026-01-01T00:00:00Z", "until": "2027-01-01T00:00:00Z", "by": "ada", "reason": "r", "ticket": "T"}]}},
     "grants": [{"id": "g1", "to": "agent:company|docs", "operation": "*", "for": ["group:store|oncall"]},
@@ -46,6 +48,9 @@ WHOLE = {"$schema": "policy.schema.json", "schema": 1, "tenants": {"default": {
 # In place of any value.
 VALUES = [None, True, 0, 1, -1, 1.5, "", "x", "a b", "*", "a*", "a/*", "a/*/b", "c|a", "c|", "|a", "C|%41", "c|%2F", "c|%2f", "store|x",
           "user:c|a", "group:c|a", "agent:c|a", "tier:developer", "tier:a b", "tier:", "user:c", "agent:c|a|b",
+          "agent 5r/h", "agent 5r/x", "agent 0r/h", "agent  5r/h", "agent+user 5u/d", "agent+ 5r/h", "me 5r/h", "agent 9c",
+          "agent 9c burst=2", "agent 5r/m burst=3 queue=200ms", "agent 5r/d burst=3", "agent 5r/m warn=80",
+          "agent 5r/d warn=80,90", "agent 5r/m window warn=80", "agent 5r/m name=", "agent 5r/m name=a b", "group:c|a b", "group:store|x",
           "2026-01-01T00:00:00Z", "2026-13-01T00:00:00Z", "2026-01-01", "2026-01-01T24:00:00Z", "2026-01-01t00:00:60z",
           "2026-01-01T00:00:00", "2026-01-01T00:00:00.1234567890Z", "active", "deny", [], ["x"], ["c|a"], [7], {}, {"x": 1}]
 KEYS = ["x", "", "a b", "a/b", "a//b", "c|a", "c|%41", "c|a b", "*", "map", "status", "ä"]

@@ -30,7 +30,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     route.operation = "tickets/ticket.read";
     policy::Question question{.principal = who};
     question.route = &route;
+    for (const auto& [bundle, content] : tenant.bundles)
+      who.groups.insert(who.groups.end(), content.members.begin(), content.members.end());
     const auto facts = compiled.facts(who, route.operation);
+    if (facts.limits.size() < tenant.limits.size()) std::abort();
+    for (std::size_t i = 0; i < tenant.limits.size(); ++i)
+      if (facts.limits[i] != &tenant.limits[i]) std::abort();
     const Decision decision = evaluate(question, facts);
     const bool standing = facts.agent != nullptr || facts.tier != nullptr;
     if (decision.allowed() && (!standing || facts.grants.empty() || facts.entitlements.empty())) std::abort();

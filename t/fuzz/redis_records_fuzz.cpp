@@ -2,6 +2,7 @@
 // fields: a space, the field, `=`, the value.
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -44,6 +45,14 @@ void check_grants(const std::vector<Grant>& grants, bool entitlements) {
   }
 }
 
+void check_limits(const std::vector<Limit>& limits, std::string_view place) {
+  std::set<std::string> counters;
+  for (const Limit& limit : limits) {
+    expect(limit.place == place, "a limit knows where it stands");
+    expect(counters.insert(limit.id()).second, "no two limits of one list share a counter");
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -61,7 +70,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   for (const auto& [holder, list] : policy->grants) check_grants(list, false);
   for (const auto& [holder, list] : policy->entitlements) check_grants(list, true);
-  for (const auto& [name, bundle] : policy->bundles) check_grants(bundle.grants, false);
+  check_limits(policy->limits, grants::tenant_place);
+  for (const auto& [name, bundle] : policy->bundles) {
+    check_grants(bundle.grants, false);
+    check_limits(bundle.limits, grants::bundle_place(name.substr(name.rfind(':') + 1)));
+    for (const auto& group : bundle.members) expect(is_principal_id(group), "a member is a group");
+    expect(bundle.parent.empty() || policy->bundles.contains(bundle.parent), "a parent is there");
+  }
   for (const auto& [name, tier] : policy->tiers)
     for (const auto& pattern : tier.ceiling.value_or(std::vector<std::string>()))
       expect(is_pattern(pattern), "a ceiling");

@@ -6,6 +6,8 @@ TRIP = "src/grants/trip.cpp"
 GATHER = "src/grants/gather.cpp"
 COPYING = "src/grants/copying_store.cpp"
 COPY = "src/grants/copy.cpp"
+COMPILED = "src/grants/compiled_policy.cpp"
+PACKAGE = "src/policy/package.cpp"
 CHANNEL = "src/grants/channel.cpp"
 NEXT = "include/agw/io/next_flight.h"
 SERVER = "src/grants/server.cpp"
@@ -29,7 +31,8 @@ ALL = [
          "static_cast<void>(need<Present>(RecordKind::revoked, name));")], ["test_redis_store.py"]),
     Mutation("a bundle that a tier no longer has counts", [
         ("src/grants/gather.h", "bundles_[tier_key] = names;", "bundles_.emplace(tier_key, names);"),
-        (GATHER, "    names = &facts_.tier->bundles;", '    names = hints_.find(key("tier:" + std::string(*tier_)));')],
+        (GATHER, "    for (const auto& name : facts_.tier->bundles) hold(name);",
+         '    for (const auto& name : *hints_.find(key("tier:", std::string(*tier_)))) hold(name);')],
         ["test_redis_store.py"]),
     Mutation("a replica is believed", [
         (SERVER, 'role != "master"', 'role == "sentinel"')], ["test_copy.py", "test_redis_store.py"]),
@@ -64,9 +67,41 @@ ALL = [
         (COPYING, "return channel && channel->live(now) && (server.run_id().empty() || "
                   "server.run_id() == channel->run_id());", "return channel && channel->live(now);")], ["test_copy.py"]),
     Mutation("what a limited call uses up isn't taken", [
-        ("src/gateway/gateway.cpp", "if (is_limited(call)) {", 'if (is_limited(call) && call.rpc_id == "never") {')],
+        ("src/gateway/gateway.cpp", "if (is_limited(call, **facts)) {",
+         'if (is_limited(call, **facts) && call.rpc_id == "never") {')],
         ["test_limits.py"]),
     Mutation("a call beyond its limits is forwarded", [
         ("src/gateway/consumption.cpp", "if (!usage.refusal) return decision;",
          "if (!usage.refusal || decision.allowed()) return decision;")], ["test_limits.py"]),
+    Mutation("what policy limits isn't taken", [
+        ("src/gateway/consumption.h", "!facts.limits.empty());", "facts.limits.size() > 1000);")], ["test_policy_limits.py"]),
+    Mutation("a parent's limit doesn't hold for who has the child", [
+        (PACKAGE, "each != nullptr; each = parent_of(held, *each)) {", "each != nullptr; each = nullptr) {\n"
+                  "    static_cast<void>(parent_of(held, *each));")], ["test_policy_limits.py"]),
+    Mutation("a bundle's limit holds for whatever else its agent does", [
+        (PACKAGE, "return names(*each, operation); }))",
+         "return names(*each, operation) && operation.empty(); }) && held.empty())")],
+        ["test_policy_limits.py"]),
+    Mutation("a limit that can't be read is none", [
+        ("src/grants/redis_codec.cpp", 'return wrong(key, name, malformed.error.path + " is no limit, or one too many of its '
+                                       'kind, in a list of texts");', "static_cast<void>(malformed.error.path);")],
+        ["test_policy_limits.py"]),
+    Mutation("a bundle counts without its parent", [
+        (GATHER, "if (orphan.empty() || !missing_.wanted.empty() || !missing_.broken.empty()) return;",
+         "if (!orphan.empty() || orphan.empty()) return;")],
+        ["test_bundles.py", "test_policy_limits.py"]),
+    Mutation("an agent without a record becomes more by whom it acts for", [
+        (COMPILED, "    hold(facts.tier->bundles);",
+         "    hold(facts.tier->bundles);\n    if (facts.user != nullptr) hold_as_member(facts.user->groups);"),
+        (GATHER, "    for (const auto& name : facts_.tier->bundles) hold(name);",
+         "    for (const auto& name : facts_.tier->bundles) hold(name);\n"
+         "    if (const auto* members = need<MemberMap>(RecordKind::members, key(\"members\")); members && facts_.user)\n"
+         "      hold_as_member(*members, facts_.user->groups);")], ["test_bundles.py"]),
+    Mutation("everybody is a member", [
+        (COMPILED, "if (const auto* names = find_in(tenant.members, group)) hold(*names);",
+         "if (!group.empty())\n        for (const auto& [any, names] : tenant.members) hold(names);"),
+        (GATHER, "    if (found == members.end()) continue;\n    for (const auto& name : found->second) hold(name);",
+         "    if (found == members.end() && group.empty()) continue;\n"
+         "    for (const auto& [any, names] : members)\n      for (const auto& name : names) hold(name);")],
+        ["test_bundles.py"]),
 ]

@@ -2,12 +2,15 @@
 #include <algorithm>
 #include <iostream>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agw/grants/policy_file.h"
 #include "agw/grants/redis_codec.h"
 #include "agw/json/tree.h"
+#include "agw/policy/charges.h"
 #include "agw/policy/evaluate.h"
 
 namespace {
@@ -66,7 +69,12 @@ std::string judged(const grants::CompiledPolicy& policy, const json_t* q) {
   }
   for (std::size_t i = 0; i < decision.needed_scopes.size(); ++i)
     out += (i == 0 ? " " : ",") + decision.needed_scopes[i];
-  return out;
+  std::multiset<std::string> limits;
+  for (const auto& charge : policy::charges(question, std::make_shared<policy::Facts>(facts), 0))
+    limits.insert(charge.limit->place + ' ' + write_limit(*charge.limit));
+  std::string separator = " [";
+  for (const auto& limit : limits) out += std::exchange(separator, "; ") + limit;
+  return limits.empty() ? out : out + ']';
 }
 
 }  // namespace

@@ -18,17 +18,42 @@ def tier_of(tenant, question):
     return fitting[0]["tier"] if fitting else tenant["tiers"].get("*")
 
 
-def grants_of(tenant, question, tier):
+def package(tenant, bundle):
+    """The bundle and those that it comes from."""
+    return [bundle] + package(tenant, tenant["bundles"][bundle]["parent"]) if "parent" in tenant["bundles"][bundle] else [bundle]
+
+
+def content(tenant, bundle):
+    return tenant["bundles"][bundle]["grants"] + [g for g in tenant["grants"] if g["to"] == "bundle:" + bundle]
+
+
+def packages_of(tenant, question, tier):
+    """An agent's with a record are its own and those that its user is a member of; one's without are its tier's."""
     agent = tenant["agents"].get(question["agent"])
+    if agent is None:
+        names = tenant["tiers"].get(tier, {}).get("bundles", []) if tier else []
+    else:
+        mine = {"group:" + group for group in groups_of(tenant, question)}
+        names = agent.get("bundles", []) + [b for b, row in tenant["bundles"].items() if mine & set(row.get("members", []))]
+    return [package(tenant, name) for name in names]
+
+
+def grants_of(tenant, question, tier):
     holders = {"agent:" + question["agent"]} | ({"tier:" + tier} if tier else set())
     found = [grant for grant in tenant["grants"] if grant["to"] in holders]
-    record = agent if agent is not None else tenant["tiers"].get(tier, {}) if tier else {}
-    for bundle in record.get("bundles", []):
-        while bundle:
-            found += tenant["bundles"][bundle]["grants"]
-            found += [grant for grant in tenant["grants"] if grant["to"] == "bundle:" + bundle]
-            bundle = tenant["bundles"][bundle].get("parent")
+    for bundle in {bundle for bundles in packages_of(tenant, question, tier) for bundle in bundles}:
+        found += content(tenant, bundle)
     return found
+
+
+def limits_of(tenant, question, tier):
+    """What a call would have to meet: the tenant's limits, and those of each package that names the operation."""
+    def names(bundle):
+        return any(matches(g["operation"], question["operation"]) and g.get("effect", "allow") == "allow"
+                   for g in content(tenant, bundle))
+    met = {bundle for bundles in packages_of(tenant, question, tier) if any(map(names, bundles)) for bundle in bundles}
+    return sorted(["policy " + limit for limit in tenant.get("limits", [])] +
+                  [f"bundle|{b} {limit}" for b in met for limit in tenant["bundles"][b].get("limits", [])])
 
 
 def groups_of(tenant, question):
@@ -109,4 +134,5 @@ def evaluate(tenant, question):
     reason = next((failed[check] for check in judged if failed[check]), "allowed")
     verdicts = ["skip" if check not in judged else "fail" if failed[check] else "pass" for check in CHECKS]
     line = [("allow" if reason == "allowed" else "deny"), reason, "visible" if visible else "hidden", ",".join(verdicts)]
-    return " ".join(line + ([",".join(needed)] if needed else []))
+    limits = "; ".join(limits_of(tenant, question, tier)) if question["named"] else ""
+    return " ".join(line + ([",".join(needed)] if needed else [])) + (" [" + limits + "]" if limits else "")

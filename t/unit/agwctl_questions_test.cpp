@@ -306,6 +306,66 @@ TEST_F(AgwctlQuestions, lint_finds_what_nobody_can_have_meant) {
               AllOf(HasSubstr("unclassified"), HasSubstr("nobody"), Not(HasSubstr("unowned"))));
 }
 
+TEST_F(AgwctlQuestions, lint_judges_limits_and_members) {
+  const auto lint = [&](const std::string& bundles, const std::string& more = "") {
+    return said(exit_denied, {"lint", write("lint.yaml",
+                                            "schema: 1\ntenants:\n  default:\n    agents: {c|a: {bundles: [team]}}\n"
+                                            "    users: {c|u: {groups: [store|night]}}\n"
+                                            "    entitlements: [{id: e, to: user:c|u, operation: \"*\"}]\n" +
+                                                more + "    bundles:\n" + bundles)});
+  };
+  const std::string org = "      org: {limits: [agent 5r/h], grants: [{id: o, operation: a/b}]}\n";
+  const auto loose = lint(org + "      team: {parent: org, limits: [agent 5r/h, agent 6r/h window]}\n");
+  EXPECT_THAT(loose, AllOf(HasSubstr("agent 5r/h: bundle:org allows no more: agent 5r/h"), HasSubstr("1 finding\n")));
+  EXPECT_THAT(lint("      team: {limits: [agent 5r/h]}\n"), HasSubstr("agent 5r/h: no grant of it names an operation"));
+  EXPECT_THAT(lint("      team: {members: [group:store|night, group:store|day, group:c|x], grants: [{id: o, operation: "
+                   "a/b}]}\n"),
+              AllOf(HasSubstr("no user is in store|day"), HasSubstr("1 finding\n")));
+  EXPECT_THAT(
+      lint("      team: {grants: [{id: o, operation: a/b}]}\n      idle: {}\n      used: {members: [group:c|x]}\n"),
+      AllOf(HasSubstr("bundle:idle"), HasSubstr("no group"), HasSubstr("1 finding\n")));
+  // Tighter than the parent's, and a parent's that its child's grants make worth something.
+  const std::string file = write("fine.yaml", R"(
+schema: 1
+tenants:
+  default:
+    agents: {c|a: {bundles: [team]}}
+    entitlements: [{id: e, to: user:c|u, operation: a/*}]
+    limits: [agent 100r/h, tenant 5u/d]
+    bundles:
+      org: {limits: [agent 50r/h]}
+      team: {parent: org, limits: [agent 40r/h, user 50r/h, agent 60r/m], grants: [{id: o, operation: a/b}]}
+)");
+  EXPECT_THAT(said(exit_ok, {"lint", file}), HasSubstr("0 findings"));
+}
+
+TEST_F(AgwctlQuestions, a_limit_smaller_than_one_call_is_found_where_it_stands) {
+  const std::string file = write("costs.yaml", R"(schema: 1
+tenants:
+  default:
+    agents: {c|a: {bundles: [team]}}
+    operations: {a/b: {owner: o, class: c}, a/c: {owner: o, class: c}}
+    entitlements: [{id: e, to: user:c|u, operation: a/*}]
+    limits: [tenant 20u/d, agent 25u/h]
+    bundles:
+      team: {limits: [agent 30u/d, user 10u/h burst=25], grants: [{id: o, operation: a/*}]}
+)");
+  std::filesystem::create_directories(folder / "state");
+  write("state/routes.json", R"({"v":1,"store":"","routes":[
+    {"location":"s/x","kind":"mcp","mode":"enforce","delegation":"implicit","operation":"a/b","cost":25},
+    {"location":"s/x","kind":"mcp","mode":"enforce","delegation":"implicit","operation":"a/c","cost":1}]})");
+  const auto found = said(exit_denied, {"lint", file, "--state", (folder / "state").string(), "--json"});
+  EXPECT_THAT(found,
+              AllOf(HasSubstr(R"("code":"never_met","tenant":"default","where":"limits")"),
+                    HasSubstr("tenant 20u/d: never has what one call costs of a/b (25)"), HasSubstr("\"line\":7"),
+                    Not(HasSubstr("25u/h")), Not(HasSubstr("30u/d")), Not(HasSubstr("user 10u/h"))));
+  const auto explained = said(exit_ok, {"explain", "--user", "c|u", "--agent", "c|a", "--operation", "a/b", "--state",
+                                        (folder / "state").string(), "--store", "file:" + file});
+  EXPECT_THAT(explained,
+              AllOf(HasSubstr("limit: tenant 20u/d (tenant default)"), HasSubstr("limit: agent 25u/h (tenant default)"),
+                    HasSubstr("limit: user 10u/h burst=25 (bundle team)")));
+}
+
 TEST_F(AgwctlQuestions, lint_leaves_alone_what_is_meant) {
   const std::string file = write("fine.yaml", R"(
 schema: 1

@@ -212,6 +212,105 @@ TEST(Limits, a_threshold_is_one_event) {
   EXPECT_EQ(all.find(R"("type":"limit.threshold")", at + 1), std::string::npos);
 }
 
+/// A policy with these limits of the tenant and of the agent's bundle and its parent.
+std::string limiting(const std::string& tenant, const std::string& bundle, const std::string& parent) {
+  return R"({"schema":1,"tenants":{"default":{
+      "limits":[)" +
+         tenant + R"(],
+      "agents":{"company|docs":{"bundles":["support"]},"company|other":{"bundles":["support"]},"company|plain":{}},
+      "bundles":{"org":{"limits":[)" +
+         parent + R"(],"grants":[]},
+                 "support":{"parent":"org","limits":[)" +
+         bundle + R"(],"grants":[{"id":"b","operation":"tickets/*"}]}},
+      "grants":[{"id":"p","to":"agent:company|plain","operation":"tickets/*"}],
+      "entitlements":[{"id":"e","to":"user:company|mira","operation":"tickets/*"}]}}})";
+}
+
+TEST(PolicyLimits, answer_as_those_of_the_configuration_do) {
+  for (const auto& [tenant, bundle, parent] :
+       {std::tuple(R"("agent 2r/m")", "", ""), std::tuple("", R"("agent 2r/m")", ""),
+        std::tuple("", "", R"("agent 2r/m")")}) {
+    Limited world;
+    world.policy(limiting(tenant, bundle, parent));
+    EXPECT_EQ(world.whole_call(), 0);
+    EXPECT_THAT(world.lines.back(), HasSubstr(R"("limit":"pass")"));
+    EXPECT_EQ(world.whole_call(), 0);
+    const auto answer = world.call();
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->status, 429);
+    EXPECT_EQ(header(*answer, "Retry-After"), "30");
+    EXPECT_EQ(header(*answer, "RateLimit-Policy"), R"("agent 2r/m";q=2;w=60)");
+    EXPECT_THAT(answer->body, HasSubstr(R"("retry_after":30,"limit":"agent 2r/m")"));
+    EXPECT_THAT(world.finish(429).back(), HasSubstr(R"("reason":"limit_exceeded")"));
+  }
+}
+
+TEST(PolicyLimits, every_one_that_applies_is_met) {
+  Limited world;
+  world.limit({"agent", "9r/m"});
+  world.policy(limiting(R"("agent 8r/m")", R"("agent 7r/m")", R"("agent 1r/m name=org")"));
+  EXPECT_EQ(world.status(), 0);
+  const auto fields = world.gateway.response_fields(*world.under_way);
+  EXPECT_EQ(fields.at(1).second, R"("agent 9r/m";r=8;t=7, "agent 8r/m";r=7;t=8, "agent 7r/m";r=6;t=9, "org";r=0;t=60)");
+  world.lines = world.finish(200);
+  const auto answer = world.call();
+  ASSERT_TRUE(answer);
+  EXPECT_THAT(answer->body, HasSubstr(R"("limit":"org")")) << "the parent's is the tightest";
+  world.finish(429);
+  // An edit holds for the next call, and what was used stays used.
+  world.policy(limiting("", "", R"("agent 2r/m burst=2")"));
+  EXPECT_EQ(world.whole_call(), 0);
+  EXPECT_EQ(world.whole_call(), 429);
+  world.policy(limiting("", "", ""));
+  EXPECT_EQ(world.whole_call(), 0);
+}
+
+TEST(PolicyLimits, of_a_bundle_are_not_for_agents_without_it) {
+  Limited world;
+  world.policy(limiting("", R"("agent 1r/m")", ""));
+  EXPECT_EQ(world.whole_call(), 0);
+  EXPECT_EQ(world.whole_call(), 429);
+  for (const auto& [agent, second] : {std::pair("other", 429), std::pair("plain", 0)}) {
+    world.request.fields = {};
+    world.authorize(world.token("tickets:read", "mira", agent));
+    world.tool("ticket.read");
+    EXPECT_EQ(world.whole_call(), 0) << agent;
+    EXPECT_EQ(world.whole_call(), second) << agent;
+  }
+}
+
+TEST(PolicyLimits, outlive_the_policy_that_a_call_began_under) {
+  Limited world;
+  world.policy(limiting(R"("agent 1c", "agent 100b/d window")", "", ""));
+  EXPECT_EQ(world.status(), 0);
+  auto first = std::exchange(world.under_way, std::nullopt);
+  EXPECT_EQ(world.status(), 429);
+  world.finish(429);
+  world.policy(limiting(R"("agent 1c")", "", ""));
+  audit::Completion completion;
+  completion.status = 200;
+  completion.response_bytes = 1000;
+  world.gateway.finish(*first, completion);
+  EXPECT_EQ(world.status(), 0) << "its place was given back";
+}
+
+TEST(PolicyLimits, of_a_backend_are_the_tenants_own) {
+  policy::Route route;
+  route.operation = "tickets/ticket.read";
+  route.limits.push_back(parse_limit("backend 1r/h").value());
+  const Limit own = parse_limit("backend 1r/h").value();
+  auto facts = std::make_shared<policy::Facts>();
+  facts->limits = {&own};
+  Principal who;
+  who.tenant = "acme";
+  policy::Question question{.principal = who};
+  question.route = &route;
+  const auto charges = policy::charges(question, facts, 0);
+  ASSERT_EQ(charges.size(), 2U);
+  EXPECT_EQ(charges[0].tenant, "*");
+  EXPECT_EQ(charges[1].tenant, "acme");
+}
+
 TEST(Limits, without_room_the_call_is_denied) {
   Limited world;
   world.limit({"agent", "1r/h"});

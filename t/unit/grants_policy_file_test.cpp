@@ -108,6 +108,25 @@ const Broken broken[] = {
      "tenants.default.bundles.x.parent", "comes back to itself"},
     {"a parent without a name", tenant(R"("bundles": {"x": {"parent": ""}})"), "tenants.default.bundles.x.parent",
      "letters"},
+    {"a member that is a user", tenant(R"("bundles": {"x": {"members": ["user:c|a"]}})"),
+     "tenants.default.bundles.x.members[0]", "group:company|support"},
+    {"a member that isn't encoded", tenant(R"("bundles": {"x": {"members": ["group:c|a b"]}})"),
+     "tenants.default.bundles.x.members[0]", "group:company|support"},
+    {"a member twice", tenant(R"("bundles": {"x": {"members": ["group:c|a", "group:c|a"]}})"),
+     "tenants.default.bundles.x.members[1]", "twice"},
+    {"members as a word", tenant(R"("bundles": {"x": {"members": "group:c|a"}})"), "tenants.default.bundles.x.members",
+     "list"},
+    {"a bundle's limit of nobody", tenant(R"("bundles": {"x": {"limits": ["everybody 5r/h"]}})"),
+     "tenants.default.bundles.x.limits[0]", "counts by \"everybody\""},
+    {"a limit without an amount", tenant(R"("limits": ["agent"])"), "tenants.default.limits[0]", "5r/h (requests)"},
+    {"an odd amount", tenant(R"("limits": ["agent 5r/h", "user many"])"), "tenants.default.limits[1]",
+     "has the amount \"many\""},
+    {"two spaces", tenant(R"("limits": ["agent  5r/h"])"), "tenants.default.limits[0]", "has the amount"},
+    {"an unknown option", tenant(R"("limits": ["agent 5r/h twice"])"), "tenants.default.limits[0]", "unknown word"},
+    {"a limit that is a number", tenant(R"("limits": [5])"), "tenants.default.limits[0]", "string"},
+    {"limits by subject", tenant(R"("limits": {"agent": "5r/h"})"), "tenants.default.limits", "list"},
+    {"two of one counter", tenant(R"("limits": ["agent+tool 5r/h", "tool+agent 9r/h burst=2"])"),
+     "tenants.default.limits[1]", "stands twice"},
     {"a tier's bundle that isn't there", tenant(R"("tiers": {"t": {"bundles": ["x"]}})"), "tenants.default.tiers.t",
      "bundle \"x\""},
     {"a fallback that isn't there", tenant(R"("tiers": {"*": "x"})"), "tenants.default.tiers.*", "tier \"x\""},
@@ -312,6 +331,109 @@ TEST(CompiledPolicy, a_bundle_has_what_its_parents_have_and_their_denials_win) {
   for (const Case& row : cases)
     EXPECT_EQ(to_string(judged(policy, caller("company|mira", row.agent), row.operation, "").reason), row.reason)
         << row.agent << " " << row.operation;
+}
+
+constexpr std::string_view packaged = R"({"schema": 1, "tenants": {"default": {
+  "agents": {"company|docs": {"bundles": ["own"]}, "company|bare": {"tier": "capped"}},
+  "users": {"company|mira": {"groups": ["store|oncall"]}, "company|omar": {}},
+  "tiers": {"*": "visitor", "visitor": {"bundles": ["own"]}, "capped": {"ceiling": ["tickets/*"]}},
+  "bundles": {"org": {"limits": ["tenant 100r/d warn=80"], "grants": [{"id": "o", "operation": "chat/*"},
+                                                                      {"id": "d", "operation": "billing/*", "effect": "deny"}]},
+              "team": {"parent": "org", "members": ["group:company|support", "group:store|oncall"],
+                       "limits": ["agent 5r/h burst=9", "user 2c"], "grants": [{"id": "t", "operation": "tickets/*"}]},
+              "own": {"limits": ["agent 7r/h"], "grants": [{"id": "w", "operation": "tickets/ticket.read"}]}},
+  "limits": ["agent+tool 10r/s", "user 1000u/month", "agent+tool 500r/d"],
+  "entitlements": [{"id": "e", "to": "user:company|mira", "operation": "*"}, {"id": "f", "to": "user:company|omar", "operation": "*"}]
+}}})";
+
+std::vector<std::string> limits_met(const CompiledPolicy& policy, const Principal& who, const std::string& operation) {
+  std::vector<std::string> out;
+  for (const Limit* limit : policy.facts(who, operation).limits) out.push_back(limit->place + " " + limit->text);
+  return out;
+}
+
+TEST(CompiledPolicy, members_of_a_bundle_have_its_grants_through_agents_with_a_record) {
+  const auto parsed = parse_policy(packaged);
+  ASSERT_TRUE(parsed) << parsed.error().path << " " << parsed.error().message;
+  const CompiledPolicy policy(*parsed);
+  const std::vector<std::string> support{"company|support"};
+  struct Case {
+    const char* user;
+    const char* agent;
+    std::vector<std::string> groups;
+    const char* operation;
+    const char* reason;
+  };
+  const Case cases[] = {
+      {"company|omar", "company|docs", support, "tickets/ticket.write", "allowed"},
+      {"company|omar", "company|docs", {}, "tickets/ticket.write", "agent_grant_missing"},
+      {"company|omar", "company|docs", {"company|sales"}, "tickets/ticket.write", "agent_grant_missing"},
+      {"company|mira", "company|docs", {}, "tickets/ticket.write", "allowed"},
+      {"company|mira", "company|docs", {}, "chat/send", "allowed"},
+      {"company|mira", "company|docs", {}, "billing/read", "agent_grant_denied"},
+      // Users are asked for what they may do by themselves.
+      {"company|eve", "company|docs", support, "tickets/ticket.write", "user_entitlement_missing"},
+      // The tier's ceiling lies above it.
+      {"company|mira", "company|bare", {}, "tickets/ticket.write", "allowed"},
+      {"company|mira", "company|bare", {}, "chat/send", "tier_ceiling"},
+      // An agent without a record has its tier's bundles and nothing else.
+      {"company|mira", "company|stranger", support, "tickets/ticket.read", "allowed"},
+      {"company|mira", "company|stranger", support, "tickets/ticket.write", "agent_grant_missing"},
+  };
+  for (const Case& row : cases)
+    EXPECT_EQ(to_string(judged(policy, caller(row.user, row.agent, row.groups), row.operation, "").reason), row.reason)
+        << row.user << " " << row.agent << " " << row.operation;
+}
+
+TEST(CompiledPolicy, says_which_limits_a_call_meets) {
+  const CompiledPolicy policy(*parse_policy(packaged));
+  const std::vector<std::string> all{"policy agent+tool 10r/s", "policy user 1000u/month", "policy agent+tool 500r/d"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), all.begin(), all.end());
+    return more;
+  };
+  const Principal omar = caller("company|omar", "company|docs");
+  EXPECT_EQ(limits_met(policy, omar, "search/docs"), all);
+  EXPECT_EQ(limits_met(policy, omar, "tickets/ticket.read"), with({"bundle|own agent 7r/h"}));
+  EXPECT_EQ(
+      limits_met(policy, caller("company|mira", "company|docs"), "tickets/ticket.read"),
+      with({"bundle|own agent 7r/h", "bundle|team agent 5r/h", "bundle|team user 2c", "bundle|org tenant 100r/d"}));
+  EXPECT_EQ(limits_met(policy, caller("company|mira", "company|docs"), "chat/send"),
+            with({"bundle|team agent 5r/h", "bundle|team user 2c", "bundle|org tenant 100r/d"}));
+  EXPECT_EQ(limits_met(policy, caller("company|omar", "company|stranger"), "tickets/ticket.read"),
+            with({"bundle|own agent 7r/h"}));
+  EXPECT_EQ(limits_met(policy, omar, ""), std::vector<std::string>()) << "handshakes use nothing up";
+}
+
+TEST(RedisCodec, members_and_limits_go_there_and_back) {
+  const auto parsed = parse_policy(packaged);
+  auto keys = encode_tenant(parsed->tenants.at("default"));
+  EXPECT_EQ(keys.at("bundle:team").at("limits"), R"(["agent 5r/h burst=9","user 2c"])");
+  EXPECT_EQ(keys.at("members"),
+            (Fields{{"group:company|support", R"(["team","org"])"}, {"group:store|oncall", R"(["team","org"])"}}));
+  EXPECT_EQ(keys.at("limits"), (Fields{{"agent+tool", R"(["10r/s","500r/d"])"}, {"user", R"(["1000u/month"])"}}));
+  const auto decoded = decode_tenant(keys);
+  ASSERT_TRUE(decoded) << decoded.error().detail;
+  EXPECT_EQ(decoded->bundles.at("team").members, (std::vector<std::string>{"company|support", "store|oncall"}));
+  EXPECT_EQ(encode_tenant(*decoded), keys);
+  Policy again;
+  again.tenants["default"] = *decoded;
+  const auto read = parse_policy(write_policy(again));
+  ASSERT_TRUE(read) << read.error().path << read.error().message << write_policy(again);
+  EXPECT_EQ(encode_tenant(read->tenants.at("default")), keys);
+  const auto refused = [&](const char* key, const char* field, const char* value) -> std::string {
+    auto changed = keys;
+    changed[key][field] = value;
+    const auto out = decode_tenant(changed);
+    return out ? "read" : out.error().detail;
+  };
+  using testing::HasSubstr;
+  EXPECT_THAT(refused("members", "group:company|support", R"(["team"])"), HasSubstr("without its parent"));
+  EXPECT_THAT(refused("members", "group:company|support", R"(["other"])"), HasSubstr("is no bundle"));
+  EXPECT_THAT(refused("members", "company|support", R"(["org"])"), HasSubstr("is not a group"));
+  EXPECT_THAT(refused("limits", "agent 5r/h", R"(["burst=3"])"), HasSubstr("whose calls"));
+  EXPECT_THAT(refused("limits", "tool+agent", R"(["9r/s"])"), HasSubstr("field tool+agent: [0] is no limit"));
+  EXPECT_THAT(refused("bundle:team", "limits", R"(["agent 5r/h", 7])"), HasSubstr("field limits: [1] is no limit"));
 }
 
 TEST(RedisCodec, a_holder_names_all_bundles_that_a_call_must_read) {

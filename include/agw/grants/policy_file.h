@@ -13,12 +13,12 @@
 #include "agw/model/policy_records.h"
 #include "agw/policy/facts.h"
 #include "agw/policy/grant_set.h"
+#include "agw/policy/package.h"
 
 namespace agw::grants {
 
-struct Bundle {
-  std::string version;
-  std::string parent;  ///< whose grants, denials above all, whoever has this one has too; may be empty
+struct Bundle : BundleRecord {
+  std::vector<std::string> members;  ///< groups, `company|support` or `store|oncall`: see CompiledPolicy::facts
   std::vector<Grant> grants;
 };
 
@@ -36,6 +36,7 @@ struct TenantPolicy {
   std::map<std::string, std::vector<Grant>> entitlements;  ///< by holder `user:…` | `group:…`
   std::map<std::pair<std::string, std::string>, DelegationRecord> delegations;  ///< user, agent
   std::map<std::string, OperationRecord> operations;
+  std::vector<Limit> limits;  ///< what every call of an operation uses up
 };
 
 struct Policy {
@@ -61,6 +62,12 @@ struct PolicyError {
   std::string message;  ///< what is wrong and what to write instead
 };
 
+/// Places of limits, which are a part of their counters' names, and no operation's.
+inline constexpr std::string_view tenant_place = "policy";
+[[nodiscard]] std::string bundle_place(std::string_view bundle);
+/// Limits of one list: each of another kind, or they would count each other's calls.
+inline constexpr std::size_t most_limits = 32;
+
 /// Strict: unknown keys, wrong types, ids that aren't encoded, duplicate ids, references to
 /// missing bundles or tiers are errors.
 [[nodiscard]] Result<Policy, PolicyError> parse_policy(std::string_view json);
@@ -75,13 +82,17 @@ class CompiledPolicy {
   ~CompiledPolicy();
   CompiledPolicy(const CompiledPolicy&) = delete;
   CompiledPolicy& operator=(const CompiledPolicy&) = delete;
-  /// Pointers into this object; the caller sets Facts::keep to its owner.
+  /// Pointers into this object; the caller sets Facts::keep to its owner. The bundles of a call are its agent's; for an
+  /// agent with a record, those also that have a group of the user's (of the token, or of the user's record) among
+  /// their members; for one without, its tier's.
   [[nodiscard]] policy::Facts facts(const Principal& principal, std::string_view operation) const;
   [[nodiscard]] const Policy& source() const noexcept { return policy_; }
   [[nodiscard]] const std::string& digest() const noexcept { return digest_; }
 
  private:
   struct Tenant;
+  [[nodiscard]] static std::vector<policy::HeldBundle> held_bundles(const Tenant& tenant, const policy::Facts& facts,
+                                                                    const Principal& principal);
   Policy policy_;
   std::string digest_;
   std::unordered_map<std::string, std::unique_ptr<Tenant>, StringHash, std::equal_to<>> tenants_;

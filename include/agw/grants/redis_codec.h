@@ -48,6 +48,13 @@ struct Meta {
 [[nodiscard]] Decoded<TierRecord> read_tier_record(std::string_view key, const Fields& fields);
 [[nodiscard]] Decoded<DelegationRecord> read_delegation_record(std::string_view key, const Fields& fields);
 [[nodiscard]] Decoded<OperationRecord> read_operation_record(std::string_view key, const Fields& fields);
+/// The bundle's name is the key's last part.
+[[nodiscard]] Decoded<BundleRecord> read_bundle_record(std::string_view key, const Fields& fields);
+/// A tenant's limits: subject → JSON list of what they may use up.
+[[nodiscard]] Decoded<std::vector<Limit>> read_limits_record(std::string_view key, const Fields& fields);
+/// `group:company|support` → the bundles that its members have, with all of their parents.
+using MemberMap = std::map<std::string, std::vector<std::string>, std::less<>>;
+[[nodiscard]] Decoded<MemberMap> read_members_record(std::string_view key, const Fields& fields);
 /// Grants (or entitlements) by id; the values are JSON.
 [[nodiscard]] Decoded<std::vector<Grant>> read_grants(std::string_view key, const Fields& fields, bool entitlements);
 

@@ -49,6 +49,8 @@ struct Limit {
 /// AMOUNT: `5r/h` requests, `10mb/d` bytes, `1000u/month` cost units, `8c` calls at once. The
 /// message says what is wrong and what to write instead; `place` is left to the caller.
 [[nodiscard]] Result<Limit, std::string> parse_limit(std::span<const std::string_view> words);
+/// The same of one text, its words divided by single spaces.
+[[nodiscard]] Result<Limit, std::string> parse_limit(std::string_view text);
 
 /// As parse_limit takes it, options included.
 [[nodiscard]] std::string write_limit(const Limit& limit);

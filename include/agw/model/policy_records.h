@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "agw/base/time.h"
+#include "agw/model/limit.h"
 
 namespace agw {
 
@@ -63,6 +64,13 @@ struct TierRecord {
   std::optional<WallTime> not_before;
   std::optional<std::vector<std::string>> ceiling;  ///< operation patterns; absent = no ceiling
   std::vector<std::string> bundles;                 ///< for agents without a record
+};
+
+/// A named, versioned package for a role; its grants are held by `bundle:<name>`.
+struct BundleRecord {
+  std::string version;
+  std::string parent;  ///< what it says, denials and limits above all, holds for whoever has this one; may be empty
+  std::vector<Limit> limits;  ///< what calls use up that come by it
 };
 
 struct OperationRecord {

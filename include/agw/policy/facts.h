@@ -32,6 +32,9 @@ struct Facts {
   std::vector<const GrantSet*> grants;
   /// The user's own entitlements, then those of the groups (token and store).
   std::vector<const GrantSet*> entitlements;
+  /// What a call of this operation uses up beside its route's limits: of the tenant, then of the bundles that it comes
+  /// by. Where the question has no operation there are none.
+  std::vector<const Limit*> limits;
   /// `store|name` groups of the user record, beside the principal's own.
   std::span<const std::string> store_groups;
 };

@@ -161,7 +161,8 @@ def hashes(name, tenant):
     for user, row in tenant.get("users", {}).items():
         found[key(f"user:{encode_id(user)}", name)] = _record(row)
     for bundle, row in tenant.get("bundles", {}).items():
-        found[key(f"bundle:{percent(bundle)}", name)] = {"version": str(row.get("version", 1))}
+        own = {"version": str(row.get("version", 1))} | _record({k: row[k] for k in ("parent", "limits") if k in row})
+        found[key(f"bundle:{percent(bundle)}", name)] = own
         found[key(f"grants:bundle:{percent(bundle)}", name)] = _grants(row.get("grants", []))
     for place, prefix in (("grants", "grants"), ("entitlements", "entitlements")):
         for row in tenant.get(place, []):
@@ -173,7 +174,26 @@ def hashes(name, tenant):
     for tier, row in tenant.get("tiers", {}).items():
         if tier not in ("*", "map"):
             found[key(f"tier:{percent(tier)}", name)] = _record(row) or {"status": "active"}
-    return found | {key("tiers", name): tier_map(tenant.get("tiers", {}))}
+    return found | {key("tiers", name): tier_map(tenant.get("tiers", {})), key("members", name): members(tenant),
+                    key("limits", name): limits(tenant)}
+
+
+def members(tenant):
+    """`group:…` -> its bundles. Parents are agwctl's to add."""
+    found = {}
+    for bundle, row in tenant.get("bundles", {}).items():
+        for group in row.get("members", []):
+            found.setdefault(group, []).append(bundle)
+    return {group: json.dumps(bundles) for group, bundles in found.items()}
+
+
+def limits(tenant):
+    """Subject -> what its calls may use up."""
+    found = {}
+    for text in tenant.get("limits", []):
+        subject, _, rest = text.partition(" ")
+        found.setdefault(subject, []).append(rest)
+    return {subject: json.dumps(rests) for subject, rests in found.items()}
 
 
 def tier_map(tiers):

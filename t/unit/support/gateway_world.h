@@ -69,7 +69,9 @@ class FixedStore final : public grants::Store {
   Answer answer(const Principal& principal, std::string_view operation) {
     if (answered) answered();
     if (broken) return fail(grants::StoreFailure{*broken, "agw:p:{default}:meta"});
-    return std::make_shared<policy::Facts>(policy->facts(principal, operation));
+    auto facts = std::make_shared<policy::Facts>(policy->facts(principal, operation));
+    facts->keep = policy;
+    return facts;
   }
   Task<Answer> later(PrincipalPtr principal, std::string operation) {
     co_await slow->sleep(delay);
