@@ -10,7 +10,7 @@ LABELS = {"bare": "bare beside itself: the noise", "jwt": "the token is verified
 
 
 def size(count):
-    for unit, name in ((1 << 20, " MB"), (1 << 10, " KB")):
+    for unit, name in ((1 << 30, " GB"), (1 << 20, " MB"), (1 << 10, " KB")):
         if count >= unit:
             return f"{count / unit:.3g}{name}"
     return f"{count} B"

@@ -302,6 +302,35 @@ def test_one_process_alone(make_site):
         alone.wait(60)
 
 
+def test_a_new_binary_takes_over(make_site):
+    """USR2, QUIT: two nginx for a while, and nothing is wrong with either."""
+    # What a sanitizer needs has to be handed on.
+    site = make_site(main="".join(f"env {name};\n" for name in ("LD_PRELOAD", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS")))
+    site.nginx.stop()
+    # nginx takes USR2 only when the process that started it has gone since.
+    subprocess.run(["sh", "-c", '"$@" >/dev/null 2>&1 & sleep 1', "sh", *site.nginx._arguments(site.nginx.conf)],
+                   env=site.nginx._env, check=True)
+
+    def masters():
+        return {server["master"]: len(server["workers"]) for server in well(site)["servers"]}
+
+    (old,) = masters()
+    running = {old}
+    try:
+        os.kill(old, signal.SIGUSR2)
+        both = eventually(lambda: len(found := masters()) == 2 and found, 30)
+        (new,) = set(both) - {old}
+        running.add(new)
+        assert both == {old: 2, new: 2}
+        os.kill(old, signal.SIGQUIT)
+        running.discard(old)
+        eventually(lambda: masters() == {new: 2}, 30)
+    finally:
+        for master in running:
+            os.kill(master, signal.SIGQUIT)
+        eventually(lambda: not ask(site)["servers"], 60)
+
+
 def test_a_full_disk_costs_the_status_alone(make_site, small_disk):
     subprocess.run(["mount", "-o", "remount,size=16k", small_disk], check=True)
     site = make_site(state=str(small_disk / "state"), audit="off", workers="2", start=False)
