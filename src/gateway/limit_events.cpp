@@ -1,5 +1,6 @@
 #include "agw/gateway/limit_events.h"
 
+#include <algorithm>
 #include <string>
 
 namespace agw::gateway {
@@ -7,7 +8,9 @@ namespace agw::gateway {
 void LimitEvents::limit_crossed(const policy::Charge& charge, int percent) noexcept try {
   const std::string id = random_.hex(16);
   const std::string detail = charge.key + " at " + std::to_string(percent) + "%";
-  const std::string text = "The limit " + charge.limit->name + " of " + charge.limit->place + " has reached " +
+  std::string place = charge.limit->place;
+  std::replace(place.begin(), place.end(), '|', ' ');  // of policy: `bundle|support`
+  const std::string text = "The limit " + charge.limit->name + " of " + place + " has reached " +
                            std::to_string(percent) + " % of what it allows.";
   audit::Event event;
   event.id = id;

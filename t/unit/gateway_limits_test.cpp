@@ -294,6 +294,15 @@ TEST(PolicyLimits, outlive_the_policy_that_a_call_began_under) {
   EXPECT_EQ(world.status(), 0) << "its place was given back";
 }
 
+TEST(PolicyLimits, tell_when_a_threshold_is_reached) {
+  Limited world;
+  world.policy(limiting("", R"("agent 4r/d warn=50")", ""));
+  for (int i = 0; i < 2; ++i) world.whole_call();
+  std::string all;
+  for (const auto& line : world.lines) all += line + "\n";
+  EXPECT_THAT(all, HasSubstr("The limit agent 4r/d of bundle support has reached 50 % of what it allows."));
+}
+
 TEST(PolicyLimits, of_a_backend_are_the_tenants_own) {
   policy::Route route;
   route.operation = "tickets/ticket.read";
