@@ -1,4 +1,5 @@
-// Answers what the policy room decides, line by line: `P POLICY` sets the policy file's JSON, `Q QUESTION` asks.
+// Answers what the policy room decides, line by line: `P POLICY` sets the policy file's JSON, `Q QUESTION` asks. The
+// facts are those of a compiled file and those that calls gather in Redis, in turn.
 #include <algorithm>
 #include <iostream>
 #include <memory>
@@ -9,9 +10,13 @@
 
 #include "agw/grants/policy_file.h"
 #include "agw/grants/redis_codec.h"
+#include "agw/grants/redis_store.h"
 #include "agw/json/tree.h"
 #include "agw/policy/charges.h"
 #include "agw/policy/evaluate.h"
+
+#include "agwctl/redis_connection.h"
+#include "support/memory_redis.h"
 
 namespace {
 
@@ -31,8 +36,50 @@ std::vector<std::string> list(const json_t* object, const char* key) {
   return out;
 }
 
-std::string judged(const grants::CompiledPolicy& policy, const json_t* q) {
-  Principal who;
+class Source {
+ public:
+  virtual ~Source() = default;
+  [[nodiscard]] virtual policy::FactsPtr facts(const PrincipalPtr& who, const std::string& operation) = 0;
+};
+
+class File final : public Source {
+ public:
+  explicit File(grants::Policy policy) : policy_(std::move(policy)) {}
+  policy::FactsPtr facts(const PrincipalPtr& who, const std::string& operation) override {
+    return std::make_shared<policy::Facts>(policy_.facts(*who, operation));
+  }
+
+ private:
+  grants::CompiledPolicy policy_;
+};
+
+class InRedis final : public Source {
+ public:
+  explicit InRedis(const grants::TenantPolicy& policy) {
+    for (const auto& [name, fields] : grants::encode_tenant(policy))
+      redis_.hashes[grants::policy_key("default", name)] = fields;
+    redis_.hashes[grants::policy_key("default", "meta")] = {
+        {"schema", "1"}, {"incarnation", "i"}, {"born", "1"}, {"version", "1"}};
+  }
+  policy::FactsPtr facts(const PrincipalPtr& who, const std::string& operation) override {
+    redis_.trips.clear();
+    auto found = agwctl::run(await(store_.facts(who, operation)));
+    if (found) return *std::move(found);
+    std::cerr << found.error().detail << "\n";
+    std::exit(1);
+  }
+
+ private:
+  using Answer = Result<policy::FactsPtr, grants::StoreFailure>;
+  static Task<Answer> await(ValueTask<Answer> step) { co_return co_await std::move(step); }
+
+  test::MemoryRedis redis_;
+  grants::RedisStore store_{redis_};
+};
+
+std::string judged(Source& source, const json_t* q) {
+  const auto caller = std::make_shared<Principal>();
+  Principal& who = *caller;
   who.tenant = "default";
   who.user = text(q, "user");
   who.agent = text(q, "agent");
@@ -55,7 +102,8 @@ std::string judged(const grants::CompiledPolicy& policy, const json_t* q) {
   question.delegation =
       text(q, "delegation") == "required" ? policy::DelegationMode::required : policy::DelegationMode::implicit;
   question.now = from_unix(json_integer_value(json_object_get(q, "now")));
-  const policy::Facts facts = policy.facts(who, route.operation);
+  const policy::FactsPtr known = source.facts(caller, route.operation);
+  const policy::Facts& facts = *known;
   const bool handshake = json_is_true(json_object_get(q, "handshake"));
   const Decision decision = handshake ? policy::admit(question, facts) : policy::evaluate(question, facts);
 
@@ -70,7 +118,7 @@ std::string judged(const grants::CompiledPolicy& policy, const json_t* q) {
   for (std::size_t i = 0; i < decision.needed_scopes.size(); ++i)
     out += (i == 0 ? " " : ",") + decision.needed_scopes[i];
   std::multiset<std::string> limits;
-  for (const auto& charge : policy::charges(question, std::make_shared<policy::Facts>(facts), 0))
+  for (const auto& charge : policy::charges(question, known, 0))
     limits.insert(charge.limit->place + ' ' + write_limit(*charge.limit));
   std::string separator = " [";
   for (const auto& limit : limits) out += std::exchange(separator, "; ") + limit;
@@ -81,7 +129,7 @@ std::string judged(const grants::CompiledPolicy& policy, const json_t* q) {
 
 int main() {
   std::ios::sync_with_stdio(false);
-  std::unique_ptr<grants::CompiledPolicy> policy;
+  std::unique_ptr<Source> policy;
   bool through_redis = false;
   for (std::string line; std::getline(std::cin, line);) {
     const std::string_view rest = std::string_view(line).substr(std::min<std::size_t>(line.size(), 2));
@@ -91,17 +139,17 @@ int main() {
         std::cerr << parsed.error().path << " " << parsed.error().message << "\n";
         return 1;
       }
-      // Every other one comes by what Redis would hold.
-      if (through_redis = !through_redis; through_redis)
-        for (auto& [name, tenant] : parsed->tenants) {
-          auto decoded = grants::decode_tenant(grants::encode_tenant(tenant));
-          if (!decoded) {
-            std::cerr << decoded.error().detail << "\n";
-            return 1;
-          }
-          tenant = *std::move(decoded);
+      if (through_redis = !through_redis; through_redis) {
+        // What was written can be read again as it was.
+        const auto decoded = grants::decode_tenant(grants::encode_tenant(parsed->tenants.at("default")));
+        if (!decoded) {
+          std::cerr << decoded.error().detail << "\n";
+          return 1;
         }
-      policy = std::make_unique<grants::CompiledPolicy>(*std::move(parsed));
+        policy = std::make_unique<InRedis>(*decoded);
+      } else {
+        policy = std::make_unique<File>(*std::move(parsed));
+      }
     } else if (const json::Tree question = json::read_tree(rest); question && policy) {
       std::cout << judged(*policy, question.get()) << "\n";
     } else {
