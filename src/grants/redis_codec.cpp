@@ -395,7 +395,7 @@ Decoded<void> reduce_bundles(const std::string& key, const TenantPolicy& tenant,
 
 /// From what is said of groups to what a policy file says of bundles.
 Decoded<void> reduce_members(const MemberMap& members, TenantPolicy& tenant) {
-  for (auto [group, bundles] : members) {
+  for (const auto& [group, bundles] : members) {
     for (const auto& name : bundles)
       if (!tenant.bundles.contains(name)) return wrong("members", group, "names " + name + ", which is no bundle");
     if (const auto orphan = orphan_among(tenant.bundles, bundles); !orphan.empty())
