@@ -214,12 +214,14 @@ class Server {
     const auto& journal = report.journal;
     if (journal.written == 0) wrong.add(who, "the audit log can't be written: events wait in the journal");
     if (percent(journal) >= full_percent)
-      wrong.add(who, "the audit journal is " + std::to_string(percent(journal)) + " % full");
+      wrong.add(who, "a worker's audit journal is " + std::to_string(percent(journal)) + " % full");
   }
 
+  /// Of the worker that has least room left.
   static std::uint64_t percent(const status::Journal& journal) {
-    if (journal.used >= journal.slots) return journal.slots == 0 ? 0 : 100;
-    return journal.slots < 100 ? journal.used * 100 / journal.slots : journal.used / (journal.slots / 100);
+    const std::uint64_t room = journal.segments == 0 ? 0 : journal.slots / journal.segments;
+    if (journal.fullest >= room) return room == 0 ? 0 : 100;
+    return room < 100 ? journal.fullest * 100 / room : journal.fullest / (room / 100);
   }
 
   static std::span<const status::Issuer> issuers_of(const Report& report) {
@@ -279,6 +281,7 @@ class Server {
     JsonObject out;
     out.flag("sealing", journal.sealing != 0).flag("written", journal.written != 0);
     out.number("segments", journal.segments).number("slots", journal.slots).number("used", journal.used);
+    out.number("fullest_percent", percent(journal));
     return out.number("lines", journal.lines).text("sealed", time_text(journal.sealed)).str();
   }
 
@@ -365,7 +368,8 @@ class Server {
   }
 
   void print_sealers(std::ostream& out) const {
-    Table table({"AUDIT SEALER", "STATE", "SINCE", "SEGMENTS", "SLOTS IN USE", "LINES", "LAST SEALED", "LOG"});
+    Table table(
+        {"AUDIT SEALER", "STATE", "SINCE", "SEGMENTS", "SLOTS IN USE", "FULLEST", "LINES", "LAST SEALED", "LOG"});
     bool any = false;
     for (const Told* told : processes_) {
       const auto& journal = told->report.journal;
@@ -373,8 +377,9 @@ class Server {
       any = true;
       table.add({std::to_string(told->report.process.pid), std::string(state_text(*told, draining(*told))),
                  time_text(told->report.process.since), std::to_string(journal.segments),
-                 std::to_string(journal.used) + " of " + std::to_string(journal.slots), std::to_string(journal.lines),
-                 time_text(journal.sealed), journal.written != 0 ? "good" : "can't be written"});
+                 std::to_string(journal.used) + " of " + std::to_string(journal.slots),
+                 std::to_string(percent(journal)) + " %", std::to_string(journal.lines), time_text(journal.sealed),
+                 journal.written != 0 ? "good" : "can't be written"});
     }
     if (any) {
       out << "\n";

@@ -21,8 +21,8 @@ namespace {
 /// worker that is woken meanwhile may have to wait for it.
 constexpr std::size_t batch_bytes = 256U * 1024;
 constexpr std::size_t batch_events = 64;
-/// Where more of the journal than this part is in use, sealing goes on until it is empty: who yields on a busy core
-/// comes back milliseconds later.
+/// Where more of a worker's journal than this part is in use, sealing goes on until it is empty: who yields on a busy
+/// core comes back milliseconds later.
 constexpr std::uint64_t yielding_part = 8;
 constexpr Milliseconds sync_interval{1000};
 constexpr std::uint64_t never = ~std::uint64_t{0};
@@ -153,6 +153,7 @@ std::size_t Sealer::State::pass() {
   const bool sealing = ready();
   if (control == nullptr) return 0;
   std::uint64_t taken = 0;
+  std::uint64_t fullest = 0;
   std::uint64_t slots = 0;
   std::uint64_t passed = 0;
   std::vector<std::pair<std::size_t, std::uint64_t>> untold;
@@ -160,7 +161,9 @@ std::size_t Sealer::State::pass() {
     auto here = segment(i);
     if (!here) continue;
     slots += here->slots();
-    taken += look(i);
+    const std::size_t here_taken = look(i);
+    taken += here_taken;
+    fullest = std::max<std::uint64_t>(fullest, here_taken);
     recovered.fetch_add(here->recovered().exchange(0, std::memory_order_relaxed), std::memory_order_relaxed);
     if (const std::uint64_t more = here->lost().load(std::memory_order_relaxed); more != 0) {
       passed += more;
@@ -170,6 +173,7 @@ std::size_t Sealer::State::pass() {
   told.segments = host.journal.segments();
   told.slots = slots;
   told.used = taken;
+  told.fullest = fullest;
   told.sealing = sealing ? 1 : 0;
   room.store(slots, std::memory_order_relaxed);
   used.store(taken, std::memory_order_relaxed);
@@ -257,7 +261,7 @@ std::size_t Sealer::State::write_events() {
       return events;
     }
     events += batch.size;
-    const bool roomy = told.used < told.slots / yielding_part;
+    const bool roomy = told.fullest < told.slots / told.segments / yielding_part;
     if (at < found.size() && roomy && host.yield != nullptr) host.yield();
   }
   found.clear();

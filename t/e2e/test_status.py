@@ -199,9 +199,9 @@ def test_a_whole_server_that_was_killed(make_site):
     for pid in children:
         os.kill(pid, signal.SIGKILL)
     site.nginx.process.wait()
-    said = wrong(site, "died, and nothing has taken its place")
-    assert {w["state"] for w in workers(said).values()} == {"died"}
-    assert any("no worker tells of itself" in one for one in said["wrong"])
+    said = wrong(site, "no worker tells of itself")  # as soon as all of them are gone
+    assert {w["state"] for w in workers(said).values()} == {"died"} and len(workers(said)) == 2
+    assert any("died, and nothing has taken its place" in one for one in said["wrong"])
     site.start()
     said = well(site)
     assert len(said["servers"]) == 1 and len(workers(said)) == 2 and said["notes"] == []
@@ -213,6 +213,16 @@ def test_an_orderly_end_leaves_nobody(make_site):
     site.nginx.stop()
     said = ask(site)
     assert said["servers"] == [] and len(said["wrong"]) == 1 and "no worker tells of itself" in said["wrong"][0]
+
+
+def test_an_audit_log_that_cannot_be_written(make_site):
+    site = make_site(audit="/dev/full journal=256k", workers="1")
+    site.nginx.allow("can't be written|journal is full|write to .* failed")
+    wrong(site, "the audit log can't be written")
+    token = site.token()
+    eventually(lambda: site.call(token=token).status == 503, 60, 0)
+    journal = wrong(site, "a worker's audit journal is ")["servers"][0]["sealers"][0]["journal"]
+    assert journal["used"] > 100 and journal["fullest_percent"] >= 90
 
 
 def test_workers_that_are_replaced_drain(make_site):

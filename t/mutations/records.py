@@ -60,5 +60,6 @@ ALL = [
         ("src/nginx/sealing.cpp", "::sched_setscheduler(0, SCHED_BATCH, &none)", "::sched_setscheduler(0, SCHED_OTHER, &none)")],
         ["test_audit_journal.py"]),
     Mutation("the sealer yields while the journal fills", [
-        (SEALER, "told.used < told.slots / yielding_part;", "told.used <= told.slots * yielding_part;")]),
+        (SEALER, "told.fullest < told.slots / told.segments / yielding_part;",
+         "told.fullest <= told.slots * yielding_part;")]),
 ]

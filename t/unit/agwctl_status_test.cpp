@@ -48,7 +48,7 @@ struct World {
     Told& sealer = add(status::Kind::sealer, 0, 200);
     sealer.report.journal.sealing = 1;
     sealer.report.journal.segments = 3;
-    sealer.report.journal.slots = 1000;
+    sealer.report.journal.slots = 1200;
   }
   Told& add(status::Kind kind, std::uint32_t number, std::int32_t pid, std::uint64_t generation = 1) {
     Told told;
@@ -166,8 +166,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"no_sealer", [](World& w) { w.reading.processes.pop_back(); }, "no process writes the audit log"},
         Case{"log", [](World& w) { w.sealer().report.journal.written = 0; },
              "audit sealer (pid 200): the audit log can't"},
-        Case{"full", [](World& w) { w.sealer().report.journal.used = 950; },
-             "audit sealer (pid 200): the audit journal is 95 % full"},
+        Case{"full", [](World& w) { w.sealer().report.journal.fullest = 380; },
+             "audit sealer (pid 200): a worker's audit journal is 95 % full"},
         Case{"strange", [](World& w) { w.reading.strange = 2; }, "2 processes are of another version"}),
     [](const auto& info) { return info.param.name; });
 
@@ -228,7 +228,7 @@ TEST(AgwctlStatus, any_numbers_are_printed) {
   report.store.kind = static_cast<status::StoreKind>(77);
   report.tenant[0].name.bytes.fill('\x1b');
   world.sealer().report.journal.slots = ~std::uint64_t{0};
-  world.sealer().report.journal.used = ~std::uint64_t{0} - 1;
+  world.sealer().report.journal.fullest = ~std::uint64_t{0} / 3 - 1;
   const Said said = world.say();
   EXPECT_EQ(said.status, exit_failed);
   EXPECT_THAT(said.text, Not(HasSubstr("\x1b")));

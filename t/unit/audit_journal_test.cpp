@@ -495,7 +495,7 @@ int yields = 0;
 void count_yield() noexcept { ++yields; }
 
 TEST(JournalTurns, others_get_the_processor_between_batches_while_there_is_room) {
-  test::SharedJournal shared(3, std::size_t{1} << 20);
+  test::SharedJournal shared(3, std::size_t{3} << 20);
   test::FakeClock clock;
   test::FakeRandom random;
   test::FakeLog log;
@@ -518,8 +518,8 @@ TEST(JournalTurns, others_get_the_processor_between_batches_while_there_is_room)
   EXPECT_EQ(sealer.pass(), 150U);
   EXPECT_EQ(yields, 2) << "not after the last one";
   yields = 0;
-  write(400);
-  EXPECT_EQ(sealer.pass(), 400U);
+  write(200);
+  EXPECT_EQ(sealer.pass(), 200U);
   EXPECT_EQ(yields, 0) << "the journal fills";
 }
 
@@ -539,6 +539,7 @@ TEST(JournalTurns, the_sealer_tells_of_itself) {
   EXPECT_EQ(told().segments, 3U);
   EXPECT_GT(told().slots, 1000U);
   EXPECT_EQ(told().used, 2U) << "as it was found";
+  EXPECT_EQ(told().fullest, 2U);
   EXPECT_EQ(told().lines, 2U) << "and the chain's beginning";
   EXPECT_EQ(told().sealed, audit.clock.now().time_since_epoch().count());
   audit.file.room = 0;

@@ -92,8 +92,9 @@ struct Journal {
   std::uint64_t segments = 0;
   std::uint64_t slots = 0;
   std::uint64_t used = 0;       ///< slots with events that aren't written yet, or calls under way
-  std::uint64_t lines = 0;      ///< that this process has written
-  std::int64_t sealed = 0;      ///< when the last one was: milliseconds since 1970; 0: none
+  std::uint64_t fullest = 0;  ///< of them, in the one segment that has the most: a worker that has no slot left denies
+  std::uint64_t lines = 0;  ///< that this process has written
+  std::int64_t sealed = 0;  ///< when the last one was: milliseconds since 1970; 0: none
 };
 
 inline constexpr std::size_t most_tenants = 16;
@@ -102,11 +103,11 @@ inline constexpr std::size_t most_issuers = 12;
 /// All of it; every bit pattern is one, so that what a reader finds needs no more than looking at.
 struct Report {
   Process process;
-  std::int64_t told = 0;       ///< when: milliseconds by CLOCK_BOOTTIME
-  Flag draining = 0;           ///< it takes no new connections any more
+  std::int64_t told = 0;  ///< when: milliseconds by CLOCK_BOOTTIME
+  Flag draining = 0;  ///< it takes no new connections any more
   Store store;
-  std::uint32_t tenants = 0;   ///< that there are; `tenant` has the first of them
-  std::uint32_t issuers = 0;   ///< likewise
+  std::uint32_t tenants = 0;  ///< that there are; `tenant` has the first of them
+  std::uint32_t issuers = 0;  ///< likewise
   std::array<Tenant, most_tenants> tenant;
   std::array<Issuer, most_issuers> issuer;
   Journal journal;
