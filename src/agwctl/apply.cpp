@@ -66,6 +66,7 @@ RedisOptions redis_options(const StoreOptions& store) {
   RedisOptions out;
   out.address = *std::move(address);
   out.password_file = store.password_file;
+  out.sentinel_password_file = store.sentinel_password_file;
   out.ca_file = store.ca_file;
   return out;
 }

@@ -17,6 +17,7 @@ struct StoreOptions {
   std::string store;  ///< `redis://…`, `rediss://…`, `unix:…`; for explain also `file:PATH`
   std::string password_file;
   std::string ca_file;
+  std::string sentinel_password_file;
 };
 /// Throws Failure (usage) if it isn't a Redis' address.
 [[nodiscard]] RedisOptions redis_options(const StoreOptions& store);

@@ -3,6 +3,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include <fcntl.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "agw/base/descriptor.h"
+#include "agw/grants/sentinel.h"
 #include "agw/io/address.h"
 #include "agw/io/files.h"
 #include "agw/io/redis_protocol.h"
@@ -168,7 +170,52 @@ class RedisConnection::Socket {
   std::array<char, 65536> block_{};
 };
 
-RedisConnection::RedisConnection(const RedisOptions& options) : name_(options.address.text()) {
+namespace {
+
+constexpr int sentinel_timeout_ms = 2000;
+
+std::optional<grants::RedisPlace> ask_sentinel(const RedisOptions& options, const grants::RedisPlace& place) {
+  RedisOptions own;
+  own.address.host = place.host;
+  own.address.port = place.port;
+  own.address.tls = options.address.tls;
+  own.ca_file = options.ca_file;
+  own.password_file = options.sentinel_password_file;
+  own.timeout_ms = sentinel_timeout_ms;
+  RedisConnection sentinel(own);
+  return grants::read_master(sentinel.ask({grants::master_question(options.address.master)}).front());
+}
+
+/// The options for the Redis that is the master now.
+RedisOptions located(RedisOptions options) {
+  const auto& sentinels = options.address.sentinels;
+  if (sentinels.empty()) return options;
+  grants::Election election(sentinels.size());
+  std::string last;
+  for (const auto& place : sentinels) {
+    try {
+      election.vote(ask_sentinel(options, place));
+    } catch (const Failure& failure) {
+      last = failure.what();
+      election.vote(std::nullopt);
+    }
+    if (election.over()) break;
+  }
+  if (election.elected() == nullptr)
+    throw Failure("no majority of the Sentinels names the master " + options.address.master +
+                  (last.empty() ? "" : "; " + last));
+  options.address.host = election.elected()->host;
+  options.address.port = election.elected()->port;
+  options.address.sentinels.clear();
+  return options;
+}
+
+}  // namespace
+
+RedisConnection::RedisConnection(const RedisOptions& asked) {
+  const RedisOptions options = located(asked);
+  const bool must_be_master = !asked.address.sentinels.empty();
+  name_ = options.address.text();
   std::vector<RedisCommand> greeting;
   if (!options.password_file.empty()) {
     WatchedFile file(options.password_file, max_password);
@@ -180,12 +227,15 @@ RedisConnection::RedisConnection(const RedisOptions& options) : name_(options.ad
     if (!options.address.user.empty()) greeting.back().push_back(options.address.user);
     greeting.back().push_back(std::move(password));
   }
-  greeting.push_back({"SELECT", std::to_string(options.address.db)});
+  if (options.address.db != 0) greeting.push_back({"SELECT", std::to_string(options.address.db)});
+  if (must_be_master) greeting.push_back({"ROLE"});
   socket_ = std::make_unique<Socket>(options);
-  for (const RedisReply& reply : ask(greeting))
+  const auto replies = ask(greeting);
+  for (const RedisReply& reply : replies)
     if (reply.type == RedisReply::Type::error)
       throw Failure(name_ + " refuses the connection: " + reply.text.substr(0, reply.text.find(' ')) +
                     " (wrong or missing --password-file, user or database)");
+  if (must_be_master && !grants::is_master(replies.back())) throw Failure(name_ + ": what the Sentinels name is no master");
 }
 
 RedisConnection::~RedisConnection() = default;

@@ -13,6 +13,7 @@ namespace agw::agwctl {
 struct RedisOptions {
   grants::RedisAddress address;
   std::string password_file;  ///< empty: no AUTH
+  std::string sentinel_password_file;  ///< the same for the Sentinels
   std::string ca_file;        ///< for rediss; empty: the system's trust anchors
   int timeout_ms = 10'000;    ///< for each wait on the socket
 };
@@ -21,8 +22,9 @@ struct RedisOptions {
 /// to their end by start().
 class RedisConnection final : public Redis {
  public:
-  /// Connects, authenticates and selects the database; throws Failure.
-  explicit RedisConnection(const RedisOptions& options);
+  /// Connects, authenticates and selects the database; throws Failure. With Sentinels: to the master that a majority
+  /// of them names, if it says that it is one.
+  explicit RedisConnection(const RedisOptions& asked);
   ~RedisConnection() override;
   RedisConnection(const RedisConnection&) = delete;
   RedisConnection& operator=(const RedisConnection&) = delete;

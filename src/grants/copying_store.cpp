@@ -13,7 +13,7 @@
 
 #include "channel.h"
 #include "copy.h"
-#include "progress.h"
+#include "past.h"
 #include "trip.h"
 
 namespace agw::grants {
@@ -127,8 +127,10 @@ struct CopyingStore::State {
       : host(given),
         settings(std::move(chosen)),
         server(settings.freshness.mode == Mode::max_age ? look_without_push
-                                                        : settings.freshness.bound / looks_in_a_lease),
+                                                        : settings.freshness.bound / looks_in_a_lease,
+               settings.fails_over ? Server::Failover::expected : Server::Failover::none),
         strict(host.redis, &host.zone, settings.tenants, server, host.clock),
+        past(host.zone, &server, &host.clock),
         copy(stripes, settings.limit),
         flights(host.loop,
                 [](const std::exception_ptr& error) {
@@ -245,7 +247,7 @@ struct CopyingStore::State {
 
   /// False if the store isn't known to be whole: another worker has seen more of it.
   bool settle_meta(const std::string& tenant, const Meta& meta, Stripes::Stamp noted, SteadyTime sent) {
-    if (!host.zone.advance(policy_key(tenant, "meta"), progress_of(meta))) {
+    if (!past.admits(tenant, meta)) {
       stripes.move_all();
       return false;
     }
@@ -405,6 +407,7 @@ struct CopyingStore::State {
   CopySettings settings;
   Server server;
   RedisStore strict;
+  Past past;
   Stripes stripes;
   std::optional<Channel> channel;
   Copy copy;

@@ -1,10 +1,11 @@
 #include "agw/grants/redis_store.h"
 
+#include <optional>
 #include <unordered_map>
 #include <utility>
 
 #include "gather.h"
-#include "progress.h"
+#include "past.h"
 #include "trip.h"
 
 namespace agw::grants {
@@ -77,15 +78,15 @@ class Inquiry {
 };
 
 /// What is wrong with one tenant's store, or nothing.
-std::string fault_of(std::string_view tenant, const RedisReply& reply, Zone* seen) {
+std::string fault_of(const std::string& tenant, const RedisReply& reply, Past* past) {
   const auto meta = required_meta(tenant, reply);
   if (!meta) return meta.error().detail;
   const std::string key = policy_key(tenant, "meta");
-  if (seen != nullptr && !seen->advance(key, progress_of(*meta))) return "key " + key + " went back";
+  if (past != nullptr && !past->admits(tenant, *meta)) return "key " + key + " went back";
   return {};
 }
 
-Task<StoreHealth> ask_health(Redis& redis, Zone* seen, const Server* server, std::vector<std::string> tenants) {
+Task<StoreHealth> ask_health(Redis& redis, Past* past, const Server* server, std::vector<std::string> tenants) {
   std::vector<RedisCommand> commands{{"PING"}};
   for (const auto& tenant : tenants) commands.push_back({"HGETALL", policy_key(tenant, "meta")});
   const std::size_t asked = commands.size();
@@ -105,7 +106,7 @@ Task<StoreHealth> ask_health(Redis& redis, Zone* seen, const Server* server, std
   }
   out.usable = tenants.empty();
   for (std::size_t i = 0; i < tenants.size(); ++i) {
-    const std::string fault = fault_of(tenants[i], (*replies)[i + 1], seen);
+    const std::string fault = fault_of(tenants[i], (*replies)[i + 1], past);
     out.usable = out.usable || fault.empty();
     if (!fault.empty() && !out.detail.empty()) out.detail += "; ";
     out.detail += fault;
@@ -116,14 +117,16 @@ Task<StoreHealth> ask_health(Redis& redis, Zone* seen, const Server* server, std
 }  // namespace
 
 struct RedisStore::State {
-  State(Redis& redis, Zone* seen, std::vector<std::string> tenants)
-      : redis(redis), seen(seen), tenants(std::move(tenants)) {}
+  State(Redis& redis, Zone* seen, std::vector<std::string> tenants, Server* server, Clock* clock)
+      : redis(redis), tenants(std::move(tenants)), server(server), clock(clock) {
+    if (seen != nullptr) past.emplace(*seen, server, clock);
+  }
 
   Redis& redis;
-  Zone* seen;
+  std::optional<Past> past;  ///< none: a reader that remembers nothing
   std::vector<std::string> tenants;
-  Server* server = nullptr;
-  Clock* clock = nullptr;
+  Server* server;
+  Clock* clock;
   BundleHints hints;
 };
 
@@ -136,9 +139,9 @@ Task<Result<policy::FactsPtr, StoreFailure>> RedisStore::ask(PrincipalPtr princi
     auto asking = inquiry.run();
     auto facts = co_await std::move(asking);
     if (inquiry.moved()) continue;
-    if (!facts || state->seen == nullptr) co_return facts;
+    if (!facts || !state->past) co_return facts;
     // Another worker may have seen a newer policy since this one asked: then asking again helps.
-    behind = !state->seen->advance(meta_key, progress_of(inquiry.meta()));
+    behind = !state->past->admits(principal->tenant, inquiry.meta());
     if (!behind) co_return facts;
   }
   if (behind)
@@ -151,12 +154,9 @@ Task<Result<policy::FactsPtr, StoreFailure>> RedisStore::ask(PrincipalPtr princi
 }
 
 RedisStore::RedisStore(Redis& redis, Zone* seen, std::vector<std::string> tenants)
-    : state_(std::make_shared<State>(redis, seen, std::move(tenants))) {}
+    : state_(std::make_shared<State>(redis, seen, std::move(tenants), nullptr, nullptr)) {}
 RedisStore::RedisStore(Redis& redis, Zone* seen, std::vector<std::string> tenants, Server& server, Clock& clock)
-    : RedisStore(redis, seen, std::move(tenants)) {
-  state_->server = &server;
-  state_->clock = &clock;
-}
+    : state_(std::make_shared<State>(redis, seen, std::move(tenants), &server, &clock)) {}
 RedisStore::~RedisStore() = default;
 
 ValueTask<Result<policy::FactsPtr, StoreFailure>> RedisStore::facts(const PrincipalPtr& principal,
@@ -165,7 +165,7 @@ ValueTask<Result<policy::FactsPtr, StoreFailure>> RedisStore::facts(const Princi
 }
 
 ValueTask<StoreHealth> RedisStore::health() {
-  return ask_health(state_->redis, state_->seen, state_->server, state_->tenants);
+  return ask_health(state_->redis, state_->past ? &*state_->past : nullptr, state_->server, state_->tenants);
 }
 
 }  // namespace agw::grants

@@ -7,6 +7,12 @@ namespace agw::grants {
 namespace {
 
 constexpr unsigned max_db = 65535;
+constexpr std::uint16_t sentinel_port = 26379;
+constexpr std::size_t max_sentinels = 16;
+constexpr std::size_t max_host = 255;
+/// What may stand in an IPv6 address, and in a name or another address.
+constexpr std::string_view beside_digits = ".:";
+constexpr std::string_view beside_letters = "._-";
 
 template <class Number>
 bool parse_number(std::string_view text, Number& out) {
@@ -48,52 +54,29 @@ Result<RedisAddress, std::string> parse_unix(std::string_view rest) {
   return out;
 }
 
-}  // namespace
-
-std::string RedisAddress::text() const {
-  if (!unix_path.empty()) return "unix:" + unix_path + "?db=" + std::to_string(db);
-  std::string out = tls ? "rediss://" : "redis://";
-  if (!user.empty()) out += user + "@";
-  const bool v6 = host.find(':') != std::string::npos;
-  out += v6 ? "[" + host + "]" : host;
-  return out + ":" + std::to_string(port) + "/" + std::to_string(db);
+/// Cuts `USER@` off.
+Result<std::string, std::string> take_user(std::string_view& rest) {
+  const std::size_t at = rest.find('@');
+  if (at == std::string_view::npos) return std::string();
+  const std::string_view user = rest.substr(0, at);
+  if (user.find(':') != std::string_view::npos)
+    return wrong("a password doesn't belong into the address, but into a file (password_file=)");
+  if (user.empty()) return wrong("the user before the @ is missing");
+  rest.remove_prefix(at + 1);
+  return std::string(user);
 }
 
-Result<RedisAddress, std::string> parse_redis_url(std::string_view url) {
-  const auto unprintable = [](char c) { return static_cast<unsigned char>(c) <= 0x20 || c == 0x7F; };
-  if (std::any_of(url.begin(), url.end(), unprintable))
-    return wrong("the address must not hold spaces or control characters");
-  for (const std::string_view scheme : {"unix:", "redis+unix:"})
-    if (url.starts_with(scheme)) {
-      std::string_view rest = url.substr(scheme.size());
-      if (rest.starts_with("//")) rest.remove_prefix(2);
-      return parse_unix(rest);
-    }
-  RedisAddress out;
-  std::string_view rest = url;
-  if (rest.starts_with("rediss://")) {
-    out.tls = true;
-    rest.remove_prefix(9);
-  } else if (rest.starts_with("redis://")) {
-    rest.remove_prefix(8);
-  } else {
-    return wrong("the address must begin with redis://, rediss:// or unix:");
-  }
-  const std::size_t slash = rest.find('/');
-  if (slash != std::string_view::npos) {
-    const std::string_view db = rest.substr(slash + 1);
-    if (!db.empty() && (!parse_number(db, out.db) || out.db > max_db))
-      return wrong("the database after the / must be a number");
-    rest = rest.substr(0, slash);
-  }
-  if (const std::size_t at = rest.find('@'); at != std::string_view::npos) {
-    const std::string_view user = rest.substr(0, at);
-    if (user.find(':') != std::string_view::npos)
-      return wrong("a password doesn't belong into the address, but into a file (password_file=)");
-    if (user.empty()) return wrong("the user before the @ is missing");
-    out.user = user;
-    rest.remove_prefix(at + 1);
-  }
+Result<unsigned, std::string> parse_db(std::string_view text) {
+  unsigned db = 0;
+  if (!text.empty() && (!parse_number(text, db) || db > max_db))
+    return wrong("the database after the / must be a number");
+  return db;
+}
+
+/// `HOST[:PORT]`
+Result<RedisPlace, std::string> parse_place(std::string_view rest, std::uint16_t usual_port) {
+  RedisPlace out;
+  out.port = usual_port;
   std::string_view port;
   if (rest.starts_with('[')) {
     const std::size_t close = rest.find(']');
@@ -109,10 +92,117 @@ Result<RedisAddress, std::string> parse_redis_url(std::string_view url) {
   }
   if (out.host.empty()) return wrong("the host is missing");
   const bool bracketed = out.host.find(':') != std::string::npos;
-  if (!is_host(out.host, bracketed ? ".:" : "._-"))
+  if (!is_host(out.host, bracketed ? beside_digits : beside_letters))
     return wrong("the host must be a name or an address, an IPv6 one in brackets");
   if (!port.empty() && (!parse_number(port.substr(1), out.port) || out.port == 0))
     return wrong("the port must be a number from 1 to 65535");
+  return out;
+}
+
+Result<RedisAddress, std::string> parse_sentinels(std::string_view rest, bool tls) {
+  RedisAddress out;
+  out.tls = tls;
+  const auto wrong = [](const std::string& message) {
+    return fail(message +
+                "; write for example redis+sentinel://10.0.0.1:26379,10.0.0.2:26379,10.0.0.3:26379/mymaster "
+                "password_file=/run/secrets/redis");
+  };
+  const std::size_t slash = rest.find('/');
+  if (slash == std::string_view::npos) return wrong("the name that the Sentinels know is missing after the /");
+  std::string_view name = rest.substr(slash + 1);
+  rest = rest.substr(0, slash);
+  if (const std::size_t db = name.find('/'); db != std::string_view::npos) {
+    const auto number = parse_db(name.substr(db + 1));
+    if (!number) return fail(number.error());
+    out.db = *number;
+    name = name.substr(0, db);
+  }
+  if (!is_host(name, beside_letters)) return wrong("the name that the Sentinels know is letters, digits, . _ and -");
+  out.master = name;
+  auto user = take_user(rest);
+  if (!user) return fail(std::move(user.error()));
+  out.user = *std::move(user);
+  while (true) {
+    const std::size_t comma = rest.find(',');
+    auto place = parse_place(rest.substr(0, comma), sentinel_port);
+    if (!place) return fail(std::move(place.error()));
+    if (std::find(out.sentinels.begin(), out.sentinels.end(), *place) != out.sentinels.end())
+      return wrong("the Sentinel " + place->text() + " stands twice");
+    out.sentinels.push_back(*std::move(place));
+    if (out.sentinels.size() > max_sentinels) return wrong("there are too many Sentinels");
+    if (comma == std::string_view::npos) return out;
+    rest.remove_prefix(comma + 1);
+  }
+}
+
+}  // namespace
+
+std::string RedisPlace::text() const {
+  const bool v6 = host.find(':') != std::string::npos;
+  return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
+}
+
+std::optional<RedisPlace> read_place(std::string_view host, std::string_view port) {
+  RedisPlace out;
+  const bool v6 = host.find(':') != std::string_view::npos;
+  if (host.size() > max_host || !is_host(host, v6 ? beside_digits : beside_letters)) return std::nullopt;
+  if (!parse_number(port, out.port) || out.port == 0) return std::nullopt;
+  out.host = host;
+  return out;
+}
+
+std::string RedisAddress::text() const {
+  if (!unix_path.empty()) return "unix:" + unix_path + "?db=" + std::to_string(db);
+  std::string out = tls ? "rediss" : "redis";
+  out += sentinels.empty() ? "://" : "+sentinel://";
+  if (!user.empty()) out += user + "@";
+  if (sentinels.empty()) return out + RedisPlace{host, port}.text() + "/" + std::to_string(db);
+  for (const RedisPlace& sentinel : sentinels) out += (&sentinel == sentinels.data() ? "" : ",") + sentinel.text();
+  return out + "/" + master + "/" + std::to_string(db);
+}
+
+Result<RedisAddress, std::string> parse_redis_url(std::string_view url) {
+  const auto unprintable = [](char c) { return static_cast<unsigned char>(c) <= 0x20 || c == 0x7F; };
+  if (std::any_of(url.begin(), url.end(), unprintable))
+    return wrong("the address must not hold spaces or control characters");
+  for (const std::string_view scheme : {"unix:", "redis+unix:"})
+    if (url.starts_with(scheme)) {
+      std::string_view rest = url.substr(scheme.size());
+      if (rest.starts_with("//")) rest.remove_prefix(2);
+      return parse_unix(rest);
+    }
+  for (const std::string_view scheme : {"redis+sentinel://", "rediss+sentinel://"})
+    if (url.starts_with(scheme)) return parse_sentinels(url.substr(scheme.size()), scheme.starts_with("rediss"));
+  for (const std::string_view scheme : {"redis+cluster:", "rediss+cluster:"})
+    if (url.starts_with(scheme))
+      return fail(
+          "a Redis Cluster can't hold the policy, which needs one Redis that tells of every write; write "
+          "redis+sentinel://HOST:PORT,HOST:PORT,HOST:PORT/MASTER for a Redis that fails over, or redis://HOST:PORT for a "
+          "single one; write for example redis://127.0.0.1:6379/0 password_file=/run/secrets/redis");
+  RedisAddress out;
+  std::string_view rest = url;
+  if (rest.starts_with("rediss://")) {
+    out.tls = true;
+    rest.remove_prefix(9);
+  } else if (rest.starts_with("redis://")) {
+    rest.remove_prefix(8);
+  } else {
+    return wrong("the address must begin with redis://, rediss://, redis+sentinel:// or unix:");
+  }
+  const std::size_t slash = rest.find('/');
+  if (slash != std::string_view::npos) {
+    const auto db = parse_db(rest.substr(slash + 1));
+    if (!db) return fail(db.error());
+    out.db = *db;
+    rest = rest.substr(0, slash);
+  }
+  auto user = take_user(rest);
+  if (!user) return fail(std::move(user.error()));
+  out.user = *std::move(user);
+  auto place = parse_place(rest, out.port);
+  if (!place) return fail(std::move(place.error()));
+  out.host = std::move(place->host);
+  out.port = place->port;
   return out;
 }
 

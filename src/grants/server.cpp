@@ -1,5 +1,6 @@
 #include "server.h"
 
+#include <charconv>
 #include <utility>
 
 namespace agw::grants {
@@ -15,6 +16,14 @@ std::string_view line_of(std::string_view info, std::string_view name) {
     if (line.starts_with(name) && line.substr(name.size()).starts_with(':')) return line.substr(name.size() + 1);
   }
   return {};
+}
+
+/// 0: none, or no number (`-1`).
+std::uint64_t number_of(std::string_view info, std::string_view name) {
+  const std::string_view text = line_of(info, name);
+  std::uint64_t out = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return error == std::errc() && end == text.data() + text.size() ? out : 0;
 }
 
 }  // namespace
@@ -41,12 +50,15 @@ ServerFacts read_server(std::span<const RedisReply> replies) {
   out.threads = !threads.empty() && threads != "0";
   const std::string_view role = line_of(replies[1].text, "role");
   out.replid = line_of(replies[1].text, "master_replid");
+  out.former = line_of(replies[1].text, "master_replid2");
+  out.offset = number_of(replies[1].text, "master_repl_offset");
+  out.continued_from = number_of(replies[1].text, "second_repl_offset");
   const std::string_view limit = line_of(replies[2].text, "maxmemory");
   const std::string_view policy = line_of(replies[2].text, "maxmemory_policy");
   if (out.run_id.empty() || role.empty() || out.replid.empty() || limit.empty() || policy.empty()) {
     out.fault = "Redis doesn't say what it is (INFO)";
   } else if (role != "master") {
-    out.fault = "Redis is a replica, which may lag behind";
+    out.fault = replica_fault;
   } else if (limit != "0" && policy != "noeviction") {
     out.fault = "Redis evicts what it holds; set maxmemory-policy noeviction";
   }
@@ -59,6 +71,7 @@ bool Server::take(ServerFacts facts, std::uint64_t before, std::uint64_t after, 
   // What was answered while connections changed says nothing of the one that is there now.
   connection_ = before == after ? after : 0;
   looked_ = sent;
+  ++looks_;
   return another;
 }
 

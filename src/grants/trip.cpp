@@ -3,6 +3,8 @@
 #include <span>
 #include <utility>
 
+#include "agw/grants/sentinel.h"
+
 namespace agw::grants {
 namespace {
 
@@ -11,7 +13,7 @@ StoreFailure unavailable(std::string detail) { return {Reason::store_unavailable
 /// At the end of the trip, once more; meta alone is of one version.
 bool asks_version(const Trip& trip) { return !trip.meta || !trip.wants.empty(); }
 
-std::vector<RedisCommand> commands_of(const Trip& trip, bool look) {
+std::vector<RedisCommand> commands_of(const Trip& trip, bool look, bool role) {
   std::vector<RedisCommand> out;
   if (look) out = server_questions();
   const std::string meta = policy_key(trip.tenant, "meta");
@@ -21,6 +23,8 @@ std::vector<RedisCommand> commands_of(const Trip& trip, bool look) {
     if (trip.ends) out.push_back({"PTTL", want.key});
   }
   if (asks_version(trip)) out.push_back({"HGET", meta, "version"});
+  // At the end: what was a master then was one before.
+  if (role) out.push_back({"ROLE"});
   return out;
 }
 
@@ -46,13 +50,15 @@ Task<Result<TripAnswer, StoreFailure>> travel(Asking asking, Trip trip) {
   const std::uint64_t before = asking.redis.connection();
   const SteadyTime sent = asking.server != nullptr ? asking.clock->moment() : SteadyTime();
   const bool look = asking.server != nullptr && asking.server->due(before, sent);
-  auto commands = commands_of(trip, look);
+  const bool role = asking.server != nullptr && asking.server->fails_over();
+  auto commands = commands_of(trip, look, role);
   const std::size_t asked = commands.size();
   auto going = asking.redis.pipeline(std::move(commands));
   const auto replies = co_await std::move(going);
   if (!replies) co_return fail(unavailable(std::string(to_string(replies.error()))));
   if (replies->size() != asked) co_return fail(unavailable("an answer is missing"));
 
+  if (role && !is_master(replies->back())) co_return fail(unavailable(std::string(replica_fault)));
   TripAnswer out;
   std::size_t at = 0;
   const std::uint64_t after = asking.redis.connection();

@@ -52,6 +52,7 @@ RedisSettings redis_settings(const MainConf& conf) {
   out.address = conf.store.redis;
   out.ca_file = conf.store.ca_file;
   out.password_file = conf.store.password_file;
+  out.sentinel_password_file = conf.store.sentinel_password_file;
   out.timeout = conf.store.timeout;
   return out;
 }
@@ -195,7 +196,8 @@ struct Worker::Services {
     auto store = std::make_unique<grants::CopyingStore>(
         grants::CopyingStore::Host{*host.redis(), channel.get(), host.loop(), host.clock(), host.random(), host.log(),
                                    host.zone(), host.zone()},
-        grants::CopySettings{conf.freshness, conf.copy_limit, tenants(conf), std::to_string(ngx_worker)});
+        grants::CopySettings{conf.freshness, conf.copy_limit, tenants(conf), std::to_string(ngx_worker),
+                             !conf.store.redis.sentinels.empty()});
     store->start();
     store_status = store.get();
     return store;

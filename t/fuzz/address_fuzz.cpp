@@ -1,4 +1,5 @@
 // Addresses that operators and issuers' documents write: a Redis, an IP address, a resource's identifier, an issuer.
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -23,15 +24,34 @@ void check_redis(std::string_view url) {
     expect(!address.error().empty(), "a refusal says why");
     return;
   }
-  expect(address->unix_path.empty() != address->host.empty(), "a Redis is at a path or at a host");
+  const int places = (address->unix_path.empty() ? 0 : 1) + (address->host.empty() ? 0 : 1) + (address->sentinels.empty() ? 0 : 1);
+  expect(places == 1, "a Redis is at a path, at a host, or where Sentinels say");
+  expect(address->sentinels.empty() == address->master.empty(), "Sentinels are asked for a name");
+  for (const auto& sentinel : address->sentinels) {
+    const auto alone = grants::read_place(sentinel.host, std::to_string(sentinel.port));
+    expect(alone && *alone == sentinel, "a Sentinel is at a place");
+    expect(std::count(address->sentinels.begin(), address->sentinels.end(), sentinel) == 1, "no Sentinel votes twice");
+  }
   expect(address->unix_path.empty() || address->unix_path.front() == '/', "a socket's path is absolute");
   expect(address->port != 0 && address->db <= 65535, "port and database are in range");
   const auto again = grants::parse_redis_url(address->text());
   expect(again.has_value(), "what is printed can be read");
   expect(again->host == address->host && again->port == address->port && again->unix_path == address->unix_path &&
-             again->tls == address->tls && again->db == address->db,
+             again->tls == address->tls && again->db == address->db && again->sentinels == address->sentinels &&
+             again->master == address->master,
          "what is printed is the same address");
   if (address->unix_path.empty()) expect(again->user == address->user, "what is printed names the same user");
+}
+
+/// What a Sentinel answers, host and port.
+void check_place(std::string_view text) {
+  const std::size_t cut = text.rfind(' ');
+  if (cut == std::string_view::npos) return;
+  const auto place = grants::read_place(text.substr(0, cut), text.substr(cut + 1));
+  if (!place) return;
+  expect(place->port != 0 && !place->host.empty() && place->host.size() <= 255, "a place has a host and a port");
+  const auto again = grants::parse_redis_url("redis://" + place->text());
+  expect(again && again->host == place->host && again->port == place->port, "what a Sentinel names can be written down");
 }
 
 /// RFC 6890, written down once more: what no document may send the gateway to.
@@ -80,6 +100,7 @@ void check_issuer(std::string_view issuer) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   check_redis(text);
+  check_place(text);
   check_ip(text);
   check_resource(text);
   check_issuer(text);

@@ -14,10 +14,9 @@ SERVER = "src/grants/server.cpp"
 
 ALL = [
     Mutation("a Redis that went back is believed", [
-        (STRICT, "behind = !state->seen->advance(meta_key, progress_of(inquiry.meta()));",
-         "static_cast<void>(state->seen->advance(meta_key, progress_of(inquiry.meta())));"),
-        (COPYING, 'if (!host.zone.advance(policy_key(tenant, "meta"), progress_of(meta))) {',
-         'if (!host.zone.advance(policy_key(tenant, "meta"), progress_of(meta)) && tenant.empty()) {')],
+        (STRICT, "behind = !state->past->admits(principal->tenant, inquiry.meta());",
+         "static_cast<void>(state->past->admits(principal->tenant, inquiry.meta()));"),
+        (COPYING, "if (!past.admits(tenant, meta)) {", "if (!past.admits(tenant, meta) && tenant.empty()) {")],
         ["test_redis_store.py"]),
     Mutation("a Redis without meta is believed", [
         (TRIP, 'if (!*meta) return fail(CodecError{"key " + key + " is missing"});', "if (!*meta) return Meta();")],

@@ -71,12 +71,69 @@ TEST(RedisUrl, anything_else_is_refused_with_an_example) {
                           "unix:/s?password=x",
                           "unix:/s?db=",
                           "unix:/s?db=x",
-                          "unix:/s?user="}) {
+                          "unix:/s?user=",
+                          "redis+sentinel://",
+                          "redis+sentinel://a",
+                          "redis+sentinel://a/",
+                          "redis+sentinel://a//0",
+                          "redis+sentinel:///m",
+                          "redis+sentinel://a,/m",
+                          "redis+sentinel://,a/m",
+                          "redis+sentinel://a,a:26379/m",
+                          "redis+sentinel://a:0/m",
+                          "redis+sentinel://a/m m",
+                          "redis+sentinel://a/m*",
+                          "redis+sentinel://a/m/x",
+                          "redis+sentinel://a/m/0/1",
+                          "redis+sentinel://u:hunter2@a/m",
+                          "redis+sentinel://1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17/m",
+                          "redis+cluster://a:7000"}) {
     const auto address = parse_redis_url(url);
     ASSERT_FALSE(address) << url;
     EXPECT_NE(address.error().find("write for example"), std::string::npos) << url;
     EXPECT_EQ(address.error().find("hunter2"), std::string::npos) << url;
   }
+}
+
+TEST(RedisUrl, names_sentinels_and_what_they_know) {
+  struct Case {
+    const char* url;
+    std::vector<RedisPlace> sentinels;
+    const char* text;
+  };
+  const Case cases[] = {
+      {"redis+sentinel://a/m", {{"a", 26379}}, "redis+sentinel://a:26379/m/0"},
+      {"redis+sentinel://a:1,b:2,[::1]:3/my-master/", {{"a", 1}, {"b", 2}, {"::1", 3}},
+       "redis+sentinel://a:1,b:2,[::1]:3/my-master/0"},
+      {"rediss+sentinel://u@10.0.0.1:5,10.0.0.2/m.1_x/7", {{"10.0.0.1", 5}, {"10.0.0.2", 26379}},
+       "rediss+sentinel://u@10.0.0.1:5,10.0.0.2:26379/m.1_x/7"}};
+  for (const Case& row : cases) {
+    const auto address = parse_redis_url(row.url);
+    ASSERT_TRUE(address) << row.url << ": " << address.error();
+    EXPECT_EQ(address->sentinels, row.sentinels) << row.url;
+    EXPECT_EQ(address->text(), row.text) << row.url;
+    EXPECT_TRUE(address->host.empty()) << row.url;
+    EXPECT_EQ(parse_redis_url(address->text())->text(), row.text);
+  }
+}
+
+TEST(RedisUrl, says_what_to_write_instead_of_a_cluster) {
+  for (const char* url : {"redis+cluster://a:7000,b:7000", "rediss+cluster://a"}) {
+    const auto address = parse_redis_url(url);
+    ASSERT_FALSE(address);
+    EXPECT_NE(address.error().find("redis+sentinel://"), std::string::npos);
+    EXPECT_NE(address.error().find("redis://HOST:PORT"), std::string::npos);
+  }
+}
+
+TEST(RedisUrl, a_place_is_a_name_or_an_address_and_a_port) {
+  EXPECT_EQ(read_place("10.0.0.1", "6379"), (RedisPlace{"10.0.0.1", 6379}));
+  EXPECT_EQ(read_place("r-1.example", "1"), (RedisPlace{"r-1.example", 1}));
+  EXPECT_EQ(read_place("::1", "65535"), (RedisPlace{"::1", 65535}));
+  const std::pair<std::string, const char*> wrong[] = {
+      {"", "1"}, {"a b", "1"}, {"a/b", "1"}, {"a", ""}, {"a", "0"}, {"a", "65536"}, {"a", "-1"}, {"a", "1x"},
+      {std::string(256, 'a'), "1"}};
+  for (const auto& [host, port] : wrong) EXPECT_FALSE(read_place(host, port)) << host << " " << port;
 }
 
 }  // namespace

@@ -34,6 +34,7 @@ struct CopySettings {
   std::size_t limit = std::size_t{64} << 20;  ///< bytes, for each worker
   std::vector<std::string> tenants;           ///< those that the configuration speaks for, encoded
   std::string worker = "0";                   ///< its name in metrics
+  bool fails_over = false;                    ///< which Redis it is may change (Sentinel)
 };
 
 /// The rule: a copy is used only while (a) the channel has answered a heartbeat that was sent less

@@ -50,13 +50,17 @@ class NginxRedis::Wait {
 NginxRedis::NginxRedis(Host host, RedisSettings settings)
     : host_(host),
       settings_(std::move(settings)),
+      where_{settings_.address.host, settings_.address.port},
       place_(settings_.address.text()),
       password_(settings_.password_file, max_password),
       tls_(settings_.ca_file),
       stream_(host_.loop, *this),
-      alarm_(this, on_alarm, host_.loop.log()) {}
+      alarm_(this, on_alarm, host_.loop.log()) {
+  if (host_.sentinels != nullptr) host_.sentinels->follow(*this);
+}
 
 NginxRedis::~NginxRedis() {
+  if (host_.sentinels != nullptr) host_.sentinels->leave(*this);
   state_ = State::closed;
   drop(RedisError::closed, {});
 }
@@ -133,7 +137,7 @@ Task<Result<bool, RedisError>> NginxRedis::establish(SteadyTime deadline) {
   auto connecting = connect(deadline);
   if (auto connected = co_await std::move(connecting); !connected) co_return connected;
   if (settings_.address.tls && settings_.address.unix_path.empty()) {
-    auto securing = stream_.secure(tls_, settings_.address.host, left(deadline));
+    auto securing = stream_.secure(tls_, where_.host, left(deadline));
     if (auto secured = co_await std::move(securing); !secured) {
       co_return fail(secured.error() == StreamError::timeout ? RedisError::timeout : RedisError::tls);
     }
@@ -146,19 +150,35 @@ Task<Result<bool, RedisError>> NginxRedis::establish(SteadyTime deadline) {
   co_return co_await std::move(greeting);
 }
 
+/// Where to connect to: asked anew for each connection.
+Task<Result<bool, RedisError>> NginxRedis::locate() {
+  if (host_.sentinels == nullptr) co_return true;
+  auto asking = host_.sentinels->master();
+  auto found = co_await std::move(asking);
+  if (!found) {
+    say(LogLevel::warn, "no majority of the Sentinels names the master");
+    co_return fail(RedisError::connect);
+  }
+  where_ = *std::move(found);
+  place_ = settings_.address.text() + ", " + where_.text();
+  co_return true;
+}
+
 Task<Result<bool, RedisError>> NginxRedis::connect(SteadyTime deadline) {
+  auto locating = locate();
+  if (auto located = co_await std::move(locating); !located) co_return located;
   std::vector<StreamAddress> places;
   if (!settings_.address.unix_path.empty()) {
     if (auto address = StreamAddress::unix_socket(settings_.address.unix_path)) places.push_back(std::move(*address));
   } else {
-    auto lookup = host_.names.find(settings_.address.host, left(deadline));
+    auto lookup = host_.names.find(where_.host, left(deadline));
     auto found = co_await std::move(lookup);
     if (!found) {
       say(LogLevel::warn, "the name has no address that can be found");
       co_return fail(found.error() == NameError::timeout ? RedisError::timeout : RedisError::connect);
     }
     for (const IpAddress& ip : *found) {
-      if (places.size() < max_addresses_tried) places.push_back(StreamAddress::of(ip, settings_.address.port));
+      if (places.size() < max_addresses_tried) places.push_back(StreamAddress::of(ip, where_.port));
     }
   }
   RedisError error = RedisError::connect;
@@ -193,6 +213,10 @@ Task<Result<bool, RedisError>> NginxRedis::greet(SteadyTime deadline) {
     append_command(request->bytes, {"SELECT", std::to_string(settings_.address.db)});
     ++request->expected;
   }
+  if (host_.sentinels != nullptr) {
+    append_command(request->bytes, {"ROLE"});
+    ++request->expected;
+  }
   if (request->expected == 0) co_return true;
   request->deadline = deadline;
   Wait wait(*this, request);
@@ -205,12 +229,24 @@ Task<Result<bool, RedisError>> NginxRedis::greet(SteadyTime deadline) {
   flush();
   auto replies = co_await wait.done;
   if (!replies) co_return fail(replies.error());
-  for (const RedisReply& reply : *replies) {
+  co_return welcomed(*replies);
+}
+
+Result<bool, RedisError> NginxRedis::welcomed(const std::vector<RedisReply>& replies) noexcept {
+  for (const RedisReply& reply : replies) {
     if (reply.type != RedisReply::Type::error) continue;
-    say(LogLevel::error, "refused the credentials or the database: " + reply.text);
-    co_return fail(RedisError::auth);
+    say(LogLevel::error, "refused the credentials, the database or ROLE", reply.text);
+    return fail(RedisError::auth);
   }
-  co_return true;
+  // It was deposed, and those who were asked didn't know yet; or it never was one.
+  if (host_.sentinels == nullptr || grants::is_master(replies.back())) return true;
+  say(LogLevel::warn, "is no master");
+  return fail(RedisError::connect);
+}
+
+/// Whoever is connected to another one is connected to one that was deposed.
+void NginxRedis::master_is(const grants::RedisPlace& place) noexcept {
+  if (state_ == State::ready && where_ != place) drop(RedisError::closed, "isn't the master any more");
 }
 
 void NginxRedis::opened() {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "agw/grants/redis_url.h"
+#include "agw/grants/sentinel.h"
 #include "agw/io/clock.h"
 #include "agw/io/files.h"
 #include "agw/io/log.h"
@@ -27,6 +28,7 @@ struct RedisSettings {
   grants::RedisAddress address;
   std::string password_file;  ///< read anew for every connection, by the worker; empty: no AUTH
   std::string ca_file;        ///< for rediss; empty: the system's trust anchors
+  std::string sentinel_password_file;  ///< the same for the Sentinels
   Milliseconds timeout{1000};           ///< for each pipeline, the wait for a connection included
   std::size_t max_reply = 16UL << 20U;  ///< memory for one reply
 };
@@ -35,7 +37,11 @@ struct RedisSettings {
 /// answer is late or is none, the connection is closed, everything under way on it ends (`closed`),
 /// and the next call opens another. After a failed attempt calls fail at once until the next
 /// attempt is due (at most two seconds, with jitter): a dead store costs a call nothing.
-class NginxRedis final : public RedisChannel, public status::Source, private StreamListener {
+/// With Sentinels each connection goes to the master that they name, and is used only if that says it is one.
+class NginxRedis final : public RedisChannel,
+                         public status::Source,
+                         private StreamListener,
+                         private grants::MasterFollower {
  public:
   struct Host {
     NginxLoop& loop;
@@ -43,6 +49,7 @@ class NginxRedis final : public RedisChannel, public status::Source, private Str
     Clock& clock;
     Random& random;
     Log& log;
+    grants::Sentinels* sentinels = nullptr;  ///< who know where it is; null: at its address
   };
   NginxRedis(Host host, RedisSettings settings);
   ~NginxRedis() override;
@@ -73,6 +80,8 @@ class NginxRedis final : public RedisChannel, public status::Source, private Str
   Task<void> open();
   Task<Result<bool, RedisError>> establish(SteadyTime deadline);
   Task<Result<bool, RedisError>> connect(SteadyTime deadline);
+  Task<Result<bool, RedisError>> locate();
+  [[nodiscard]] Result<bool, RedisError> welcomed(const std::vector<RedisReply>& replies) noexcept;
   Task<Result<bool, RedisError>> greet(SteadyTime deadline);
   void opened();
   void not_opened(RedisError error) noexcept;
@@ -80,6 +89,7 @@ class NginxRedis final : public RedisChannel, public status::Source, private Str
   void stream_readable() noexcept override;
   void stream_writable() noexcept override;
   void stream_should_close() noexcept override;
+  void master_is(const grants::RedisPlace& place) noexcept override;
   void receive();
   void take(RedisReply reply);
   void flush() noexcept;
@@ -94,7 +104,8 @@ class NginxRedis final : public RedisChannel, public status::Source, private Str
 
   Host host_;
   RedisSettings settings_;
-  std::string place_;  // for the log
+  grants::RedisPlace where_;  // without a unix socket
+  std::string place_;         // for the log
   WatchedFile password_;
   TlsClient tls_;
   Stream stream_;

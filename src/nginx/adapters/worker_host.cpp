@@ -1,5 +1,6 @@
 #include "worker_host.h"
 
+#include <algorithm>
 #include <stdexcept>
 
 namespace agw::nginx {
@@ -18,7 +19,29 @@ WorkerHost::WorkerHost(ngx_cycle_t* cycle, Settings settings)
       inotify_(cycle->log),
       http_(loop_, names_, clock_, log_),
       nginx_log_(cycle->log) {
-  if (settings.redis) redis_ = connect_redis(std::move(*settings.redis));
+  if (!settings.redis) return;
+  begin_sentinels(*settings.redis);
+  redis_ = connect_redis(std::move(*settings.redis));
+}
+
+void WorkerHost::begin_sentinels(const RedisSettings& settings) {
+  if (settings.address.sentinels.empty()) return;
+  std::vector<Redis*> asked;
+  for (const auto& place : settings.address.sentinels) {
+    RedisSettings own;
+    own.address.host = place.host;
+    own.address.port = place.port;
+    own.address.tls = settings.address.tls;
+    own.ca_file = settings.ca_file;
+    own.password_file = settings.sentinel_password_file;
+    // One that hangs leaves time for the connection to the master.
+    own.timeout = std::max(settings.timeout / 2, Milliseconds(1));
+    sentinel_connections_.push_back(std::make_unique<NginxRedis>(
+        NginxRedis::Host{loop_, names_, clock_, random_, log_}, std::move(own)));
+    asked.push_back(sentinel_connections_.back().get());
+  }
+  sentinels_ = std::make_unique<grants::Sentinels>(loop_, std::move(asked), settings.address.master);
+  loop_.keep([this] { return sentinels_->watch(); });
 }
 
 WorkerHost::~WorkerHost() {
@@ -27,7 +50,9 @@ WorkerHost::~WorkerHost() {
 }
 
 std::unique_ptr<NginxRedis> WorkerHost::connect_redis(RedisSettings settings) {
-  return std::make_unique<NginxRedis>(NginxRedis::Host{loop_, names_, clock_, random_, log_}, std::move(settings));
+  auto* followed = settings.address.sentinels.empty() ? nullptr : sentinels_.get();
+  return std::make_unique<NginxRedis>(NginxRedis::Host{loop_, names_, clock_, random_, log_, followed},
+                                      std::move(settings));
 }
 
 std::unique_ptr<InotifyWatch> WorkerHost::watch(std::string path, const FileIdentity& known) {

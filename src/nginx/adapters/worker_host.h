@@ -4,6 +4,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
+
+#include "agw/grants/sentinel.h"
 
 #include "basics.h"
 #include "http_client.h"
@@ -45,7 +48,7 @@ class WorkerHost {
   /// Null unless the settings had one.
   [[nodiscard]] NginxRedis* redis() noexcept { return redis_.get(); }
 
-  /// Another Redis of this worker (the store's second credential).
+  /// Another connection to that Redis, or another Redis. Where Sentinels know which it is, they are this worker's.
   [[nodiscard]] std::unique_ptr<NginxRedis> connect_redis(RedisSettings settings);
   /// `known`: file_identity() from before the file was last read.
   [[nodiscard]] std::unique_ptr<InotifyWatch> watch(std::string path, const FileIdentity& known);
@@ -55,6 +58,7 @@ class WorkerHost {
 
  private:
   static const HostPins no_pins;
+  void begin_sentinels(const RedisSettings& settings);
 
   // In the order of need: what stands below may use what stands above.
   NginxLog log_;
@@ -66,6 +70,8 @@ class WorkerHost {
   ThreadBackground background_;
   Inotify inotify_;
   CurlHttpClient http_;
+  std::vector<std::unique_ptr<NginxRedis>> sentinel_connections_;
+  std::unique_ptr<grants::Sentinels> sentinels_;
   std::unique_ptr<NginxRedis> redis_;
   ngx_log_t* nginx_log_;
 };

@@ -37,6 +37,7 @@ struct StoreConfig {
   grants::RedisAddress redis;
   std::string password_file;  ///< redis: absolute, or empty
   std::string ca_file;        ///< rediss: absolute, or empty for the system's
+  std::string sentinel_password_file;  ///< redis+sentinel: absolute, or empty
   Milliseconds timeout{1000};
 };
 

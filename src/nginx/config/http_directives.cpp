@@ -9,23 +9,32 @@
 namespace agw::nginx {
 namespace {
 
+/// Where the path of this option goes; null: it is none that names a file.
+std::string* file_option(StoreConfig& store, std::string_view key) {
+  if (key == "password_file") return &store.password_file;
+  if (key == "sentinel_password_file") return &store.sentinel_password_file;
+  return key == "ca" ? &store.ca_file : nullptr;
+}
+
 Checked read_options(const Reading& in, StoreConfig& store) {
   for (const std::string_view word : in.arguments().subspan(1)) {
     const auto found = option(word);
     const std::string_view key = found ? found->first : std::string_view();
     if (store.kind != StoreConfig::Kind::redis)
       return fail(quoted(in.name()) + " has " + quoted(word) + "; a policy file takes no options");
-    if (key == "password_file" || key == "ca") {
+    if (std::string* const file = file_option(store, key); file != nullptr) {
+      if (file == &store.sentinel_password_file && store.redis.sentinels.empty())
+        return fail(quoted(in.name()) + " has a password for Sentinels, and no redis+sentinel:// address");
       std::string path = full_path(in.cf, found->second);
       if (const auto facts = file_facts(in.name(), path); !facts) return fail(facts.error());
-      (key == "ca" ? store.ca_file : store.password_file) = std::move(path);
+      *file = std::move(path);
     } else if (key == "timeout") {
       const auto time = time_value("timeout", found->second, {Milliseconds(10), Milliseconds(60'000)});
       if (!time) return fail(time.error());
       store.timeout = *time;
     } else {
       return fail(quoted(in.name()) + " has the unknown word " + quoted(word) +
-                  "; write password_file=FILE, ca=FILE or timeout=TIME");
+                  "; write password_file=FILE, sentinel_password_file=FILE, ca=FILE or timeout=TIME");
     }
   }
   return {};
@@ -37,6 +46,7 @@ Checked read_redis(const Reading& in, StoreConfig& store) {
   store.kind = StoreConfig::Kind::redis;
   store.redis = *std::move(address);
   if (!store.redis.host.empty()) in.main.pins.add(store.redis.host);
+  for (const auto& sentinel : store.redis.sentinels) in.main.pins.add(sentinel.host);
   return read_options(in, store);
 }
 

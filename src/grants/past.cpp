@@ -1,0 +1,75 @@
+#include "past.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "agw/base/digest.h"
+
+namespace agw::grants {
+namespace {
+
+Progress progress_of(const Meta& meta) noexcept {
+  // Any fixed key: all workers must come to the same number.
+  return {KeyedHash(0, 0)(meta.incarnation), meta.confirmed, meta.version};
+}
+
+/// Cuts a number off, and the space before it.
+bool take_number(std::string_view& text, std::uint64_t& out) {
+  if (!text.starts_with(' ')) return false;
+  const auto [end, error] = std::from_chars(text.data() + 1, text.data() + text.size(), out);
+  if (error != std::errc()) return false;
+  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  return true;
+}
+
+}  // namespace
+
+std::string History::text() const {
+  return replid + " " + std::to_string(offset) + " " + std::to_string(confirmed);
+}
+
+std::optional<History> History::read(std::string_view text) {
+  History out;
+  out.replid = text.substr(0, text.find(' '));
+  text.remove_prefix(out.replid.size());
+  if (out.replid.empty() || !take_number(text, out.offset) || !take_number(text, out.confirmed) || !text.empty())
+    return std::nullopt;
+  return out;
+}
+
+bool continues(const ServerFacts& server, std::uint64_t confirmed, const History& known) noexcept {
+  if (server.replid == known.replid || confirmed > known.confirmed) return true;
+  return server.former == known.replid && server.continued_from > known.offset;
+}
+
+bool Past::admits(const std::string& tenant, const Meta& meta) {
+  if (!zone_.advance(policy_key(tenant, "meta"), progress_of(meta))) return false;
+  return server_ == nullptr || !server_->fails_over() || continued(tenant, meta.confirmed);
+}
+
+bool Past::continued(const std::string& tenant, std::uint64_t confirmed) {
+  Checked& checked = checked_[tenant];
+  if (checked.look == server_->looks() && checked.confirmed == confirmed) return true;
+  const ServerFacts& server = server_->facts();
+  if (server.replid.empty()) return false;
+  const std::string name = "history of " + tenant;
+  const auto blob = zone_.read(name);
+  std::optional<History> known;
+  if (blob) {
+    known = History::read(blob->bytes);
+  } else if (!checked.history.replid.empty()) {
+    known = checked.history;
+  }
+  if (known && !continues(server, confirmed, *known)) return false;
+  History now{server.replid, server.offset, confirmed};
+  if (known && known->replid == now.replid) {
+    now.offset = std::max(now.offset, known->offset);
+    now.confirmed = std::max(now.confirmed, known->confirmed);
+  }
+  const bool same = known && blob && now.text() == known->text();
+  if (!same) static_cast<void>(zone_.write(name, now.text(), clock_->now()));
+  checked = {server_->looks(), confirmed, std::move(now)};
+  return true;
+}
+
+}  // namespace agw::grants

@@ -1,0 +1,57 @@
+// How far a store had come, as all workers remember it, and whether what it says now follows that.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "agw/grants/redis_codec.h"
+#include "agw/io/clock.h"
+#include "agw/io/zone.h"
+
+#include "server.h"
+
+namespace agw::grants {
+
+/// What a tenant's policy was last read of.
+struct History {
+  std::string replid;
+  std::uint64_t offset = 0;
+  std::uint64_t confirmed = 0;
+
+  [[nodiscard]] std::string text() const;
+  [[nodiscard]] static std::optional<History> read(std::string_view text);
+};
+
+/// Whether a server whose history is another than the known one has all of it: it took it up where the known one had
+/// come to at most (a replica that was promoted), or an operator has said since that its content is the truth.
+[[nodiscard]] bool continues(const ServerFacts& server, std::uint64_t confirmed, const History& known) noexcept;
+
+/// One per store and worker; the memory itself lies in the zone.
+class Past {
+ public:
+  /// `server`: null where nobody looks at which Redis it is. Its history counts where it may fail over.
+  explicit Past(Zone& zone, const Server* server = nullptr, const Clock* clock = nullptr)
+      : zone_(zone), server_(server), clock_(clock) {}
+
+  /// False: the store holds another or an older policy than some worker has seen, or isn't known to hold all of it.
+  [[nodiscard]] bool admits(const std::string& tenant, const Meta& meta);
+
+ private:
+  [[nodiscard]] bool continued(const std::string& tenant, std::uint64_t confirmed);
+
+  struct Checked {
+    std::uint64_t look = ~std::uint64_t{0};
+    std::uint64_t confirmed = 0;
+    History history;  ///< what is remembered where the zone has no room for it
+  };
+
+  Zone& zone_;
+  const Server* server_;
+  const Clock* clock_;
+  std::unordered_map<std::string, Checked> checked_;
+};
+
+}  // namespace agw::grants
