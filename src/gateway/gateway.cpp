@@ -248,6 +248,8 @@ Result<Forward, Answer> Gateway::conclude(const Location& location, const Reques
 }
 
 void Gateway::log_detail(const Call& call) {
+  // What is wrong with a record is said by the store, once and not with every call that meets it.
+  if (call.decision.reason == Reason::store_invalid || call.decision.reason == Reason::store_uninitialised) return;
   std::string line = "agent_gateway: " + std::string(to_string(call.decision.reason));
   if (!call.detail.empty()) line += ": " + call.detail;
   line += ", request ";

@@ -129,7 +129,8 @@ struct CopyingStore::State {
         server(settings.freshness.mode == Mode::max_age ? look_without_push
                                                         : settings.freshness.bound / looks_in_a_lease,
                settings.fails_over ? Server::Failover::expected : Server::Failover::none),
-        strict(host.redis, &host.zone, settings.tenants, server, host.clock),
+        complaints(host.log),
+        strict(host.redis, &host.zone, settings.tenants, {&server, &host.clock, &complaints}),
         past(host.zone, &server, &host.clock),
         copy(stripes, settings.limit),
         flights(host.loop,
@@ -223,7 +224,7 @@ struct CopyingStore::State {
     const SteadyTime sent = host.clock.moment();
 
     Trip trip{.tenant = tenant, .wants = wants, .meta = with_meta, .ends = true, .questions = policy::Questions::many};
-    auto travelling = travel({host.redis, &server, &host.clock}, std::move(trip));
+    auto travelling = travel({host.redis, &server, &host.clock, &complaints}, std::move(trip));
     auto answer = co_await std::move(travelling);
     if (!answer) co_return brought_nothing(std::move(answer.error()));
     if (answer->another_server) stripes.move_all();
@@ -279,7 +280,7 @@ struct CopyingStore::State {
     const SteadyTime sent = host.clock.moment();
     Begun<std::string> beating(host.loop, channel->beat());
     Trip trip{.tenant = tenant, .wants = {}, .meta = true};
-    auto travelling = travel({host.redis, &server, &host.clock}, std::move(trip));
+    auto travelling = travel({host.redis, &server, &host.clock, &complaints}, std::move(trip));
     auto answer = co_await std::move(travelling);
     co_await beating.ended();
     const bool heard = beating.take().empty();
@@ -406,6 +407,7 @@ struct CopyingStore::State {
   Host host;
   CopySettings settings;
   Server server;
+  Complaints complaints;
   RedisStore strict;
   Past past;
   Stripes stripes;

@@ -117,16 +117,15 @@ Task<StoreHealth> ask_health(Redis& redis, Past* past, const Server* server, std
 }  // namespace
 
 struct RedisStore::State {
-  State(Redis& redis, Zone* seen, std::vector<std::string> tenants, Server* server, Clock* clock)
-      : redis(redis), tenants(std::move(tenants)), server(server), clock(clock) {
-    if (seen != nullptr) past.emplace(*seen, server, clock);
+  State(Redis& redis, Zone* seen, std::vector<std::string> tenants, Attention attention)
+      : redis(redis), tenants(std::move(tenants)), attention(attention) {
+    if (seen != nullptr) past.emplace(*seen, attention.server, attention.clock);
   }
 
   Redis& redis;
   std::optional<Past> past;  ///< none: a reader that remembers nothing
   std::vector<std::string> tenants;
-  Server* server;
-  Clock* clock;
+  Attention attention;
   BundleHints hints;
 };
 
@@ -135,7 +134,9 @@ Task<Result<policy::FactsPtr, StoreFailure>> RedisStore::ask(PrincipalPtr princi
   const std::string meta_key = policy_key(principal->tenant, "meta");
   bool behind = false;
   for (int attempt = 0; attempt < max_attempts; ++attempt) {
-    Inquiry inquiry({state->redis, state->server, state->clock}, state->hints, *principal, operation);
+    const Attention& attention = state->attention;
+    Inquiry inquiry({state->redis, attention.server, attention.clock, attention.complaints}, state->hints, *principal,
+                    operation);
     auto asking = inquiry.run();
     auto facts = co_await std::move(asking);
     if (inquiry.moved()) continue;
@@ -154,9 +155,9 @@ Task<Result<policy::FactsPtr, StoreFailure>> RedisStore::ask(PrincipalPtr princi
 }
 
 RedisStore::RedisStore(Redis& redis, Zone* seen, std::vector<std::string> tenants)
-    : state_(std::make_shared<State>(redis, seen, std::move(tenants), nullptr, nullptr)) {}
-RedisStore::RedisStore(Redis& redis, Zone* seen, std::vector<std::string> tenants, Server& server, Clock& clock)
-    : state_(std::make_shared<State>(redis, seen, std::move(tenants), &server, &clock)) {}
+    : state_(std::make_shared<State>(redis, seen, std::move(tenants), Attention())) {}
+RedisStore::RedisStore(Redis& redis, Zone* seen, std::vector<std::string> tenants, Attention attention)
+    : state_(std::make_shared<State>(redis, seen, std::move(tenants), attention)) {}
 RedisStore::~RedisStore() = default;
 
 ValueTask<Result<policy::FactsPtr, StoreFailure>> RedisStore::facts(const PrincipalPtr& principal,
@@ -165,7 +166,8 @@ ValueTask<Result<policy::FactsPtr, StoreFailure>> RedisStore::facts(const Princi
 }
 
 ValueTask<StoreHealth> RedisStore::health() {
-  return ask_health(state_->redis, state_->past ? &*state_->past : nullptr, state_->server, state_->tenants);
+  return ask_health(state_->redis, state_->past ? &*state_->past : nullptr, state_->attention.server,
+                    state_->tenants);
 }
 
 }  // namespace agw::grants

@@ -28,6 +28,13 @@ std::vector<RedisCommand> commands_of(const Trip& trip, bool look, bool role) {
   return out;
 }
 
+/// `what` is empty where nothing is wrong with the key.
+void complain(Complaints* complaints, const std::string& key, std::string_view what, std::string_view so) {
+  if (complaints == nullptr) return;
+  if (what.empty()) return complaints->whole(key);
+  complaints->broken(key, what, so);
+}
+
 std::optional<Milliseconds> time_left(const RedisReply& reply) {
   if (reply.type != RedisReply::Type::integer) return Milliseconds(0);
   if (reply.integer < 0) return std::nullopt;
@@ -72,12 +79,15 @@ Task<Result<TripAnswer, StoreFailure>> travel(Asking asking, Trip trip) {
   }
   if (trip.meta) {
     auto meta = required_meta(trip.tenant, (*replies)[at++]);
+    complain(asking.complaints, policy_key(trip.tenant, "meta"), meta ? std::string_view() : meta.error().detail,
+             "all calls of its tenant are denied");
     // Nothing else counts without meta: every absence could be a loss.
     if (!meta) co_return fail(StoreFailure{Reason::store_uninitialised, std::move(meta.error().detail)});
     out.meta = *std::move(meta);
   }
   for (const Want& want : trip.wants) {
     out.records.push_back(read_record(want, (*replies)[at++], trip.questions));
+    complain(asking.complaints, want.key, out.records.back()->broken, "what depends on it is denied");
     if (trip.ends) out.left.push_back(time_left((*replies)[at++]));
   }
   if (!asks_version(trip)) {

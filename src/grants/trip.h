@@ -9,6 +9,7 @@
 #include "agw/base/task.h"
 #include "agw/grants/store.h"
 #include "agw/io/clock.h"
+#include "agw/io/complaints.h"
 #include "agw/io/redis.h"
 
 #include "record.h"
@@ -42,7 +43,8 @@ struct TripAnswer {
 struct Asking {
   Redis& redis;
   Server* server = nullptr;
-  Clock* clock = nullptr;  ///< goes with `server`
+  Clock* clock = nullptr;            ///< goes with `server`
+  Complaints* complaints = nullptr;  ///< null where whoever asks says what is wrong (agwctl)
 };
 
 /// store_unavailable without an answer or from a server that mustn't be believed; store_uninitialised without

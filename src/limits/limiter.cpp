@@ -57,7 +57,7 @@ struct Limiter::State final : Lender, std::enable_shared_from_this<State> {
         listener(host.listener),
         on_error(host.on_error),
         next_hold(host.random.next()) {
-    if (host.redis != nullptr) redis.emplace(*host.redis);
+    if (host.redis != nullptr) redis.emplace(*host.redis, host.log);
   }
 
   /// Who holds places, and where.

@@ -59,7 +59,8 @@ std::vector<Standing> standings_of(const std::vector<policy::Charge>& charges, c
 
 }  // namespace
 
-RedisCounters::RedisCounters(Redis& redis) : redis_(redis), digest_(sha1_hex(take_script)) {}
+RedisCounters::RedisCounters(Redis& redis, Log& log)
+    : redis_(redis), complaints_(log), digest_(sha1_hex(take_script)) {}
 
 std::string RedisCounters::key_of(const policy::Charge& charge) {
   return "agw:v:{" + charge.tenant + "}:limit:" + charge.key;
@@ -86,14 +87,37 @@ Task<Result<RedisCounters::Numbers, std::string>> RedisCounters::run(std::vector
       command[1] = take_script;
       continue;
     }
+    if (reply.type == RedisReply::Type::error && reply.text.find("WRONGTYPE") != std::string::npos) {
+      auto complaining = complain(std::move(charges));
+      co_await std::move(complaining);
+      co_return fail(std::string());
+    }
     if (reply.type == RedisReply::Type::error) co_return fail(reply.text.substr(0, reply.text.find(' ')));
     Numbers out;
     for (const auto& element : reply.elements)
       if (element.type == RedisReply::Type::integer) out.push_back(element.integer);
     if (out.size() != numbers_before + charges.size() * numbers_each) break;
+    if (complaints_.any())
+      for (const auto& charge : charges) complaints_.whole(key_of(charge));
     co_return out;
   }
   co_return fail(std::string("an answer of another form"));
+}
+
+/// Which of the keys isn't what it should be.
+Task<void> RedisCounters::complain(std::vector<policy::Charge> charges) {
+  std::vector<RedisCommand> questions;
+  for (const auto& charge : charges) questions.push_back({"TYPE", key_of(charge)});
+  auto asking = redis_.pipeline(std::move(questions));
+  const auto types = co_await std::move(asking);
+  if (!types || types->size() != charges.size()) co_return;
+  for (std::size_t i = 0; i < charges.size(); ++i) {
+    const std::string_view wanted = charges[i].limit->kind == LimitKind::concurrent ? "zset" : "hash";
+    const std::string& type = (*types)[i].text;
+    if (type == wanted || type == "none") continue;
+    const std::string key = key_of(charges[i]);
+    complaints_.broken(key, "key " + key + ": is not a " + std::string(wanted), "calls that it limits are denied");
+  }
 }
 
 Task<Outcome> RedisCounters::take(std::vector<policy::Charge> charges, std::uint64_t hold, Milliseconds lease,

@@ -157,3 +157,19 @@ def test_the_permissions_that_the_docs_name_are_enough(make_site, make_redis):
     allowed(site.call())
     limited(site.call())
     eventually(lambda: not server.client.exists("agw:v:{default}:limit:tickets/ticket.read:agent:c:company|docs-assistant"))
+
+
+def test_a_counter_of_a_wrong_type_is_said_once(make_site, server):
+    site = make_site(store=server.store, tools=READ.format("limit agent 40r/h;"), workers="1")
+    token = site.token()
+    allowed(site.call(token=token))
+    [counter] = [k for k in server.client.scan_iter("agw:v:*") if ":limit:" in k]
+    server.client.delete(counter)
+    server.client.rpush(counter, "x")
+    for _ in range(5):
+        answer = site.call(token=token)
+        assert "result" not in answer.text and answer.event()["reason"] == "limit_unavailable"
+    said = [line for line in site.nginx.error_log.splitlines() if counter in line]
+    assert len(said) == 1 and "is not a hash" in said[0]
+    server.client.delete(counter)
+    allowed(site.call(token=token))

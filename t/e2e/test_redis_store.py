@@ -171,7 +171,7 @@ DAMAGE = {
 def test_fault_damaged_content(make_site, make_redis):
     """One site for all rows: each is damaged, refused in the same words, repaired, allowed."""
     server = make_redis()
-    site = start(make_site, server)
+    site = start(make_site, server, workers="1")
     for name, (damage, reason) in DAMAGE.items():
         server.load(policy.base())
         allowed(site.call())
@@ -184,6 +184,10 @@ def test_fault_damaged_content(make_site, make_redis):
         said = eventually(lambda: [x for x in site.nginx.error_log[log:].splitlines() if "agw:p:" in x or "meta" in x])
         assert said, f"{name}: the log names no key"
         assert "maybe" not in site.nginx.error_log[log:], f"{name}: a value reached the log"
+        for _ in range(5):
+            assert site.call().status == 503
+        said = [x for x in site.nginx.error_log[log:].splitlines() if "agw:p:" in x]
+        assert len(said) == 1, f"{name}: said with every call"
 
 
 @pytest.mark.parametrize("row", ["revoked jti", "revoked sid"])

@@ -384,6 +384,45 @@ TEST_F(CopyingStoreTest, a_wrong_type_denies_what_depends_on_it_only) {
   EXPECT_EQ(reason("tickets/ticket.read"), "allowed");
 }
 
+TEST_F(CopyingStoreTest, what_is_wrong_with_a_key_is_said_once_until_it_changes) {
+  for (const Freshness freshness : {Freshness{}, Freshness{Freshness::Mode::strict}}) {
+    begin(freshness);
+    const auto said = [&] {
+      for (int i = 0; i < 3; ++i) {
+        EXPECT_NE(reason(), "allowed");
+        loop.advance(Milliseconds(1500));
+      }
+      return std::exchange(log.lines, {}).size();
+    };
+    const auto repair = [&] {
+      write_and_tell("agent:company|docs", "status", "active");
+      EXPECT_EQ(reason(), "allowed");
+    };
+    repair();
+    log.lines.clear();
+    write_and_tell("agent:company|docs", "status", "perhaps");
+    EXPECT_EQ(said(), 1U);
+    write_and_tell("agent:company|docs", "not_before", "soon");
+    EXPECT_LE(said(), 1U);
+    redis.hashes[key("agent:company|docs")].erase("not_before");
+    repair();
+    write_and_tell("agent:company|docs", "status", "perhaps");
+    EXPECT_EQ(said(), 1U) << "it was well in between";
+    repair();
+    const auto meta = redis.hashes[key("meta")];
+    redis.hashes.erase(key("meta"));
+    channel.tell({key("meta")});
+    EXPECT_EQ(said(), 1U);
+    redis.hashes[key("meta")] = meta;
+    channel.tell({key("meta")});
+    loop.advance(Milliseconds(1500));
+    EXPECT_EQ(reason(), "allowed");
+    loop.cancel_spawned();
+    store.reset();
+    channel.close();
+  }
+}
+
 TEST_F(CopyingStoreTest, a_failure_is_never_a_copy) {
   begin();
   redis.broken = RedisError::timeout;

@@ -24,11 +24,15 @@ class SlowRedis final : public Redis {
   explicit SlowRedis(Loop& loop) : loop_(loop) {}
   [[nodiscard]] Task<Result<std::vector<RedisReply>, RedisError>> pipeline(
       std::vector<RedisCommand> commands) override {
-    for (const auto& command : commands) seen.push_back(command);
+    std::vector<RedisReply> replies;
+    for (const auto& command : commands) {
+      seen.push_back(command);
+      replies.push_back(command.front() == "TYPE" ? type : reply);
+    }
     auto pause = loop_.sleep(delay);
     co_await std::move(pause);
     if (broken) co_return fail(RedisError::timeout);
-    co_return std::vector<RedisReply>(commands.size(), reply);
+    co_return replies;
   }
   [[nodiscard]] int sent(std::string_view name) const {
     return static_cast<int>(std::ranges::count(seen, name, [](const auto& command) { return command.front(); }));
@@ -46,6 +50,7 @@ class SlowRedis final : public Redis {
   Milliseconds delay{10};
   bool broken = false;
   RedisReply reply = numbers({1, 0, 0, 3, 1000, 0});
+  RedisReply type;  ///< what TYPE is answered
   std::vector<RedisCommand> seen;
 
  private:
@@ -60,7 +65,7 @@ class NoListener final : public Listener {
 
 struct Shared : testing::Test {
   void make(OnError on_error = OnError::deny) {
-    limiter.emplace(Limiter::Host{loop, clock, random, memory, listener, &redis, on_error});
+    limiter.emplace(Limiter::Host{loop, clock, random, memory, listener, log, &redis, on_error});
   }
   std::vector<policy::Charge> charges(std::string_view amount) {
     const std::vector<std::string_view> words{"agent", amount};
@@ -81,6 +86,7 @@ struct Shared : testing::Test {
   FakeRandom random;
   HeapMemory memory;
   NoListener listener;
+  test::FakeLog log;
   SlowRedis redis{loop};
   Limit limit;
   std::optional<Limiter> limiter;
@@ -149,6 +155,31 @@ TEST_F(Shared, answers_that_make_no_sense_are_none) {
     redis.reply = reply;
     EXPECT_EQ(commit("2r/h")->refusal, Reason::limit_unavailable);
   }
+}
+
+TEST_F(Shared, a_key_of_a_wrong_type_is_said_once_until_it_changes) {
+  make();
+  const RedisReply good = redis.reply;
+  const auto wrong = [&](const char* type) {
+    redis.reply = {};
+    redis.reply.type = RedisReply::Type::error;
+    redis.reply.text = "WRONGTYPE Operation against a key holding the wrong kind of value";
+    redis.type.type = RedisReply::Type::text;
+    redis.type.text = type;
+    for (int i = 0; i < 3; ++i) {
+      const UsagePtr usage = commit("5r/h");
+      ASSERT_TRUE(usage);
+      EXPECT_EQ(usage->refusal, Reason::limit_unavailable);
+      EXPECT_TRUE(usage->detail.empty()) << "it isn't said again with the call";
+    }
+  };
+  wrong("list");
+  EXPECT_EQ(log.lines.size(), 1U);
+  EXPECT_TRUE(log.contains("key agw:v:{default}:limit:k: is not a hash"));
+  redis.reply = good;
+  EXPECT_FALSE(commit("5r/h")->refusal);
+  wrong("list");
+  EXPECT_EQ(log.lines.size(), 2U);
 }
 
 TEST_F(Shared, an_unknown_script_is_sent_whole_once) {

@@ -8,12 +8,20 @@
 
 #include "agw/grants/store.h"
 #include "agw/io/clock.h"
+#include "agw/io/complaints.h"
 #include "agw/io/redis.h"
 #include "agw/io/zone.h"
 
 namespace agw::grants {
 
 class Server;
+
+/// What a store that goes on for long looks after; agwctl has none of it.
+struct Attention {
+  Server* server = nullptr;
+  Clock* clock = nullptr;
+  Complaints* complaints = nullptr;
+};
 
 /// Keys of docs/store.md. Two pipelined trips a call; `meta` is in the first. (A third one when an
 /// agent without a record comes by a tier whose bundles this worker hasn't met yet.) What was read
@@ -27,9 +35,9 @@ class RedisStore final : public Store {
   /// `seen` holds how far the store had come; nullptr: a reader without a past (agwctl). `tenants`:
   /// those that the configuration speaks for, encoded; health() looks at them.
   explicit RedisStore(Redis& redis, Zone* seen = nullptr, std::vector<std::string> tenants = {});
-  /// `server`: which Redis it is and whether it may be believed is looked at with each new connection, and again
-  /// from time to time.
-  RedisStore(Redis& redis, Zone* seen, std::vector<std::string> tenants, Server& server, Clock& clock);
+  /// Which Redis it is and whether it may be believed is looked at with each new connection, and again from time to
+  /// time; what is wrong with a key is said once.
+  RedisStore(Redis& redis, Zone* seen, std::vector<std::string> tenants, Attention attention);
   ~RedisStore() override;
   [[nodiscard]] ValueTask<Result<policy::FactsPtr, StoreFailure>> facts(const PrincipalPtr& principal,
                                                                         std::string_view operation) override;

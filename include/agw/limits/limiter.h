@@ -9,6 +9,7 @@
 
 #include "agw/base/task.h"
 #include "agw/io/clock.h"
+#include "agw/io/log.h"
 #include "agw/io/loop.h"
 #include "agw/io/random.h"
 #include "agw/io/redis.h"
@@ -39,6 +40,7 @@ class Limiter {
     Random& random;
     SharedMemory& memory;
     Listener& listener;
+    Log& log;
     Redis* redis = nullptr;  ///< where the counters of all nodes are; null: in the zone
     OnError on_error = OnError::deny;
   };

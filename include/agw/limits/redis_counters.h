@@ -9,6 +9,7 @@
 #include "agw/base/result.h"
 #include "agw/base/task.h"
 #include "agw/base/time.h"
+#include "agw/io/complaints.h"
 #include "agw/io/redis.h"
 #include "agw/limits/outcome.h"
 #include "agw/policy/charges.h"
@@ -20,10 +21,10 @@ namespace agw::limits {
 /// any more. Time is Redis' own. The arithmetic is that of counter.h.
 class RedisCounters {
  public:
-  explicit RedisCounters(Redis& redis);
+  RedisCounters(Redis& redis, Log& log);
 
   /// One script for all of them: everything is taken or nothing. `failed` where Redis doesn't
-  /// answer, or not as it should; `detail` says why.
+  /// answer, or not as it should; `detail` says why, but for a key of a wrong type, which is said once.
   [[nodiscard]] Task<Outcome> take(std::vector<policy::Charge> charges, std::uint64_t hold, Milliseconds lease,
                                    std::string& detail);
   /// What was used is counted, whatever is left; empty where Redis doesn't answer.
@@ -44,7 +45,10 @@ class RedisCounters {
   [[nodiscard]] Task<Result<Numbers, std::string>> run(std::vector<policy::Charge> charges, std::uint64_t hold,
                                                        Milliseconds lease, Mode mode);
 
+  [[nodiscard]] Task<void> complain(std::vector<policy::Charge> charges);
+
   Redis& redis_;
+  Complaints complaints_;
   std::string digest_;  // of the script, as EVALSHA wants it
 };
 

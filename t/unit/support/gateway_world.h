@@ -216,7 +216,7 @@ struct GatewayWorld {
   outbound::Exchanger exchanger{{loop, clock, http, metrics, log, random, access}, 100};
   HeapMemory counters;
   gateway::LimitEvents limit_events{audit.writer, clock, random, log};
-  limits::Limiter limiter{{loop, clock, random, counters, limit_events}};
+  limits::Limiter limiter{{loop, clock, random, counters, limit_events, log}};
   gateway::Gateway gateway{{clock, log, metrics, authenticator, store, limiter, exchanger, audit.writer}};
   gateway::Location location;
   FakeRequest request;
