@@ -235,7 +235,8 @@ RedisConnection::RedisConnection(const RedisOptions& asked) {
     if (reply.type == RedisReply::Type::error)
       throw Failure(name_ + " refuses the connection: " + reply.text.substr(0, reply.text.find(' ')) +
                     " (wrong or missing --password-file, user or database)");
-  if (must_be_master && !grants::is_master(replies.back())) throw Failure(name_ + ": what the Sentinels name is no master");
+  if (must_be_master && !grants::is_master(replies.back()))
+    throw Failure(name_ + ": what the Sentinels name is no master");
 }
 
 RedisConnection::~RedisConnection() = default;

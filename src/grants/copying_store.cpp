@@ -120,18 +120,18 @@ std::string flight_name(const std::string& tenant, const std::vector<Want>& want
 
 }  // namespace
 
-struct CopyingStore::State {
+struct CopyingStore::State final : Writes {
   using Mode = Freshness::Mode;
 
   State(Host given, CopySettings chosen)
       : host(given),
         settings(std::move(chosen)),
-        server(settings.freshness.mode == Mode::max_age ? look_without_push
-                                                        : settings.freshness.bound / looks_in_a_lease,
-               settings.fails_over ? Server::Failover::expected : Server::Failover::none),
+        server(
+            settings.freshness.mode == Mode::max_age ? look_without_push : settings.freshness.bound / looks_in_a_lease,
+            settings.fails_over ? Server::Failover::expected : Server::Failover::none),
         complaints(host.log),
-        strict(host.redis, &host.zone, settings.tenants, {&server, &host.clock, &complaints}),
-        past(host.zone, &server, &host.clock),
+        past(host.zone, server, host.clock, *this),
+        strict(host.redis, settings.tenants, {&server, &host.clock, &complaints, &past}),
         copy(stripes, settings.limit),
         flights(host.loop,
                 [](const std::exception_ptr& error) {
@@ -153,6 +153,11 @@ struct CopyingStore::State {
       case Mode::max_age: return true;
     }
     return false;
+  }
+
+  [[nodiscard]] std::optional<std::uint64_t> heard() const noexcept override {
+    if (!hears(host.clock.moment())) return std::nullopt;
+    return channel->invalidations() + channel->connects();
   }
 
   [[nodiscard]] bool hears(SteadyTime now) const noexcept {
@@ -408,8 +413,8 @@ struct CopyingStore::State {
   CopySettings settings;
   Server server;
   Complaints complaints;
-  RedisStore strict;
   Past past;
+  RedisStore strict;
   Stripes stripes;
   std::optional<Channel> channel;
   Copy copy;

@@ -24,9 +24,7 @@ bool take_number(std::string_view& text, std::uint64_t& out) {
 
 }  // namespace
 
-std::string History::text() const {
-  return replid + " " + std::to_string(offset) + " " + std::to_string(confirmed);
-}
+std::string History::text() const { return replid + " " + std::to_string(offset) + " " + std::to_string(confirmed); }
 
 std::optional<History> History::read(std::string_view text) {
   History out;
@@ -62,13 +60,15 @@ bool Past::continued(const std::string& tenant, std::uint64_t confirmed) {
   }
   if (known && !continues(server, confirmed, *known)) return false;
   History now{server.replid, server.offset, confirmed};
+  const auto writes = writes_->heard();
   if (known && known->replid == now.replid) {
-    now.offset = std::max(now.offset, known->offset);
+    const bool nothing_new = writes && writes == checked.writes && checked.history.replid == now.replid;
+    now.offset = nothing_new ? known->offset : std::max(now.offset, known->offset);
     now.confirmed = std::max(now.confirmed, known->confirmed);
   }
   const bool same = known && blob && now.text() == known->text();
   if (!same) static_cast<void>(zone_.write(name, now.text(), clock_->now()));
-  checked = {server_->looks(), confirmed, std::move(now)};
+  checked = {server_->looks(), writes, confirmed, std::move(now)};
   return true;
 }
 

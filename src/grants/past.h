@@ -15,7 +15,7 @@
 
 namespace agw::grants {
 
-/// What a tenant's policy was last read of.
+/// Of what a tenant's policy was read, up to the last write that may have been one of policy.
 struct History {
   std::string replid;
   std::uint64_t offset = 0;
@@ -29,12 +29,22 @@ struct History {
 /// come to at most (a replica that was promoted), or an operator has said since that its content is the truth.
 [[nodiscard]] bool continues(const ServerFacts& server, std::uint64_t confirmed, const History& known) noexcept;
 
+/// Counts the writes of policy that were heard of.
+class Writes {
+ public:
+  virtual ~Writes() = default;
+  /// Nothing: it can't be told whether there was one.
+  [[nodiscard]] virtual std::optional<std::uint64_t> heard() const noexcept = 0;
+};
+
 /// One per store and worker; the memory itself lies in the zone.
 class Past {
  public:
-  /// `server`: null where nobody looks at which Redis it is. Its history counts where it may fail over.
-  explicit Past(Zone& zone, const Server* server = nullptr, const Clock* clock = nullptr)
-      : zone_(zone), server_(server), clock_(clock) {}
+  explicit Past(Zone& zone) : zone_(zone) {}
+  /// Where which Redis it is may change, its history counts, too. `writes`: how far it must have come is how far it had
+  /// when the last of them was heard of, so that what else is written (counters, Sentinels' hellos) may be lost.
+  Past(Zone& zone, const Server& server, const Clock& clock, const Writes& writes)
+      : zone_(zone), server_(&server), clock_(&clock), writes_(&writes) {}
 
   /// False: the store holds another or an older policy than some worker has seen, or isn't known to hold all of it.
   [[nodiscard]] bool admits(const std::string& tenant, const Meta& meta);
@@ -44,13 +54,15 @@ class Past {
 
   struct Checked {
     std::uint64_t look = ~std::uint64_t{0};
+    std::optional<std::uint64_t> writes;
     std::uint64_t confirmed = 0;
     History history;  ///< what is remembered where the zone has no room for it
   };
 
   Zone& zone_;
-  const Server* server_;
-  const Clock* clock_;
+  const Server* server_ = nullptr;
+  const Clock* clock_ = nullptr;
+  const Writes* writes_ = nullptr;
   std::unordered_map<std::string, Checked> checked_;
 };
 

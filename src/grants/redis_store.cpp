@@ -117,13 +117,14 @@ Task<StoreHealth> ask_health(Redis& redis, Past* past, const Server* server, std
 }  // namespace
 
 struct RedisStore::State {
-  State(Redis& redis, Zone* seen, std::vector<std::string> tenants, Attention attention)
-      : redis(redis), tenants(std::move(tenants)), attention(attention) {
-    if (seen != nullptr) past.emplace(*seen, attention.server, attention.clock);
+  State(Redis& redis, Zone* seen, std::vector<std::string> tenants) : redis(redis), tenants(std::move(tenants)) {
+    if (seen != nullptr) attention.past = &own_past.emplace(*seen);
   }
+  State(Redis& redis, std::vector<std::string> tenants, Attention attention)
+      : redis(redis), tenants(std::move(tenants)), attention(attention) {}
 
   Redis& redis;
-  std::optional<Past> past;  ///< none: a reader that remembers nothing
+  std::optional<Past> own_past;
   std::vector<std::string> tenants;
   Attention attention;
   BundleHints hints;
@@ -140,9 +141,9 @@ Task<Result<policy::FactsPtr, StoreFailure>> RedisStore::ask(PrincipalPtr princi
     auto asking = inquiry.run();
     auto facts = co_await std::move(asking);
     if (inquiry.moved()) continue;
-    if (!facts || !state->past) co_return facts;
+    if (!facts || attention.past == nullptr) co_return facts;
     // Another worker may have seen a newer policy since this one asked: then asking again helps.
-    behind = !state->past->admits(principal->tenant, inquiry.meta());
+    behind = !attention.past->admits(principal->tenant, inquiry.meta());
     if (!behind) co_return facts;
   }
   if (behind)
@@ -155,9 +156,9 @@ Task<Result<policy::FactsPtr, StoreFailure>> RedisStore::ask(PrincipalPtr princi
 }
 
 RedisStore::RedisStore(Redis& redis, Zone* seen, std::vector<std::string> tenants)
-    : state_(std::make_shared<State>(redis, seen, std::move(tenants), Attention())) {}
-RedisStore::RedisStore(Redis& redis, Zone* seen, std::vector<std::string> tenants, Attention attention)
-    : state_(std::make_shared<State>(redis, seen, std::move(tenants), attention)) {}
+    : state_(std::make_shared<State>(redis, seen, std::move(tenants))) {}
+RedisStore::RedisStore(Redis& redis, std::vector<std::string> tenants, Attention attention)
+    : state_(std::make_shared<State>(redis, std::move(tenants), attention)) {}
 RedisStore::~RedisStore() = default;
 
 ValueTask<Result<policy::FactsPtr, StoreFailure>> RedisStore::facts(const PrincipalPtr& principal,
@@ -166,8 +167,7 @@ ValueTask<Result<policy::FactsPtr, StoreFailure>> RedisStore::facts(const Princi
 }
 
 ValueTask<StoreHealth> RedisStore::health() {
-  return ask_health(state_->redis, state_->past ? &*state_->past : nullptr, state_->attention.server,
-                    state_->tenants);
+  return ask_health(state_->redis, state_->attention.past, state_->attention.server, state_->tenants);
 }
 
 }  // namespace agw::grants

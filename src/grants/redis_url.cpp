@@ -177,7 +177,8 @@ Result<RedisAddress, std::string> parse_redis_url(std::string_view url) {
     if (url.starts_with(scheme))
       return fail(
           "a Redis Cluster can't hold the policy, which needs one Redis that tells of every write; write "
-          "redis+sentinel://HOST:PORT,HOST:PORT,HOST:PORT/MASTER for a Redis that fails over, or redis://HOST:PORT for a "
+          "redis+sentinel://HOST:PORT,HOST:PORT,HOST:PORT/MASTER for a Redis that fails over, or redis://HOST:PORT for "
+          "a "
           "single one; write for example redis://127.0.0.1:6379/0 password_file=/run/secrets/redis");
   RedisAddress out;
   std::string_view rest = url;

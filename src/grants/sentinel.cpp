@@ -47,9 +47,10 @@ bool Election::over() const noexcept {
 }
 
 Sentinels::Sentinels(Loop& loop, std::vector<Redis*> asked, std::string name)
-    : loop_(loop), asked_(std::move(asked)), name_(std::move(name)), flights_(loop, [](const std::exception_ptr&) {
-        return std::optional<RedisPlace>();
-      }) {}
+    : loop_(loop),
+      asked_(std::move(asked)),
+      name_(std::move(name)),
+      flights_(loop, [](const std::exception_ptr&) { return std::optional<RedisPlace>(); }) {}
 
 Task<std::optional<RedisPlace>> Sentinels::master() {
   return flights_.run("master", [this] { return ask(); });

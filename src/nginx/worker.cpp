@@ -146,8 +146,8 @@ struct Worker::Services {
         use_record(make_use_record(conf)),
         uses(make_uses()),
         limit_events(audit, host.clock(), host.random(), host.log()),
-        limiter({host.loop(), host.clock(), host.random(), host.zone().counters(), limit_events, host.log(), host.redis(),
-                 conf.limit_on_error}),
+        limiter({host.loop(), host.clock(), host.random(), host.zone().counters(), limit_events, host.log(),
+                 host.redis(), conf.limit_on_error}),
         gateway({host.clock(), host.log(), host.zone(), authenticator, *store, limiter, exchanger, audit, uses.get()}),
         credential_variables(find_credential_variables(cycle)) {
     if (ngx_process == NGX_PROCESS_SINGLE && conf.audit_file != nullptr) {

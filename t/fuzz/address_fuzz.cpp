@@ -24,7 +24,8 @@ void check_redis(std::string_view url) {
     expect(!address.error().empty(), "a refusal says why");
     return;
   }
-  const int places = (address->unix_path.empty() ? 0 : 1) + (address->host.empty() ? 0 : 1) + (address->sentinels.empty() ? 0 : 1);
+  const int places =
+      (address->unix_path.empty() ? 0 : 1) + (address->host.empty() ? 0 : 1) + (address->sentinels.empty() ? 0 : 1);
   expect(places == 1, "a Redis is at a path, at a host, or where Sentinels say");
   expect(address->sentinels.empty() == address->master.empty(), "Sentinels are asked for a name");
   for (const auto& sentinel : address->sentinels) {
@@ -51,7 +52,8 @@ void check_place(std::string_view text) {
   if (!place) return;
   expect(place->port != 0 && !place->host.empty() && place->host.size() <= 255, "a place has a host and a port");
   const auto again = grants::parse_redis_url("redis://" + place->text());
-  expect(again && again->host == place->host && again->port == place->port, "what a Sentinel names can be written down");
+  expect(again && again->host == place->host && again->port == place->port,
+         "what a Sentinel names can be written down");
 }
 
 /// RFC 6890, written down once more: what no document may send the gateway to.

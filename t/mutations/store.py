@@ -14,8 +14,8 @@ SERVER = "src/grants/server.cpp"
 
 ALL = [
     Mutation("a Redis that went back is believed", [
-        (STRICT, "behind = !state->past->admits(principal->tenant, inquiry.meta());",
-         "static_cast<void>(state->past->admits(principal->tenant, inquiry.meta()));"),
+        (STRICT, "behind = !attention.past->admits(principal->tenant, inquiry.meta());",
+         "static_cast<void>(attention.past->admits(principal->tenant, inquiry.meta()));"),
         (COPYING, "if (!past.admits(tenant, meta)) {", "if (!past.admits(tenant, meta) && tenant.empty()) {")],
         ["test_redis_store.py"]),
     Mutation("a Redis without meta is believed", [

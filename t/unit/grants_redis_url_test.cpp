@@ -101,12 +101,13 @@ TEST(RedisUrl, names_sentinels_and_what_they_know) {
     std::vector<RedisPlace> sentinels;
     const char* text;
   };
-  const Case cases[] = {
-      {"redis+sentinel://a/m", {{"a", 26379}}, "redis+sentinel://a:26379/m/0"},
-      {"redis+sentinel://a:1,b:2,[::1]:3/my-master/", {{"a", 1}, {"b", 2}, {"::1", 3}},
-       "redis+sentinel://a:1,b:2,[::1]:3/my-master/0"},
-      {"rediss+sentinel://u@10.0.0.1:5,10.0.0.2/m.1_x/7", {{"10.0.0.1", 5}, {"10.0.0.2", 26379}},
-       "rediss+sentinel://u@10.0.0.1:5,10.0.0.2:26379/m.1_x/7"}};
+  const Case cases[] = {{"redis+sentinel://a/m", {{"a", 26379}}, "redis+sentinel://a:26379/m/0"},
+                        {"redis+sentinel://a:1,b:2,[::1]:3/my-master/",
+                         {{"a", 1}, {"b", 2}, {"::1", 3}},
+                         "redis+sentinel://a:1,b:2,[::1]:3/my-master/0"},
+                        {"rediss+sentinel://u@10.0.0.1:5,10.0.0.2/m.1_x/7",
+                         {{"10.0.0.1", 5}, {"10.0.0.2", 26379}},
+                         "rediss+sentinel://u@10.0.0.1:5,10.0.0.2:26379/m.1_x/7"}};
   for (const Case& row : cases) {
     const auto address = parse_redis_url(row.url);
     ASSERT_TRUE(address) << row.url << ": " << address.error();
@@ -130,9 +131,9 @@ TEST(RedisUrl, a_place_is_a_name_or_an_address_and_a_port) {
   EXPECT_EQ(read_place("10.0.0.1", "6379"), (RedisPlace{"10.0.0.1", 6379}));
   EXPECT_EQ(read_place("r-1.example", "1"), (RedisPlace{"r-1.example", 1}));
   EXPECT_EQ(read_place("::1", "65535"), (RedisPlace{"::1", 65535}));
-  const std::pair<std::string, const char*> wrong[] = {
-      {"", "1"}, {"a b", "1"}, {"a/b", "1"}, {"a", ""}, {"a", "0"}, {"a", "65536"}, {"a", "-1"}, {"a", "1x"},
-      {std::string(256, 'a'), "1"}};
+  const std::pair<std::string, const char*> wrong[] = {{"", "1"},   {"a b", "1"}, {"a/b", "1"},
+                                                       {"a", ""},   {"a", "0"},   {"a", "65536"},
+                                                       {"a", "-1"}, {"a", "1x"},  {std::string(256, 'a'), "1"}};
   for (const auto& [host, port] : wrong) EXPECT_FALSE(read_place(host, port)) << host << " " << port;
 }
 

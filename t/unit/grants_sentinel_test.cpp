@@ -30,7 +30,8 @@ class FakeSentinel final : public Redis {
   std::optional<Milliseconds> takes;
   std::size_t asked = 0;
 
-  [[nodiscard]] Task<Result<std::vector<RedisReply>, RedisError>> pipeline(std::vector<RedisCommand> commands) override {
+  [[nodiscard]] Task<Result<std::vector<RedisReply>, RedisError>> pipeline(
+      std::vector<RedisCommand> commands) override {
     EXPECT_EQ(commands, std::vector<RedisCommand>{master_question("main")});
     ++asked;
     if (takes) co_await loop_.sleep(*takes);
@@ -146,7 +147,8 @@ TEST(Sentinel, answers_that_are_none) {
                               array_reply({text_reply("a"), text_reply("1"), text_reply("b")})};
   for (const RedisReply& reply : wrong) EXPECT_FALSE(read_master(reply));
   EXPECT_TRUE(is_master(array_reply({text_reply("master"), integer_reply(1), array_reply({})})));
-  for (const RedisReply& reply : {array_reply({text_reply("slave")}), array_reply({}), text_reply("master"), RedisReply{}})
+  for (const RedisReply& reply :
+       {array_reply({text_reply("slave")}), array_reply({}), text_reply("master"), RedisReply{}})
     EXPECT_FALSE(is_master(reply));
 }
 
@@ -176,12 +178,90 @@ TEST(History, is_continued_by_who_has_all_of_it) {
   }
 }
 
+struct HeardWrites final : Writes {
+  [[nodiscard]] std::optional<std::uint64_t> heard() const noexcept override { return count; }
+  std::optional<std::uint64_t> count = 1;
+};
+
+struct PastTest : testing::Test {
+  /// What the Redis says of itself when it is looked at.
+  void look(const std::string& replid, std::uint64_t offset, const std::string& former = "", std::uint64_t from = 0) {
+    ServerFacts facts;
+    facts.run_id = "run";
+    facts.replid = replid;
+    facts.offset = offset;
+    facts.former = former;
+    facts.continued_from = from;
+    server.take(facts, 1, 1, clock.steady());
+  }
+  bool admits(std::uint64_t confirmed = 0) {
+    return past.admits("default", {.incarnation = "abc", .born = "1", .version = 7, .confirmed = confirmed});
+  }
+
+  test::FakeClock clock;
+  test::MemoryZone zone{clock};
+  Server server{Milliseconds(250), Server::Failover::expected};
+  HeardWrites writes;
+  Past past{zone, server, clock, writes};
+};
+
+TEST_F(PastTest, what_isnt_policy_may_be_lost_in_a_failover) {
+  look("old", 100);
+  EXPECT_TRUE(admits());
+  look("old", 200);
+  EXPECT_TRUE(admits());
+  look("new", 150, "old", 150);
+  EXPECT_TRUE(admits());
+  look("old", 300);
+  EXPECT_FALSE(admits()) << "the deposed one";
+}
+
+TEST_F(PastTest, a_write_that_was_heard_of_must_be_there) {
+  look("old", 100);
+  EXPECT_TRUE(admits());
+  writes.count = 2;
+  look("old", 200);
+  EXPECT_TRUE(admits());
+  look("new", 150, "old", 150);
+  EXPECT_FALSE(admits());
+  EXPECT_FALSE(admits());
+  EXPECT_TRUE(admits(1)) << "an operator says that it is the truth";
+  EXPECT_TRUE(admits(1));
+  look("newer", 300, "new", 151);
+  EXPECT_TRUE(admits(1));
+}
+
+TEST_F(PastTest, where_nothing_is_heard_everything_must_be_there) {
+  writes.count.reset();
+  look("old", 100);
+  EXPECT_TRUE(admits());
+  look("old", 200);
+  EXPECT_TRUE(admits());
+  look("new", 150, "old", 150);
+  EXPECT_FALSE(admits());
+  look("new", 200, "old", 201);
+  EXPECT_TRUE(admits());
+}
+
+TEST_F(PastTest, all_workers_have_one_past) {
+  look("old", 100);
+  EXPECT_TRUE(admits());
+  Server other_server(Milliseconds(250), Server::Failover::expected);
+  Past other(zone, other_server, clock, writes);
+  ServerFacts facts;
+  facts.run_id = "run";
+  facts.replid = "another";
+  other_server.take(facts, 1, 1, clock.steady());
+  EXPECT_FALSE(other.admits("default", {.incarnation = "abc", .born = "1", .version = 7, .confirmed = 0}));
+}
+
 TEST(History, is_written_down_and_read) {
   const History known{"abc", 12345678901234, 1800000000000};
   const auto again = History::read(known.text());
   ASSERT_TRUE(again);
   EXPECT_EQ(again->text(), known.text());
-  for (const char* text : {"", "abc", "abc 1", "abc 1 2 3", "abc x 1", " 1 2"}) EXPECT_FALSE(History::read(text)) << text;
+  for (const char* text : {"", "abc", "abc 1", "abc 1 2 3", "abc x 1", " 1 2"})
+    EXPECT_FALSE(History::read(text)) << text;
 }
 
 }  // namespace

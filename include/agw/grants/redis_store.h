@@ -14,6 +14,7 @@
 
 namespace agw::grants {
 
+class Past;
 class Server;
 
 /// What a store that goes on for long looks after; agwctl has none of it.
@@ -21,6 +22,7 @@ struct Attention {
   Server* server = nullptr;
   Clock* clock = nullptr;
   Complaints* complaints = nullptr;
+  Past* past = nullptr;  ///< how far the store had come
 };
 
 /// Keys of docs/store.md. Two pipelined trips a call; `meta` is in the first. (A third one when an
@@ -37,7 +39,7 @@ class RedisStore final : public Store {
   explicit RedisStore(Redis& redis, Zone* seen = nullptr, std::vector<std::string> tenants = {});
   /// Which Redis it is and whether it may be believed is looked at with each new connection, and again from time to
   /// time; what is wrong with a key is said once.
-  RedisStore(Redis& redis, Zone* seen, std::vector<std::string> tenants, Attention attention);
+  RedisStore(Redis& redis, std::vector<std::string> tenants, Attention attention);
   ~RedisStore() override;
   [[nodiscard]] ValueTask<Result<policy::FactsPtr, StoreFailure>> facts(const PrincipalPtr& principal,
                                                                         std::string_view operation) override;

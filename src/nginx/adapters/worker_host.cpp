@@ -36,8 +36,8 @@ void WorkerHost::begin_sentinels(const RedisSettings& settings) {
     own.password_file = settings.sentinel_password_file;
     // One that hangs leaves time for the connection to the master.
     own.timeout = std::max(settings.timeout / 2, Milliseconds(1));
-    sentinel_connections_.push_back(std::make_unique<NginxRedis>(
-        NginxRedis::Host{loop_, names_, clock_, random_, log_}, std::move(own)));
+    sentinel_connections_.push_back(
+        std::make_unique<NginxRedis>(NginxRedis::Host{loop_, names_, clock_, random_, log_}, std::move(own)));
     asked.push_back(sentinel_connections_.back().get());
   }
   sentinels_ = std::make_unique<grants::Sentinels>(loop_, std::move(asked), settings.address.master);
