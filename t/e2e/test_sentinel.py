@@ -208,6 +208,25 @@ def test_fault_sentinels_lie_hang_and_vanish(make_site, make_redis, serve):
     eventually(lambda: {site.call(token=token).status for _ in range(6)} == {200}, timeout=20)
 
 
+def test_fault_the_deposed_master_still_lives(make_site, make_redis, serve):
+    """It is cut off from its Sentinels, not from the gateway: who is connected to it leaves it."""
+    old, new = make_redis(), make_redis()
+    old.load(policy.base())
+    new.client.execute_command("REPLICAOF", "127.0.0.1", old.port)
+    eventually(lambda: new.client.info("replication").get("master_link_status") == "up", timeout=20)
+    fakes = [serve(FakeSentinel(old.port)) for _ in range(3)]
+    site = make_site(store="redis+sentinel://" + ",".join(f"127.0.0.1:{f.port}" for f in fakes) + "/main timeout=3s")
+    token = site.token()
+    eventually(lambda: {site.call(token=token).status for _ in range(6)} == {200}, timeout=20)
+    old.client.execute_command("WAIT", 1, 5000)
+    new.client.execute_command("REPLICAOF", "NO", "ONE")
+    for fake in fakes:
+        fake.names = new.port
+    write(new, "quarantined")
+    eventually(lambda: {site.call(token=token).status for _ in range(6)} == {403}, timeout=20)
+    assert old.client.role()[0] == "master"
+
+
 def test_fault_whom_the_sentinels_name_is_no_master(make_site, make_redis, serve):
     server, replica = make_redis(), make_redis()
     server.load(policy.base())

@@ -9,6 +9,7 @@ COPY = "src/grants/copy.cpp"
 COMPILED = "src/grants/compiled_policy.cpp"
 PACKAGE = "src/policy/package.cpp"
 CHANNEL = "src/grants/channel.cpp"
+SENTINEL = "src/grants/sentinel.cpp"
 NEXT = "include/agw/io/next_flight.h"
 SERVER = "src/grants/server.cpp"
 
@@ -62,6 +63,17 @@ ALL = [
     Mutation("strict asks nobody", [
         (COPYING, "if (state.settings.freshness.mode == Freshness::Mode::strict)\n",
          "if (state.settings.freshness.mode == Freshness::Mode::strict && operation.empty())\n")], ["test_copy.py"]),
+    Mutation("one Sentinel decides who the master is", [
+        (SENTINEL, "if (2 * votes > sentinels_) return &place;", "if (votes > 0) return &place;")], ["test_sentinel.py"]),
+    Mutation("whatever the Sentinels name is a master", [
+        (SENTINEL, 'reply.elements.front().text == "master"', "!reply.elements.front().text.empty()")],
+        ["test_sentinel.py"]),
+    Mutation("a promoted replica that lacks a write is believed", [
+        ("src/grants/past.cpp", "return server.former == known.replid && server.continued_from > known.offset;",
+         "return server.former == known.replid;")], ["test_sentinel.py"]),
+    Mutation("who is connected stays with a deposed master", [
+        ("src/nginx/adapters/redis.cpp", "if (state_ == State::ready && where_ != place) drop(",
+         "if (state_ == State::ready && where_ == grants::RedisPlace() && where_ != place) drop(")], ["test_sentinel.py"]),
     Mutation("the Redis that tells may be another than the one that answers", [
         (COPYING, "return channel && channel->live(now) && (server.run_id().empty() || "
                   "server.run_id() == channel->run_id());", "return channel && channel->live(now);")], ["test_copy.py"]),

@@ -36,10 +36,11 @@ def key(kind: str, tenant=policies.TENANT) -> str:
 
 
 class Redis:
-    """`kind`: tcp, unix, tls, password, acl."""
+    """`kind`: tcp, unix, tls, password, acl. `command`: another server than this machine's."""
 
-    def __init__(self, folder: Path, kind="tcp", certs: Path | None = None):
+    def __init__(self, folder: Path, kind="tcp", certs: Path | None = None, command=None, lines=()):
         self.folder, self.kind, self.certs = folder, kind, certs
+        self.command, self.lines = command or [shutil.which("redis-server")], list(lines)
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.socket = folder / "redis.sock"
@@ -48,11 +49,10 @@ class Redis:
         self.version = 0
 
     def start(self):
-        binary = shutil.which("redis-server")
-        assert binary, "redis-server is not installed"
+        assert self.command[0], "redis-server is not installed"
         lines = [f"dir {self.folder}", 'save ""', "appendonly no", "maxmemory-policy noeviction",
                  f"unixsocket {self.socket}", "unixsocketperm 777", "bind 127.0.0.1", "databases 4",
-                 f"logfile {self.folder}/redis.log", "daemonize no"]
+                 f"logfile {self.folder}/redis.log", "daemonize no", *self.lines]
         if self.kind == "tls":
             leaf = self.certs / "leaf"
             lines += ["port 0", f"tls-port {self.port}", f"tls-cert-file {leaf}/cert.pem",
@@ -72,7 +72,7 @@ class Redis:
         (self.folder / "redis.conf").write_text("\n".join(lines) + "\n")
         (self.folder / "password").write_text(PASSWORD + "\n")
         (self.folder / "password").chmod(0o600)
-        self.process = subprocess.Popen([binary, str(self.folder / "redis.conf")], stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen([*self.command, str(self.folder / "redis.conf")], stdin=subprocess.DEVNULL,
                                         stdout=(self.folder / "stdout").open("ab"), stderr=subprocess.STDOUT)
 
         def up():
