@@ -1,7 +1,6 @@
 #include "agw/grants/sentinel.h"
 
 #include <algorithm>
-#include <new>
 
 namespace agw::grants {
 
@@ -21,15 +20,24 @@ bool is_master(const RedisReply& reply) noexcept {
          reply.elements.front().type == RedisReply::Type::text && reply.elements.front().text == "master";
 }
 
-void Election::vote(std::optional<RedisPlace> place) {
+void Election::vote(std::optional<RedisPlace> place) noexcept {
   ++votes_;
   if (!place) return;
+  try {
+    count(*std::move(place));
+  } catch (...) {
+    // Without memory for it it counts for nobody.
+    return;
+  }
+}
+
+void Election::count(RedisPlace place) {
   const auto known =
-      std::find_if(places_.begin(), places_.end(), [&](const auto& other) { return other.first == *place; });
+      std::find_if(places_.begin(), places_.end(), [&](const auto& other) { return other.first == place; });
   if (known != places_.end()) {
     ++known->second;
   } else {
-    places_.emplace_back(*std::move(place), 1);
+    places_.emplace_back(std::move(place), 1);
   }
 }
 
@@ -60,6 +68,7 @@ Task<std::optional<RedisPlace>> Sentinels::ask() {
   Election election(asked_.size());
   Completion<bool> over(loop_);
   std::vector<Task<void>> asking;
+  asking.reserve(asked_.size());
   for (Redis* sentinel : asked_) asking.push_back(ask_one(*sentinel, election, over));
   for (Task<void>& one : asking) one.start();
   co_await over;
@@ -74,7 +83,8 @@ Task<void> Sentinels::ask_one(Redis& sentinel, Election& election, Completion<bo
     auto asking = sentinel.pipeline(std::move(question));
     const auto replies = co_await std::move(asking);
     if (replies && replies->size() == 1) said = read_master(replies->front());
-  } catch (const std::bad_alloc&) {
+  } catch (...) {
+    // Without memory for what it says it has said nothing; those who wait must hear of that, too.
     said.reset();
   }
   election.vote(std::move(said));

@@ -11,6 +11,7 @@ from plugins.redis import key
 from plugins.sentinel import FakeSentinel, Group
 from plugins.site import allowed
 from plugins.wait import eventually, nothing_happens_for
+from test_copy import hears
 
 AGENT = key("agent:company|docs-assistant")
 
@@ -46,6 +47,21 @@ def follows(site, token, server):
         eventually(lambda: {site.call(token=token).status for _ in range(6)} == {expected}, timeout=20)  # noqa: B023
 
 
+def never_allowed(site, token):
+    """By no worker, also where it isn't connected yet."""
+    for _ in range(30):
+        assert site.call(token=token).status in (403, 503), "the deposed one says allowed"
+        nothing_happens_for(0.05)
+    eventually(lambda: {site.call(token=token).status for _ in range(6)} == {403}, timeout=20)
+
+
+def warm(site, token):
+    """Every worker knows where it is."""
+    hears(site)
+    for _ in range(24):
+        allowed(site.call(token=token))
+
+
 def answers(site, token, done):
     """What calls are told until `done()`; each within its bound."""
     seen = set()
@@ -64,7 +80,7 @@ def test_the_master_that_the_sentinels_name_is_asked(make_site, make_group, kind
     group = make_group(kind)
     site = start(make_site, group)
     token = site.token()
-    eventually(lambda: site.call(token=token).status == 200)
+    warm(site, token)
     follows(site, token, group.master)
     exported = run("export", *where(group))
     assert "company|docs-assistant" in json.loads(exported.stdout)["tenants"]["default"]["agents"]
@@ -77,7 +93,7 @@ def test_fault_the_master_dies(make_site, make_group, freshness):
     group = make_group()
     site = start(make_site, group, http=f"agent_freshness {freshness};")
     token = site.token()
-    eventually(lambda: site.call(token=token).status == 200)
+    warm(site, token)
     nothing_happens_for(0.5)
     old = group.master
     old.stop(signal.SIGKILL)
@@ -87,16 +103,14 @@ def test_fault_the_master_dies(make_site, make_group, freshness):
     # The old one comes back, and still takes itself for the master.
     write(new, "quarantined")
     old.start()
-    for _ in range(30):
-        assert site.call(token=token).status == 403
-        nothing_happens_for(0.05)
+    never_allowed(site, token)
 
 
 def test_fault_the_master_hangs_and_comes_back(make_site, make_group):
     group = make_group()
     site = start(make_site, group)
     token = site.token()
-    eventually(lambda: site.call(token=token).status == 200)
+    warm(site, token)
     nothing_happens_for(0.5)
     old = group.master
     old.hang()
@@ -107,16 +121,14 @@ def test_fault_the_master_hangs_and_comes_back(make_site, make_group):
         eventually(lambda: {site.call(token=token).status for _ in range(6)} == {403}, timeout=20)
     finally:
         old.go_on()
-    for _ in range(30):
-        assert site.call(token=token).status == 403, "the deposed one still says allowed"
-        nothing_happens_for(0.05)
+    never_allowed(site, token)
 
 
 def test_a_failover_that_was_asked_for(make_site, make_group):
     group = make_group()
     site = start(make_site, group)
     token = site.token()
-    eventually(lambda: site.call(token=token).status == 200)
+    warm(site, token)
     nothing_happens_for(0.5)
     old = group.master
     group.sentinels[0].ask("SENTINEL", "FAILOVER", "main")
@@ -129,7 +141,7 @@ def test_fault_all_sentinels_are_gone_while_the_master_lives(make_site, make_gro
     group = make_group()
     site = start(make_site, group)
     token = site.token()
-    eventually(lambda: site.call(token=token).status == 200)
+    warm(site, token)
     leader = group.master
     for sentinel in group.sentinels:
         sentinel.stop()
@@ -150,7 +162,7 @@ def test_fault_a_replica_that_lacks_a_write_is_promoted(make_site, make_group, w
     group = make_group()
     site = start(make_site, group)
     token = site.token()
-    eventually(lambda: site.call(token=token).status == 200)
+    warm(site, token)
     old, behind = group.nodes
     behind.hang()
     # What was sent to a process that is stopped would reach it when it goes on.
@@ -231,7 +243,7 @@ def test_fault_whom_the_sentinels_name_is_no_master(make_site, make_redis, serve
     server, replica = make_redis(), make_redis()
     server.load(policy.base())
     replica.client.execute_command("REPLICAOF", "127.0.0.1", server.port)
-    eventually(lambda: replica.client.info("replication").get("master_link_status") == "up")
+    eventually(lambda: replica.client.info("replication").get("master_link_status") == "up", timeout=20)
     fakes = [serve(FakeSentinel(replica.port)) for _ in range(3)]
     address = "redis+sentinel://" + ",".join(f"127.0.0.1:{f.port}" for f in fakes) + "/main"
     site = make_site(store=address)

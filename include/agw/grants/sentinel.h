@@ -29,12 +29,14 @@ namespace agw::grants {
 class Election {
  public:
   explicit Election(std::size_t sentinels) : sentinels_(sentinels) {}
-  void vote(std::optional<RedisPlace> place);
+  void vote(std::optional<RedisPlace> place) noexcept;
   [[nodiscard]] const RedisPlace* elected() const noexcept;
   /// Somebody is elected, or nobody can be any more.
   [[nodiscard]] bool over() const noexcept;
 
  private:
+  void count(RedisPlace place);
+
   std::size_t sentinels_;
   std::size_t votes_ = 0;
   std::vector<std::pair<RedisPlace, std::size_t>> places_;
