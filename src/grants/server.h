@@ -52,6 +52,9 @@ class Server {
   /// server, or has another history, than the one before.
   bool take(ServerFacts facts, std::uint64_t before, std::uint64_t after, SteadyTime sent);
 
+  /// It said meanwhile that it is no master: until the next look nothing of it is believed.
+  void depose() { facts_.fault = replica_fault; }
+
   [[nodiscard]] const std::string& fault() const noexcept { return facts_.fault; }
   [[nodiscard]] const ServerFacts& facts() const noexcept { return facts_; }
   /// Another number for each look.

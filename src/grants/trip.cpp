@@ -65,18 +65,18 @@ Task<Result<TripAnswer, StoreFailure>> travel(Asking asking, Trip trip) {
   if (!replies) co_return fail(unavailable(std::string(to_string(replies.error()))));
   if (replies->size() != asked) co_return fail(unavailable("an answer is missing"));
 
-  if (role && !is_master(replies->back())) co_return fail(unavailable(std::string(replica_fault)));
   TripAnswer out;
   std::size_t at = 0;
   const std::uint64_t after = asking.redis.connection();
   if (look) {
     const auto said = std::span(*replies).first(server_answers);
     out.another_server = asking.server->take(read_server(said), before, after, sent);
-    if (!asking.server->fault().empty()) co_return fail(unavailable(asking.server->fault()));
     at += server_answers;
   } else if (asking.server != nullptr) {
     out.believable = asking.server->known(after);
   }
+  if (role && !is_master(replies->back())) asking.server->depose();
+  if (asking.server != nullptr && !asking.server->fault().empty()) co_return fail(unavailable(asking.server->fault()));
   if (trip.meta) {
     auto meta = required_meta(trip.tenant, (*replies)[at++]);
     complain(asking.complaints, policy_key(trip.tenant, "meta"), meta ? std::string_view() : meta.error().detail,

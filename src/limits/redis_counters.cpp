@@ -107,6 +107,7 @@ Task<Result<RedisCounters::Numbers, std::string>> RedisCounters::run(std::vector
 /// Which of the keys isn't what it should be.
 Task<void> RedisCounters::complain(std::vector<policy::Charge> charges) {
   std::vector<RedisCommand> questions;
+  questions.reserve(charges.size());
   for (const auto& charge : charges) questions.push_back({"TYPE", key_of(charge)});
   auto asking = redis_.pipeline(std::move(questions));
   const auto types = co_await std::move(asking);

@@ -341,6 +341,29 @@ TEST_F(CopyingStoreTest, a_server_that_must_not_be_believed) {
   }
 }
 
+TEST_F(CopyingStoreTest, where_it_fails_over_each_trip_asks_for_the_role) {
+  store = std::make_unique<CopyingStore>(CopyingStore::Host{redis, &channel, loop, clock, random, log, zone, metrics},
+                                         CopySettings{{}, std::size_t{1} << 20, {"default"}, "0", true});
+  store->start();
+  loop.settle();
+  EXPECT_EQ(reason(), "allowed");
+  EXPECT_EQ(redis.trips.back().back(), RedisCommand{"ROLE"});
+  EXPECT_EQ(warm(), "allowed");
+  // Deposed, and everything else as it was: INFO isn't due yet.
+  redis.role = "slave";
+  write_and_tell("operation:tickets/ticket.read", "frozen", "false");
+  EXPECT_EQ(reason(), "store_unavailable");
+  EXPECT_EQ(warm(), "asks");
+  redis.role = "master";
+  EXPECT_EQ(reason(), "allowed");
+  EXPECT_EQ(reason(), "allowed");
+  EXPECT_EQ(warm(), "allowed");
+  redis.role = "slave";
+  loop.advance(Milliseconds(250));
+  EXPECT_EQ(warm(), "asks") << "without a call, too";
+  EXPECT_EQ(reason(), "store_unavailable");
+}
+
 TEST_F(CopyingStoreTest, a_limit_without_eviction_is_no_danger) {
   redis.maxmemory = "0";
   redis.eviction = "allkeys-lru";

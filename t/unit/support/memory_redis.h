@@ -79,6 +79,7 @@ class MemoryRedis final : public Redis {
   RedisReply answer(const RedisCommand& command) {
     if (command[0] == "PING") return text_reply("PONG");
     if (command[0] == "INFO") return info(command[1]);
+    if (command[0] == "ROLE") return array_reply({text_reply(role)});
     const std::string& name = command[1];
     if (command[0] == "PTTL") return integer_reply(ttls.contains(name) ? ttls[name] : -1);
     if (command[0] == "EXISTS") {
