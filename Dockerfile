@@ -9,7 +9,7 @@ RUN scripts/build release module agwctl
 FROM debian:12-slim
 RUN apt-get update \
     && apt-get install -y --no-install-recommends nginx ca-certificates \
-        libcjose0 libjansson4 libsimdjson14 libhiredis0.14 libcurl4 libpcre2-8-0 libssl3 libstdc++6 libyaml-0-2 \
+        libcjose0 libjansson4 libsimdjson14 libhiredis0.14 libcurl4 libpcre2-8-0 libssl3 libstdc++6 libyaml-0-2 tzdata \
     && rm -rf /var/lib/apt/lists/* \
     && install -d -m 700 /var/lib/nginx/agent
 COPY --from=build /src/build/release/ngx_http_agent_gateway_module.so /usr/lib/nginx/modules/

@@ -58,6 +58,8 @@ Principal Asker::principal(const Caller& caller) const {
   out.provider = caller.provider;
   out.model = caller.model;
   out.issued_at = caller.issued_at.value_or(options_.now);
+  out.authenticated_at = caller.call.authenticated_at;
+  out.acr = caller.call.acr;
   out.implied_scopes = caller.scopes.value_or(std::vector<std::string>());
   std::sort(out.implied_scopes.begin(), out.implied_scopes.end());
   out.scopes = out.implied_scopes;
@@ -66,6 +68,29 @@ Principal Asker::principal(const Caller& caller) const {
 
 policy::Facts Asker::facts(const Caller& caller, const std::string& operation) const {
   return source_.policy->facts(principal(caller), operation);
+}
+
+Judged judge_both(policy::Question question, const policy::Facts& facts) {
+  Judged out;
+  out.decision = policy::evaluate(question, facts);
+  if (out.decision.allowed()) return out;
+  question.unsaid = policy::Unsaid::in_favour;
+  out.in_favour = policy::evaluate(question, facts);
+  if (!out.in_favour.allowed()) return out;
+  out.hangs_on =
+      out.decision.unmet != nullptr ? out.decision.unmet->text() : std::string(to_string(out.decision.reason));
+  return out;
+}
+
+Answer Asker::judge(policy::Question question, const policy::Facts& facts, const Caller& caller,
+                    const policy::RouteRecord* place) const {
+  const GivenDetails details(caller.call, place);
+  question.details = &details;
+  question.any_time = options_.any_time;
+  Judged judged = judge_both(question, facts);
+  if (!judged.hangs_on.empty()) hung_on_.insert(judged.hangs_on);
+  const bool favours = !judged.hangs_on.empty() && options_.unsaid == policy::Unsaid::in_favour;
+  return {favours ? std::move(judged.in_favour) : std::move(judged.decision), place, std::move(judged.hangs_on)};
 }
 
 Answer Asker::ask(const Caller& caller, const std::string& operation, const std::string& resource) const {
@@ -79,7 +104,7 @@ Answer Asker::ask(const Caller& caller, const std::string& operation, const std:
     question.route = &route;
     question.resource = resource;
     question.delegation = options_.delegation;
-    return {policy::evaluate(question, facts), nullptr};
+    return judge(question, facts, caller, nullptr);
   }
   std::optional<Answer> first;
   for (const policy::RouteRecord* place : places(operation)) {
@@ -94,17 +119,19 @@ Answer Asker::ask(const Caller& caller, const std::string& operation, const std:
                                 place->route.exchange_scopes.end());
       std::sort(who.implied_scopes.begin(), who.implied_scopes.end());
     }
-    Answer answer{policy::evaluate(question, facts), place};
+    Answer answer = judge(question, facts, caller, place);
     if (answer.decision.allowed()) return answer;
     if (!first) first = std::move(answer);
   }
   if (first) return *std::move(first);
   question.route = nullptr;
-  return {policy::evaluate(question, facts), nullptr};
+  return {policy::evaluate(question, facts), nullptr, {}};
 }
 
 std::vector<std::string> notes_of(const Asker& asker) {
   std::vector<std::string> out;
+  for (const auto& condition : asker.hung_on())
+    out.push_back("some answers hang on what isn't said here, and are given as if it held: " + condition);
   if (!asker.has_routes()) {
     out.emplace_back(
         "nginx's routes weren't looked at (--state): scopes, resources and required delegations aren't judged");

@@ -3,12 +3,14 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "agw/policy/evaluate.h"
 #include "agw/policy/reach.h"
 
+#include "given_call.h"
 #include "policy_source.h"
 
 namespace agw::agwctl {
@@ -26,6 +28,7 @@ struct Caller {
   std::string model;
   std::string issuer;                 ///< empty: the agent's
   std::optional<WallTime> issued_at;  ///< absent: at the moment of the call
+  GivenCall call;
 };
 
 struct AskOptions {
@@ -33,6 +36,9 @@ struct AskOptions {
   policy::DelegationMode delegation = policy::DelegationMode::implicit;  ///< where no routes are known
   std::string location;                                                  ///< empty: every one
   WallTime now{};
+  bool any_time = false;  ///< `now` decides what has run out, and no condition or window
+  /// Whether a call counts as allowed that hangs on a condition which nothing here says enough for.
+  policy::Unsaid unsaid = policy::Unsaid::against;
 };
 
 /// Without a location; `at` as --at is written, absent: now. Throws Failure (usage).
@@ -41,6 +47,7 @@ struct AskOptions {
 struct Answer {
   Decision decision;
   const policy::RouteRecord* place = nullptr;  ///< null: no route names the operation, or none are known
+  std::string hangs_on{};                      ///< a condition, or what else decides and isn't said; empty: nothing
 };
 
 class Asker {
@@ -58,14 +65,28 @@ class Asker {
 
   [[nodiscard]] const grants::TenantPolicy& tenant() const noexcept { return *tenant_; }
   [[nodiscard]] bool has_routes() const noexcept { return source_.routes.has_value(); }
+  /// What answers have hung on so far.
+  [[nodiscard]] const std::set<std::string>& hung_on() const noexcept { return hung_on_; }
 
  private:
   [[nodiscard]] Principal principal(const Caller& caller) const;
+  [[nodiscard]] Answer judge(policy::Question question, const policy::Facts& facts, const Caller& caller,
+                             const policy::RouteRecord* place) const;
 
   const PolicySource& source_;
   AskOptions options_;
   const grants::TenantPolicy* tenant_;
+  mutable std::set<std::string> hung_on_;
 };
+
+/// Evaluates with what isn't said against the caller, and says on what the answer hangs if that would be another in its
+/// favour.
+struct Judged {
+  Decision decision;
+  Decision in_favour;
+  std::string hangs_on;
+};
+[[nodiscard]] Judged judge_both(policy::Question question, const policy::Facts& facts);
 
 /// What people should know about the answers; empty if nothing.
 [[nodiscard]] std::vector<std::string> notes_of(const Asker& asker);

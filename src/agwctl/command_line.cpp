@@ -66,6 +66,8 @@ void add_grant(CLI::App& command, GrantOptions& grant) {
   command.add_option("--whom", grant.whom, "only for calls for user:ISSUER|NAME or group:ISSUER|NAME (repeatable)")
       ->type_name("WHO")
       ->allow_extra_args(false);
+  command.add_option("--when", grant.when, "only where this condition holds, as '<amount> <= 100'")
+      ->type_name("CONDITION");
   command.add_option("--since", grant.since, "in force from this moment on")->type_name("TIME");
   command.add_option("--id", grant.id, "of the grant (default: a new one)")->type_name("TEXT");
   add_tenant_write(command, grant.change);
@@ -86,6 +88,7 @@ struct CommandLine::Definition {
     app.footer(exit_statuses);
     define_files();
     define_changes();
+    define_operations();
     define_store();
     define_questions();
     define_lists();
@@ -154,6 +157,27 @@ struct CommandLine::Definition {
     connect_options.connected = true;
   }
 
+  void define_operations() {
+    CLI::App* command =
+        add("freeze", "Refuse an operation to everybody, at once", [this] { return freeze(freeze_options, out); });
+    freeze_options.frozen = true;
+    add_operation(*command, freeze_options);
+    command = add("unfreeze", "No longer refuse it", [this] { return freeze(unfreeze_options, out); });
+    add_operation(*command, unfreeze_options);
+    command = add("window", "Say when an operation may be used", [this] { return set_windows(window_options, out); });
+    command->add_option("WINDOWS", window_options.windows, "as \"Mon-Fri 09:00-17:00 Europe/Berlin\"");
+    command->add_flag("--any-time", window_options.any_time, "without windows");
+    add_operation(*command, window_options);
+  }
+
+  template <class Options>
+  static void add_operation(CLI::App& command, Options& options) {
+    command.add_option("--operation", options.operation, "NAMESPACE/OPERATION, as tickets/ticket.delete")
+        ->type_name("NAME")
+        ->required();
+    add_tenant_write(command, options.change);
+  }
+
   static void add_delegation(CLI::App& command, DelegationOptions& options) {
     command.add_option("USER", options.user, "ISSUER|NAME, as company|mira")->required();
     command.add_option("AGENT", options.agent, "ISSUER|CLIENT, as company|docs-assistant")->required();
@@ -201,6 +225,17 @@ struct CommandLine::Definition {
     command->add_option("--at", options.at, "the moment of the call (default: now)")->type_name("TIME");
     command->add_option("--issued-at", options.issued_at, "when the token was issued (default: at that moment)")
         ->type_name("TIME");
+    command
+        ->add_option("--argument", options.arguments,
+                     "an argument of the call, as amount=5 or filter/id=T-1 (repeatable; with one, all are said)")
+        ->type_name("NAME=VALUE")
+        ->allow_extra_args(false);
+    command->add_option("--variable", options.variables, "what a variable of nginx holds (repeatable)")
+        ->type_name("NAME=VALUE")
+        ->allow_extra_args(false);
+    command->add_option("--client-ip", options.client_ip, "where the call comes from")->type_name("ADDRESS");
+    command->add_option("--auth-time", options.auth_time, "when the user has shown who it is")->type_name("TIME");
+    command->add_option("--acr", options.acr, "the token's acr claim")->type_name("TEXT");
     add_json(*command, options.json);
   }
 
@@ -338,6 +373,9 @@ struct CommandLine::Definition {
   ExportOptions export_options;
   GrantOptions grant_options;
   ElevateOptions elevate_options;
+  FreezeOptions freeze_options;
+  FreezeOptions unfreeze_options;
+  WindowOptions window_options;
   RevokeOptions revoke_options;
   DelegationOptions disconnect_options;
   DelegationOptions connect_options;

@@ -55,6 +55,7 @@ struct GrantOptions {
   std::string operation;
   std::string resource;  ///< empty: every one
   std::vector<std::string> whom;
+  std::string when;  ///< a condition; empty: always
   std::optional<std::string> since;
   std::optional<std::string> until;
   std::string id;  ///< empty: a new one
@@ -68,6 +69,23 @@ struct ElevateOptions {
 };
 /// A grant that ends by itself.
 int elevate(const ElevateOptions& options, std::ostream& out);
+
+struct FreezeOptions {
+  TenantWriteOptions change;
+  std::string operation;
+  bool frozen = false;  ///< what is to be
+};
+/// Refuses an operation to everybody, or no longer.
+int freeze(const FreezeOptions& options, std::ostream& out);
+
+struct WindowOptions {
+  TenantWriteOptions change;
+  std::string operation;
+  std::vector<std::string> windows;
+  bool any_time = false;
+};
+/// Says when an operation may be used.
+int set_windows(const WindowOptions& options, std::ostream& out);
 
 struct RevokeOptions {
   TenantWriteOptions change;
@@ -214,6 +232,11 @@ struct ExplainOptions {
   std::string location;                 ///< empty: every location that has the operation
   std::optional<std::string> at;        ///< RFC 3339; absent: now
   std::optional<std::string> issued_at;
+  std::vector<std::string> arguments;  ///< NAME=VALUE
+  std::vector<std::string> variables;  ///< NAME=VALUE
+  std::string client_ip;
+  std::optional<std::string> auth_time;
+  std::string acr;
   bool json = false;
 };
 /// Says what the gateway would decide, check by check, by the same function.

@@ -8,6 +8,7 @@
 #include "agw/policy/route_file.h"
 
 #include "arguments.h"
+#include "asker.h"
 #include "commands.h"
 #include "failure.h"
 #include "json_text.h"
@@ -37,6 +38,8 @@ PrincipalPtr principal_of(const ExplainOptions& options, WallTime now) {
   out->implied_scopes = out->scopes;
   out->provider = options.provider;
   out->model = options.model;
+  out->authenticated_at = time_of("--auth-time", options.auth_time);
+  out->acr = options.acr;
   out->issued_at = time_of("--issued-at", options.issued_at).value_or(now);
   return out;
 }
@@ -84,6 +87,14 @@ std::vector<const Limit*> limits_of(const policy::Question& question, const poli
   return out;
 }
 
+GivenCall given_call(const ExplainOptions& options) {
+  GivenCall out;
+  for (const auto& each : options.arguments) give_argument(out, "--argument", each);
+  for (const auto& each : options.variables) give_variable(out, "--variable", each);
+  if (!options.client_ip.empty()) give_client_ip(out, "--client-ip", options.client_ip);
+  return out;
+}
+
 Verdicts judge(const ExplainOptions& options, const Principal& principal, const policy::FactsPtr& known,
                const policy::RouteRecord* record, WallTime now) {
   const policy::Facts& facts = *known;
@@ -112,8 +123,19 @@ Verdicts judge(const ExplainOptions& options, const Principal& principal, const 
       out.notes.emplace_back("without --scope the token is taken to carry every scope that is needed");
     }
   }
-  out.decision = policy::evaluate(question, facts);
+  const GivenCall call = given_call(options);
+  const GivenDetails details(call, record);
+  question.details = &details;
+  Judged judged = judge_both(question, facts);
+  out.decision = std::move(judged.decision);
   out.limits = limits_of(question, known);
+  if (!judged.hangs_on.empty())
+    out.notes.push_back(
+        "the answer hangs on what isn't said here (--argument, --client-ip, --auth-time, --acr, "
+        "--variable): " +
+        judged.hangs_on);
+  else if (out.decision.unmet != nullptr)
+    out.notes.push_back("this doesn't hold: " + out.decision.unmet->text());
   if (record != nullptr && record->mode == "observe")
     out.notes.emplace_back("this is only observed: nothing is refused here");
   const std::string agent = facts.agent != nullptr && !facts.agent->name.empty() ? facts.agent->name : options.agent;

@@ -58,6 +58,11 @@ Grant grant_of(const GrantOptions& options, const Holder& holder) {
   out.effect = options.deny ? Effect::deny : Effect::allow;
   if (!options.resource.empty()) out.resource = options.resource;
   out.for_whom = options.whom;
+  if (!options.when.empty()) {
+    auto condition = Condition::compile(options.when);
+    if (!condition) throw Failure("--when " + condition.error(), exit_usage);
+    out.when = *std::move(condition);
+  }
   out.since = time_of("--since", options.since);
   out.until = time_of("--until", options.until);
   if (out.until && *out.until <= now())

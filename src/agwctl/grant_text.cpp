@@ -9,6 +9,7 @@ std::string grant_text(const Grant& grant, bool more) {
   out += grant.operation;
   if (grant.resource) out += " on " + *grant.resource;
   for (std::size_t i = 0; i < grant.for_whom.size(); ++i) out += (i == 0 ? " for " : ", ") + grant.for_whom[i];
+  if (grant.when) out += " when " + grant.when->text();
   if (grant.since) out += " since " + format_rfc3339(*grant.since);
   if (grant.until) out += " until " + format_rfc3339(*grant.until);
   if (!more) return out;

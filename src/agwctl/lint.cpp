@@ -30,8 +30,9 @@ struct Finding {
 };
 
 const std::vector<std::string>& codes() {
-  static const std::vector<std::string> all{"expired", "contradictory", "unreachable",          "nobody",
-                                            "unowned", "unclassified",  "wildcard_destructive", "never_met"};
+  static const std::vector<std::string> all{"expired",     "contradictory", "unreachable",          "nobody",
+                                            "unowned",     "unclassified",  "wildcard_destructive", "never_met",
+                                            "absent_field"};
   return all;
 }
 
@@ -40,6 +41,8 @@ bool overlap(const std::string& one, const std::string& other) { return covers(o
 
 /// Whether nothing that `allow` allows is left by `deny`.
 bool undone(const Grant& allow, const Grant& deny) {
+  // One that holds sometimes leaves the other times.
+  if (deny.when && (!allow.when || allow.when->text() != deny.when->text())) return false;
   if (!covers(deny.operation, allow.operation)) return false;
   if (deny.resource && (!allow.resource || !covers(*deny.resource, *allow.resource))) return false;
   if (deny.since && (!allow.since || *allow.since < *deny.since)) return false;
@@ -58,7 +61,12 @@ class TenantLint {
 
   void run() {
     for (const auto& [holder, grants] : tenant_.grants) judge(holder, grants);
-    for (const auto& [bundle, content] : tenant_.bundles) judge("bundle:" + bundle, content.grants);
+    for (const auto& [bundle, content] : tenant_.bundles) {
+      judge("bundle:" + bundle, content.grants);
+      if (!content.when) continue;
+      for (const Grant& grant : content.grants)
+        judge_condition(*content.when, grant.operation, "bundle:" + bundle, "when " + content.when->text());
+    }
     for (const auto& [holder, grants] : tenant_.entitlements) judge(holder, grants);
     judge_agents();
     judge_unused();
@@ -87,6 +95,7 @@ class TenantLint {
           if (other.effect == Effect::deny && undone(grant, other))
             find("contradictory", where, words + ": " + other.id + " denies all of it");
       judge_operations_of(grant, where, words, holder.starts_with("user:") || holder.starts_with("group:"));
+      if (grant.when) judge_condition(*grant.when, grant.operation, where, words);
     }
   }
 
@@ -103,6 +112,66 @@ class TenantLint {
     if (!named) find("unreachable", where, words + ": no location names such an operation");
     if (!entitlement && grant.effect == Effect::allow && grant.operation.ends_with('*') && !destructive.empty())
       find("wildcard_destructive", where, words + ": takes in " + joined(destructive) + "; name what is meant");
+  }
+
+  /// What a condition asks for and no call of the operations can have: what hangs on it is never true.
+  void judge_condition(const Condition& when, const std::string& pattern, const std::string& where,
+                       const std::string& words) {
+    for (const CallField field : when.fields())
+      if (lacks_everywhere(pattern, [&](const policy::RouteRecord& place) { return has_field(place, field); }))
+        find("absent_field", where,
+             words + ": no call of it has " + std::string(to_string(field)) + "; what hangs on that never holds");
+    for (const ArgumentPath& path : when.arguments())
+      if (lacks_everywhere(pattern, [&](const policy::RouteRecord& place) { return has_argument(place, path); }))
+        find("absent_field", where,
+             words + ": no call of it has <" + joined(path, "/") + ">; what hangs on that never holds");
+  }
+
+  template <class Has>
+  [[nodiscard]] bool lacks_everywhere(const std::string& pattern, Has has) const {
+    if (!asker_.has_routes()) return false;
+    bool named = false;
+    for (const auto& operation : asker_.operations()) {
+      if (!matches(pattern, operation)) continue;
+      for (const auto* place : asker_.places(operation)) {
+        named = true;
+        if (has(*place)) return false;
+      }
+    }
+    return named;
+  }
+
+  [[nodiscard]] bool has_field(const policy::RouteRecord& place, CallField field) const {
+    const auto record = tenant_.operations.find(place.route.operation);
+    switch (field) {
+      case CallField::tool: return place.kind == "mcp";
+      case CallField::resource: return place.route.resource.has_value();
+      case CallField::risk: return !place.route.risk.empty();
+      case CallField::classification:
+        return !place.route.classification.empty() ||
+               (record != tenant_.operations.end() && !record->second.classification.empty());
+      case CallField::tier: return !tenant_.tiers.empty();
+      default: return true;
+    }
+  }
+
+  /// Of an MCP tool only the tool itself knows its arguments.
+  static bool has_argument(const policy::RouteRecord& place, const ArgumentPath& path) {
+    if (place.kind == "mcp") return true;
+    if (path.size() == 1) return place.path.find("<" + path[0] + ">") != std::string::npos;
+    if (path[0] == "query") return path.size() == 2;
+    return path[0] == "body" && place.method != "GET" && place.method != "HEAD";
+  }
+
+  /// The routes' own conditions, by what the tenant's records say of their operations.
+  void judge_requirements(const std::string& operation) {
+    for (const auto* place : asker_.places(operation))
+      for (const auto& condition : place->route.require)
+        for (const CallField field : condition->fields())
+          if (!has_field(*place, field))
+            find("absent_field", operation,
+                 condition->text() + " at " + place->location + ": no call of it has " + std::string(to_string(field)) +
+                     "; what hangs on that never holds");
   }
 
   [[nodiscard]] bool is_destructive(const std::string& operation) const {
@@ -250,6 +319,7 @@ class TenantLint {
   }
 
   void judge_operation(const std::string& operation) {
+    judge_requirements(operation);
     const auto record = tenant_.operations.find(operation);
     const bool known = record != tenant_.operations.end();
     if (known || asker_.has_routes()) {
@@ -309,7 +379,10 @@ int lint(const LintOptions& options, std::ostream& out) {
   std::vector<std::string> notes;
   for (const auto& [name, tenant] : source.policy->source().tenants) {
     if (!is_chosen(options.tenants, name)) continue;
-    const AskOptions ask = ask_about(name, options.at);
+    // What can be used at some time, in some way, isn't closed to everybody.
+    AskOptions ask = ask_about(name, options.at);
+    ask.any_time = true;
+    ask.unsaid = policy::Unsaid::in_favour;
     const Asker asker(source, ask);
     TenantLint(asker, name, ask.now, findings).run();
     if (!asker.has_routes()) notes = notes_of(asker);

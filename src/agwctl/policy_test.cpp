@@ -4,6 +4,7 @@
 
 #include "agw/base/encoding.h"
 #include "agw/json/tree.h"
+#include "agw/model/network.h"
 #include "agw/model/pattern.h"
 
 #include "arguments.h"
@@ -56,9 +57,10 @@ class TableReader {
 
  private:
   using Names = std::vector<std::string_view>;
-  inline static const Names fields{"name",     "user",      "agent",  "groups",   "operation",
-                                   "resource", "expect",    "tenant", "scopes",   "provider",
-                                   "model",    "issued_at", "at",     "location", "delegation"};
+  inline static const Names fields{"name",      "user",      "agent",     "groups",   "operation",
+                                   "resource",  "expect",    "tenant",    "scopes",   "provider",
+                                   "model",     "issued_at", "at",        "location", "delegation",
+                                   "arguments", "client_ip", "auth_time", "acr",      "variables"};
 
   [[noreturn]] void refuse(const std::string& path, const std::string& message) {
     if (text_.lines.empty())
@@ -118,6 +120,52 @@ class TableReader {
     return out;
   }
 
+  /// Nested members as conditions name them: `filter/id`.
+  void take_arguments(const json_t* object, const ArgumentPath& above, GivenCall& call) {
+    const char* key = nullptr;
+    json_t* value = nullptr;
+    json_object_foreach(const_cast<json_t*>(object), key, value) {
+      ArgumentPath path = above;
+      path.emplace_back(key);
+      if (json_is_object(value)) {
+        take_arguments(value, path, call);
+      } else if (json_is_boolean(value)) {
+        call.flags[path] = json_is_true(value);
+      } else if (json_is_string(value)) {
+        (*call.arguments)[path] = std::string(json_string_value(value), json_string_length(value));
+      } else if (json_is_integer(value)) {
+        (*call.arguments)[path] = std::to_string(json_integer_value(value));
+      } else {
+        refuse(where_, "must hold texts, whole numbers, true and false, and objects of these");
+      }
+    }
+  }
+
+  GivenCall given_call() {
+    GivenCall out;
+    if (const json_t* arguments = find("arguments"); arguments != nullptr) {
+      if (!json_is_object(arguments)) refuse(where_, "must be an object of arguments");
+      out.arguments.emplace();
+      take_arguments(arguments, {}, out);
+    }
+    if (const json_t* variables = find("variables"); variables != nullptr) {
+      if (!json_is_object(variables)) refuse(where_, "must be an object of nginx's variables");
+      const char* key = nullptr;
+      json_t* value = nullptr;
+      json_object_foreach(const_cast<json_t*>(variables), key, value) {
+        if (!json_is_string(value)) refuse(where_, "must hold texts");
+        out.variables[key] = json_string_value(value);
+      }
+    }
+    if (const std::string ip = text("client_ip"); !ip.empty()) {
+      if (!Network::address(ip)) refuse(where_, "must be an IP address");
+      out.client_ip = ip;
+    }
+    out.authenticated_at = time("auth_time");
+    out.acr = text("acr");
+    return out;
+  }
+
   std::string id(const char* key) {
     std::string out = needed(key);
     if (!is_principal_id(out)) refuse(where_, "must be ISSUER|NAME; write for example company|mira");
@@ -146,6 +194,7 @@ class TableReader {
     out.caller.issued_at = time("issued_at");
     out.ask.now = time("at").value_or(time_of("--at", options_.at).value_or(now()));
     out.ask.location = text("location");
+    out.caller.call = given_call();
     const std::string tenant = text("tenant");
     out.ask.tenant = tenant.empty() ? options_.tenant : tenant;
     const std::string delegation = text("delegation");
@@ -184,20 +233,22 @@ int test_policy(const TestOptions& options, std::ostream& out) {
   std::size_t failed = 0;
   std::vector<std::string> rows;
   for (const auto& test : tests) {
-    const Decision decision =
-        Asker(source, test.ask).ask(test.caller, test.operation, sample_of(test.resource)).decision;
+    const Answer answer = Asker(source, test.ask).ask(test.caller, test.operation, sample_of(test.resource));
+    const Decision& decision = answer.decision;
     const std::string reason(to_string(decision.reason));
     const bool good = test.expect == "allow"  ? decision.allowed()
                       : test.expect == "deny" ? !decision.allowed()
                                               : test.expect == reason;
     failed += good ? 0 : 1;
-    const std::string got = decision.allowed() ? "allow" : "deny (" + reason + ")";
+    std::string got = decision.allowed() ? "allow" : "deny (" + reason + ")";
+    if (!answer.hangs_on.empty()) got += ", which hangs on what the test doesn't say: " + answer.hangs_on;
     if (!options.json && (!good || options.all))
       out << (good ? "good  " : "WRONG ") << printable(call_text(test)) << ": " << got
           << (good ? "" : ", expected " + test.expect) << "\n";
     JsonObject row;
     row.text("test", test.path).text_if("name", test.name).flag("good", good).text("expected", test.expect);
-    rows.push_back(row.text("decision", to_string(decision.kind)).text("reason", reason).str());
+    row.text("decision", to_string(decision.kind)).text("reason", reason).text_if("hangs_on", answer.hangs_on);
+    rows.push_back(row.str());
   }
   if (options.json)
     out << JsonObject().number("tests", tests.size()).number("failed", failed).raw("results", json_array(rows)).str()

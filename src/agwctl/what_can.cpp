@@ -42,7 +42,9 @@ int what_can(const WhatCanOptions& options, std::ostream& out) {
   expect_tenant(options.tenant);
   for (const auto& group : options.groups) expect_group(group);
   const PolicySource source = read_source(options.source, {options.tenant});
-  const Asker asker(source, ask_about(options.tenant, options.at));
+  AskOptions about = ask_about(options.tenant, options.at);
+  about.unsaid = policy::Unsaid::in_favour;
+  const Asker asker(source, about);
   Caller caller;
   caller.agent = options.agent;
   caller.user = options.user;

@@ -202,7 +202,9 @@ int who_can(const WhoCanOptions& options, std::ostream& out) {
   expect_operation("OPERATION", options.operation);
   expect_tenant(options.tenant);
   const PolicySource source = read_source(options.source, {options.tenant});
-  const Asker asker(source, ask_about(options.tenant, options.at));
+  AskOptions about = ask_about(options.tenant, options.at);
+  about.unsaid = policy::Unsaid::in_favour;
+  const Asker asker(source, about);
   expect_resource(asker, options);
   WhoCanOptions sampled = options;
   sampled.resource = sample_of(options.resource);

@@ -5,6 +5,7 @@
 
 #include "agw/gateway/origin.h"
 
+#include "call_details.h"
 #include "call_metrics.h"
 #include "consumption.h"
 #include "credentials.h"
@@ -128,7 +129,7 @@ Task<Result<Forward, Answer>> Gateway::govern(const Location& location, Request&
   call.facts = *facts;
 
   // May this agent, acting for this user, do this to that, now?
-  call.decision = judge(location, **facts, asked.resource_failure, call);
+  call.decision = judge(location, request, *body, **facts, asked.resource_failure, call);
   if (!call.decision.allowed() && call.enforced) co_return conclude(location, request, call);
 
   // What it uses up is taken once, all of it or nothing, now that every check has passed.
@@ -137,7 +138,7 @@ Task<Result<Forward, Answer>> Gateway::govern(const Location& location, Request&
     call.usage = co_await services_.limiter.commit(std::move(charges));
     // Who waited for a turn is judged as of now: what was revoked meanwhile is revoked.
     if (call.usage->outcome.wait.count() > 0 && !call.usage->refusal)
-      call.decision = co_await judge_again(location, request, asked.resource_failure, call);
+      call.decision = co_await judge_again(location, request, *body, asked.resource_failure, call);
     if (call.decision.allowed()) call.decision = within_limits(std::move(call.decision), *call.usage);
     if (call.detail.empty()) call.detail = call.usage->detail;
     if (!call.decision.allowed() && call.enforced) co_return conclude(location, request, call);
@@ -176,8 +177,8 @@ ValueTask<Result<PrincipalPtr, Reason>> Gateway::authenticate(const Location& lo
   return principal_of(step.take(), call);
 }
 
-Decision Gateway::judge(const Location& location, const policy::Facts& facts, std::optional<Reason> resource_failure,
-                        Call& call) {
+Decision Gateway::judge(const Location& location, const Request& request, std::string_view body,
+                        const policy::Facts& facts, std::optional<Reason> resource_failure, Call& call) {
   if (facts.agent != nullptr) call.agent_name = facts.agent->name;
   call.user_name = facts.user != nullptr && !facts.user->name.empty() ? facts.user->name : call.principal->user_name;
   call.tier = facts.tier_name;
@@ -197,10 +198,13 @@ Decision Gateway::judge(const Location& location, const policy::Facts& facts, st
   if (call.route != nullptr) {
     if (call.route->exchange) call.exchange = &*call.route->exchange;
   }
+  // Conditions read the arguments from the very bytes that go on, if one of them asks.
+  const CallDetails details(location, request, body, document_, call);
+  question.details = &details;
   return policy::evaluate(question, facts);
 }
 
-Task<Decision> Gateway::judge_again(const Location& location, const Request& request,
+Task<Decision> Gateway::judge_again(const Location& location, const Request& request, std::string_view body,
                                     std::optional<Reason> resource_failure, Call& call) {
   auto authenticating = authenticate(location, request, call);
   auto principal = co_await std::move(authenticating);
@@ -213,7 +217,7 @@ Task<Decision> Gateway::judge_again(const Location& location, const Request& req
     co_return deny(facts.error().reason);
   }
   call.facts = *facts;
-  co_return judge(location, **facts, resource_failure, call);
+  co_return judge(location, request, body, **facts, resource_failure, call);
 }
 
 ValueTask<Result<void, Reason>> Gateway::provide_credential(Call& call) {
@@ -288,6 +292,7 @@ bool Gateway::begin_record(const Request& request, Call& call) {
   event.trace_id = call.trace_id;
   event.span_id = event.id.substr(0, 16);
   event.detail = call.detail;
+  if (event.detail.empty() && call.decision.unmet != nullptr) event.detail = call.decision.unmet->text();
   if (call.usage != nullptr && call.usage->refused_by() != nullptr) event.detail = call.usage->refused_by()->name;
   auto record = services_.audit.begin(event);
   if (!record) return false;

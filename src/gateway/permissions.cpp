@@ -29,6 +29,7 @@ const Location& home(const std::vector<const Location*>& locations) { return *lo
 struct Standing {
   bool visible = false;
   bool all_asked = true;
+  bool hangs = false;  ///< on conditions, which only a call can meet
   policy::Reach reach;
   std::vector<std::string> scopes;  ///< with scope_missing: what the operation needs
 };
@@ -45,6 +46,14 @@ Standing standing_of(const OperationRoute& route, policy::Question question, con
   out.reach = policy::reach(resources, [&](const std::string& resource) {
     question.resource = route.policy.resource ? std::string_view(resource) : std::string_view();
     Decision decision = policy::evaluate(question, facts);
+    if (!decision.allowed()) {
+      policy::Question hopeful = question;
+      hopeful.unsaid = policy::Unsaid::in_favour;
+      if (Decision other = policy::evaluate(hopeful, facts); other.allowed()) {
+        decision = std::move(other);
+        out.hangs = true;
+      }
+    }
     out.visible = out.visible || decision.visible;
     if (decision.reason == Reason::scope_missing) out.scopes = std::move(decision.needed_scopes);
     return decision.reason;
@@ -68,6 +77,7 @@ void append_operation(std::string& out, const OperationRoute& route, const Stand
     // Which ones are excepted isn't told: their names may say more than the caller knows.
     if (allowed && (!standing.reach.except.empty() || !standing.all_asked)) out += R"(, "exceptions": true)";
   }
+  if (allowed && standing.hangs) out += R"(, "conditions": true)";
   if (!allowed) out += R"(, "reason": )" + json_quoted(to_string(standing.reach.reason));
   if (!allowed && standing.reach.reason == Reason::scope_missing) out += R"(, "scopes": )" + json_list(standing.scopes);
   if (route.mode != Mode::enforce) out += R"(, "enforced": false)";
@@ -121,6 +131,8 @@ Task<Answer> Gateway::permissions(const std::vector<const Location*>& locations,
   policy::Question question{.principal = *call.principal};
   question.delegation = location.delegation;
   question.now = services_.clock.now();
+  const policy::CallDetails unsaid(Knowledge::open);
+  question.details = &unsaid;
   const Decision admitted = policy::admit(question, **facts);
   if ((*facts)->agent != nullptr) call.agent_name = (*facts)->agent->name;
   call.tier = (*facts)->tier_name;

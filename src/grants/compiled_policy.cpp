@@ -131,6 +131,7 @@ policy::Facts CompiledPolicy::facts(const Principal& principal, std::string_view
   if (!out.tier_name.empty()) add(out.grants, find_in(tenant.tier_grants, out.tier_name));
   const auto held = held_bundles(tenant, out, principal);
   for (const auto& bundle : held) out.grants.push_back(bundle.grants);
+  out.conditions = policy::conditions_of(held);
   if (!operation.empty()) {
     for (const Limit& limit : tenant.source->limits) out.limits.push_back(&limit);
     const auto met = policy::limits_of(held, operation);

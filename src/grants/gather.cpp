@@ -24,6 +24,7 @@ class Gatherer {
   void tier();
   void bundles();
   void store_groups();
+  void conditions();
   void limits(std::string_view operation);
   void whole_packages();
 
@@ -178,6 +179,8 @@ void Gatherer::whole_packages() {
                     (facts_.agent != nullptr ? who_.agent + " and of who it acts for" : "tier " + std::string(*tier_));
 }
 
+void Gatherer::conditions() { facts_.conditions = policy::conditions_of(held_); }
+
 void Gatherer::limits(std::string_view operation) {
   if (operation.empty()) return;
   if (const auto* limits = need<std::vector<Limit>>(RecordKind::limits, key("limits")))
@@ -201,6 +204,7 @@ void gather(const Principal& principal, std::string_view operation, RecordSource
   gatherer.callers(operation);
   gatherer.tier();
   gatherer.bundles();
+  gatherer.conditions();
   gatherer.store_groups();
   gatherer.limits(operation);
   gatherer.whole_packages();

@@ -63,6 +63,7 @@ Grant read_grant(const Node& node, GrantKind kind) {
     });
     if (out.for_whom.empty()) whom->fail_with("is empty; leave it out for everybody");
   }
+  if (const auto when = node.member("when")) out.when = read_condition(*when);
   out.since = node.time_if("since");
   out.until = node.time_if("until");
   out.by = node.text_or("by");
@@ -77,11 +78,18 @@ void append_grant_members(std::string& out, const Grant& grant, std::string_view
   if (grant.effect == Effect::deny) members.text("effect", "deny");
   if (grant.resource) members.text("resource", *grant.resource);
   members.list("for", grant.for_whom);
+  if (grant.when) members.text("when", grant.when->text());
   if (grant.since) members.text("since", format_rfc3339(*grant.since));
   if (grant.until) members.text("until", format_rfc3339(*grant.until));
   members.text("by", grant.by);
   members.text("reason", grant.reason);
   members.text("ticket", grant.ticket);
+}
+
+ConditionPtr read_condition(const Node& node) {
+  auto condition = Condition::compile(node.text());
+  if (!condition) node.fail_with(condition.error());
+  return *std::move(condition);
 }
 
 Status read_status(const Node& node, bool may_be_quarantined) {

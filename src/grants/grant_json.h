@@ -19,6 +19,9 @@ enum class GrantKind { grant, entitlement };
 /// comma and colon: none in Redis, a space in the file.
 void append_grant_members(std::string& out, const Grant& grant, std::string_view gap);
 
+/// A condition's text, compiled.
+[[nodiscard]] ConditionPtr read_condition(const Node& node);
+
 [[nodiscard]] Status read_status(const Node& node, bool may_be_quarantined);
 [[nodiscard]] std::string_view to_string(Status status) noexcept;
 

@@ -23,6 +23,7 @@ namespace agw::grants {
 namespace {
 
 constexpr std::size_t max_file_bytes = 256U << 20;
+constexpr std::size_t most_windows = 64;
 
 void expect_id(const Node& node, std::string_view id) {
   if (!is_principal_id(id))
@@ -144,9 +145,10 @@ std::vector<std::string> read_members(const Node& list) {
 }
 
 Bundle read_bundle(const std::string& name, const Node& node) {
-  node.expect_object({"version", "parent", "members", "limits", "grants"});
+  node.expect_object({"version", "parent", "members", "when", "limits", "grants"});
   Bundle out;
   if (const auto members = node.member("members")) out.members = read_members(*members);
+  if (const auto when = node.member("when")) out.when = read_condition(*when);
   if (const auto limits = node.member("limits")) read_limits(*limits, bundle_place(name), "", out.limits);
   if (const auto parent = node.member("parent")) {
     out.parent = parent->text();
@@ -156,7 +158,8 @@ Bundle read_bundle(const std::string& name, const Node& node) {
   std::set<std::string> seen;
   if (const auto grants = node.member("grants"))
     grants->each_element([&](const Node& item) {
-      item.expect_object({"id", "operation", "effect", "resource", "for", "since", "until", "by", "reason", "ticket"});
+      item.expect_object(
+          {"id", "operation", "effect", "resource", "for", "when", "since", "until", "by", "reason", "ticket"});
       Grant grant = read_grant(item, GrantKind::grant);
       grant.id = item.required("id").text();
       expect_new_id(seen, item.required("id"), grant.id);
@@ -190,10 +193,11 @@ void read_holders(const Node& list, GrantKind kind, Holders& out) {
     std::string holder;
     if (kind == GrantKind::grant) {
       item.expect_object(
-          {"id", "to", "operation", "effect", "resource", "for", "since", "until", "by", "reason", "ticket"});
+          {"id", "to", "operation", "effect", "resource", "for", "when", "since", "until", "by", "reason", "ticket"});
       holder = read_holder(item.required("to"), {"agent", "bundle", "tier"});
     } else {
-      item.expect_object({"id", "to", "operation", "effect", "resource", "since", "until", "by", "reason", "ticket"});
+      item.expect_object(
+          {"id", "to", "operation", "effect", "resource", "when", "since", "until", "by", "reason", "ticket"});
       holder = read_holder(item.required("to"), {"user", "group"});
     }
     Grant grant = read_grant(item, kind);
@@ -220,14 +224,27 @@ void read_delegations(const Node& list, TenantPolicy& tenant) {
   });
 }
 
+std::vector<Window> read_windows(const Node& list) {
+  std::vector<Window> out;
+  list.each_element([&](const Node& item) {
+    auto window = Window::parse(item.text());
+    if (!window) item.fail_with(window.error());
+    out.push_back(*std::move(window));
+  });
+  if (out.empty()) list.fail_with("is empty; leave it out for any time, or write \"frozen\": true for none");
+  if (out.size() > most_windows) list.fail_with("has more than 64 windows; write fewer");
+  return out;
+}
+
 void read_operations(const Node& node, TenantPolicy& tenant) {
   node.each_member([&](const std::string& key, const Node& value) {
     if (!is_operation_name(key)) value.fail_with("must be named NAMESPACE/OPERATION, as tickets/ticket.read");
-    value.expect_object({"owner", "class", "frozen"});
+    value.expect_object({"owner", "class", "frozen", "windows"});
     OperationRecord record;
     record.owner = value.text_or("owner");
     record.classification = value.text_or("class");
     if (const auto frozen = value.member("frozen")) record.frozen = frozen->flag();
+    if (const auto windows = value.member("windows")) record.windows = read_windows(*windows);
     tenant.operations.emplace(key, std::move(record));
   });
 }

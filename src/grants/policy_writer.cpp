@@ -167,6 +167,7 @@ void write_tenant(std::string& out, const TenantPolicy& policy) {
         for (const auto& group : bundle.members) members.push_back("group:" + group);
         block.entry("members") += list_text(members);
       }
+      if (bundle.when) block.entry("when") += json_quoted(bundle.when->text());
       if (!bundle.limits.empty()) block.entry("limits") += list_text(limit_texts(bundle.limits));
       Block grants(block.entry("grants"), "          ", '[', ']');
       for (const Grant& grant : bundle.grants) write_grant(grants.entry(), grant, "");
@@ -188,6 +189,10 @@ void write_tenant(std::string& out, const TenantPolicy& policy) {
     line.text("owner", operation.owner);
     line.text("class", operation.classification);
     if (operation.frozen) line.raw("frozen", "true");
+    std::vector<std::string> windows;
+    windows.reserve(operation.windows.size());
+    for (const Window& window : operation.windows) windows.push_back(window.text());
+    if (!windows.empty()) line.list("windows", windows);
   });
   if (!policy.limits.empty()) tenant.entry("limits") += list_text(limit_texts(policy.limits));
 }

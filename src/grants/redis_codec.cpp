@@ -253,6 +253,16 @@ Decoded<OperationRecord> read_operation_record(std::string_view key, const Field
   const auto frozen = read_flag(key, fields, "frozen");
   if (!frozen) return fail(frozen.error());
   out.frozen = *frozen;
+  if (!fields.contains("windows")) return out;
+  const auto windows = read_list(key, fields, "windows");
+  if (!windows) return fail(windows.error());
+  // An empty list, like one that can't be read, must not open what somebody meant to shut.
+  if (windows->empty()) return wrong(key, "windows", "is empty");
+  for (const auto& text : *windows) {
+    auto window = Window::parse(text);
+    if (!window) return wrong(key, "windows", "holds a window that can't be read");
+    out.windows.push_back(*std::move(window));
+  }
   return out;
 }
 
@@ -261,6 +271,11 @@ Decoded<BundleRecord> read_bundle_record(std::string_view key, const Fields& fie
   out.version = field_of(fields, "version");
   out.parent = field_of(fields, "parent");
   if (!out.parent.empty() && !is_encoded_part(out.parent)) return wrong(key, "parent", "holds a malformed name");
+  if (const auto when = fields.find("when"); when != fields.end()) {
+    auto condition = Condition::compile(when->second);
+    if (!condition) return wrong(key, "when", "is no condition that can be read");
+    out.when = *std::move(condition);
+  }
   const std::string place = bundle_place(key.substr(key.rfind(':') + 1));
   if (auto read = read_limit_list(key, fields, "limits", place, "", out.limits); !read) return fail(read.error());
   return out;
@@ -297,11 +312,14 @@ Decoded<std::vector<Grant>> read_grants(std::string_view key, const Fields& fiel
     if (!json) return wrong(key, id, "is not valid JSON");
     try {
       const Node node(json.get(), "");
-      node.expect_object({"operation", "effect", "resource", "for", "since", "until", "by", "reason", "ticket"});
+      node.expect_object(
+          {"operation", "effect", "resource", "for", "when", "since", "until", "by", "reason", "ticket"});
       Grant grant = read_grant(node, entitlements ? GrantKind::entitlement : GrantKind::grant);
       grant.id = id;
       out.push_back(std::move(grant));
     } catch (const Malformed& malformed) {
+      // What is wrong with a condition is told in its words, which have no place in a log.
+      if (malformed.error.path == "when") return wrong(key, id, "when is no condition that can be read");
       return wrong(key, id, malformed.error.path + " " + malformed.error.message);
     }
   }
@@ -356,6 +374,7 @@ std::map<std::string, Fields> encode_tenant(const TenantPolicy& policy) {
   for (const auto& [name, bundle] : policy.bundles) {
     out["bundle:" + name].emplace("version", bundle.version.empty() ? "1" : bundle.version);
     put(out["bundle:" + name], "parent", bundle.parent);
+    if (bundle.when) put(out["bundle:" + name], "when", bundle.when->text());
     put_list(out["bundle:" + name], "limits", limit_texts(bundle.limits));
     if (!bundle.grants.empty()) out["grants:bundle:" + name] = encode_grants(bundle.grants);
   }
@@ -379,6 +398,10 @@ std::map<std::string, Fields> encode_tenant(const TenantPolicy& policy) {
     put(fields, "owner", operation.owner);
     put(fields, "class", operation.classification);
     fields.emplace("frozen", operation.frozen ? "true" : "false");
+    std::vector<std::string> windows;
+    windows.reserve(operation.windows.size());
+    for (const Window& window : operation.windows) windows.push_back(window.text());
+    put_list(fields, "windows", windows);
   }
   return out;
 }

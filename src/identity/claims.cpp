@@ -251,6 +251,9 @@ Result<std::shared_ptr<Principal>, TokenRefusal> read_claims(std::string_view pa
   // RFC 7800: a token that is bound to a key is no bearer token, and its proof can't be checked yet.
   if (json_object_get(claims.get(), "cnf") != nullptr)
     return fail(TokenRefusal{Reason::token_binding_unsupported, "claim cnf"});
+  // What only conditions ask for harms nobody who asks for nothing: of another type it is absent.
+  if (const auto authenticated = time(claims.get(), "auth_time")) (*principal)->authenticated_at = *authenticated;
+  if (const json_t* acr = json_object_get(claims.get(), "acr"); json_is_string(acr)) (*principal)->acr = text_of(acr);
   (*principal)->expires_at = times->expires_at;
   (*principal)->issued_at = times->issued_at;
   return principal;

@@ -122,6 +122,7 @@ ngx_int_t postconfiguration(ngx_conf_t* cf) noexcept try {
   auto& main = *static_cast<MainConf*>(ngx_http_conf_get_module_main_conf(cf, ngx_http_agent_gateway_module));
   Problems problems(cf->log);
   compile(main, problems);
+  check_variables(cf, main, problems);
   if (!problems.any()) make_documents(main, problems);
   if (problems.any()) return NGX_ERROR;
   if (!main.locations.empty() && main.zone == nullptr) {

@@ -4,6 +4,8 @@
 
 #include "agw/model/pattern.h"
 
+#include "conditions.h"
+
 namespace agw::policy {
 namespace {
 
@@ -43,20 +45,35 @@ struct Tally {
   bool allowed = false;
   bool denied = false;
   Basis basis;           ///< the first allow that covers the call
+  const Condition* unmet = nullptr;  ///< of an allow that would cover the call
 };
 
 Tally tally(const std::vector<const GrantSet*>& sets, const Question& question, const Facts& facts) {
   Tally out;
+  const Conditions conditions(question, facts);
   const GrantSet* holder = nullptr;
+  // Of the bundle and its parents: they take allows away, never a denial.
+  const auto unmet_of_holder = [&]() -> const Condition* {
+    for (const SetCondition& each : facts.conditions)
+      if (each.grants == holder && !conditions.lets_pass(each.when)) return each.when;
+    return nullptr;
+  };
   const auto weigh = [&](const Grant& grant) {
     if (!is_for(grant, question.principal, facts)) return;
     out.named = out.named || grant.effect == Effect::allow;
     if (!in_force(grant, question.now)) return;
     if (grant.effect == Effect::deny) {
       // A denial whose resource can't be compared must not be slipped past.
-      out.denied = out.denied || question.resource_failure || covers_resource(grant, question.resource) ||
-                   question.resource.empty();
+      out.denied =
+          out.denied ||
+          ((question.resource_failure || covers_resource(grant, question.resource) || question.resource.empty()) &&
+           conditions.denies(grant.when.get()));
     } else if (!out.allowed && (question.resource_failure || covers_resource(grant, question.resource))) {
+      const Condition* unmet = conditions.lets_pass(grant.when.get()) ? unmet_of_holder() : grant.when.get();
+      if (unmet != nullptr) {
+        out.unmet = unmet;
+        return;
+      }
       out.allowed = true;
       out.basis = {holder->holder(), &grant};
     }
@@ -161,6 +178,21 @@ class Judgement {
 
 Finding first(Finding one, Finding other) { return one ? one : other; }
 
+/// The security team's say over the operation, whatever the route wants.
+Finding check_operation(const OperationRecord* operation, const Conditions& conditions) {
+  if (operation == nullptr) return std::nullopt;
+  if (operation->frozen) return Reason::operation_frozen;
+  if (!conditions.is_open(*operation)) return Reason::outside_window;
+  return std::nullopt;
+}
+
+/// The first of the route's conditions that doesn't hold; null if all do.
+const Condition* unmet_of(const Route& route, const Conditions& conditions) {
+  for (const auto& condition : route.require)
+    if (!conditions.lets_pass(condition.get())) return condition.get();
+  return nullptr;
+}
+
 }  // namespace
 
 Decision evaluate(const Question& question, const Facts& facts) {
@@ -189,13 +221,21 @@ Decision evaluate(const Question& question, const Facts& facts) {
       has_all(question.principal, route.scopes) && has_all(question.principal, route.exchange_scopes);
   judgement.add(Check::scope, has_scopes ? Finding() : Reason::scope_missing);
 
-  Finding policy;
-  if (facts.operation != nullptr && facts.operation->frozen) policy = Reason::operation_frozen;
-  judgement.add(Check::route, first(policy, question.resource_failure));
+  const Conditions conditions(question, facts);
+  Finding policy = first(check_operation(facts.operation, conditions), question.resource_failure);
+  const Condition* required = unmet_of(route, conditions);
+  if (required != nullptr) policy = first(policy, Reason::condition_failed);
+  judgement.add(Check::route, policy);
 
   Decision decision = judgement.close();
   decision.granted = grants.basis;
   decision.entitled = entitlements.basis;
+  switch (decision.reason) {
+    case Reason::user_entitlement_missing: decision.unmet = entitlements.unmet; break;
+    case Reason::agent_grant_missing: decision.unmet = grants.unmet; break;
+    case Reason::condition_failed: decision.unmet = required; break;
+    default: break;
+  }
   // What lies above the ceiling is nothing that the agent could ever call: hidden like an unknown.
   decision.visible = entitlements.named && grants.named && within_ceiling;
   if (!has_scopes) decision.needed_scopes = needed_scopes(route);

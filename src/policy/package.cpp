@@ -57,6 +57,20 @@ std::vector<const Limit*> limits_of(std::span<const HeldBundle> held, std::strin
   return out;
 }
 
+std::vector<SetCondition> conditions_of(std::span<const HeldBundle> held) {
+  std::vector<SetCondition> out;
+  const auto has_condition = [](const HeldBundle& bundle) {
+    return bundle.record != nullptr && bundle.record->when != nullptr;
+  };
+  if (std::none_of(held.begin(), held.end(), has_condition)) return out;
+  for (const HeldBundle& bundle : held) {
+    if (bundle.grants == nullptr) continue;
+    for (const HeldBundle* each : package_of(held, bundle))
+      if (has_condition(*each)) out.push_back({bundle.grants, each->record->when.get()});
+  }
+  return out;
+}
+
 std::string_view orphan_among(std::span<const HeldBundle> held) noexcept {
   for (const HeldBundle& bundle : held)
     if (bundle.record != nullptr && !bundle.record->parent.empty() && find(held, bundle.record->parent) == nullptr)

@@ -55,6 +55,18 @@ void append_limits(std::string& out, const Route& route) {
   out += R"(],"cost":)" + std::to_string(route.cost);
 }
 
+/// Files of versions without conditions have none. Which value a variable has only nginx knows.
+Result<void, std::string> read_require(const json_t* object, Route& route) {
+  Condition::Compiling compiling;
+  compiling.variable = [](const std::string&) -> Result<std::intptr_t, std::string> { return std::intptr_t{0}; };
+  for (const std::string& text : strings_of(object, "require")) {
+    auto condition = Condition::compile(text, compiling);
+    if (!condition) return fail("a condition of " + route.operation + " " + condition.error());
+    route.require.push_back(*std::move(condition));
+  }
+  return {};
+}
+
 Result<RouteRecord, std::string> read_record(const json_t* object) {
   RouteRecord out;
   out.location = text_of(object, "location");
@@ -71,6 +83,7 @@ Result<RouteRecord, std::string> read_record(const json_t* object) {
   out.route.classification = text_of(object, "class");
   out.route.risk = text_of(object, "risk");
   if (auto read = read_limits(object, out.route); !read) return fail(read.error());
+  if (auto read = read_require(object, out.route); !read) return fail(read.error());
   if (out.route.operation.empty()) return fail(std::string("a route without an operation"));
   const std::string resource = text_of(object, "resource");
   if (resource.empty()) return out;
@@ -108,6 +121,10 @@ std::string write_routes(const RouteFile& file) {
     out += R"(,"exchange_scopes":)";
     append_strings(out, record.route.exchange_scopes);
     append_limits(out, record.route);
+    std::vector<std::string> require;
+    for (const auto& condition : record.route.require) require.push_back(condition->text());
+    out += R"(,"require":)";
+    append_strings(out, require);
     out += '}';
   }
   out += "\n]}\n";

@@ -1,4 +1,5 @@
-// The same questions to JavaScript: `bodies` to JSON.parse, `tokens` to the package jose. Lines in and out as the drivers'.
+// The same questions to JavaScript: `bodies` to JSON.parse, `tokens` to the package jose, `conditions` to @bufbuild/cel.
+// Lines in and out as the drivers'.
 import { createInterface } from 'node:readline';
 
 const hex = (text) => 's' + Buffer.from(text, 'utf8').toString('hex');
@@ -36,13 +37,31 @@ function read(body) {
   return `${hex(method)} ${hex(name)} ${given === undefined ? '' : canonical(given)}`;
 }
 
+// CEL's whole numbers are BigInts here.
+function whole(value) {
+  if (typeof value === 'number') return BigInt(value);
+  if (Array.isArray(value)) return value.map(whole);
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, whole(item)]));
+}
+
+function judge(run, { cel, call }) {
+  const { args, ...rest } = whole(call);
+  const answer = run(cel, { args, call: rest });
+  return answer === true ? 'yes' : answer === false ? 'no' : 'absent';
+}
+
 async function main(what) {
+  // Before the first line is asked for: none waits for a reader that comes later.
+  const { run } = what === 'conditions' ? await import('@bufbuild/cel') : {};
   const lines = createInterface({ input: process.stdin, crlfDelay: Infinity });
   let verify;
   const out = [];
   for await (const line of lines) {
     if (what === 'bodies') {
       out.push(read(Buffer.from(line.slice(line.indexOf(' ') + 1), 'hex')));
+    } else if (what === 'conditions') {
+      out.push(judge(run, JSON.parse(line)));
     } else if (verify === undefined) {
       const { compactVerify, createLocalJWKSet } = await import('jose');
       const keys = createLocalJWKSet(JSON.parse(line));

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.skipif(not os.path.exists(BINARY), reason="agwctl is no
 SCHEMA = json.loads((ROOT / "docs/policy.schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 # What a schema can't say: references, and what may not stand twice.
-BEYOND = re.compile(r"which is not defined|stands twice|which the bundle has already|comes back to itself|names \"\w+\" twice")
+BEYOND = re.compile(r"which is not defined|stands twice|which the bundle has already|comes back to itself|names \"\w+\" twice|"
+                    r"at character \d+|unknown time zone|begins and ends at")
 
 # Every member that there is.
 WHOLE = {"$schema": "policy.schema.json", "schema": 1, "tenants": {"default": {
@@ -31,10 +32,11 @@ WHOLE = {"$schema": "policy.schema.json", "schema": 1, "tenants": {"default": {
               "visitor": {"status": "active", "ceiling": ["tickets/*", "a/b"], "bundles": ["support"],
                           "not_before": "2026-01-01T00:00:00Z"}, "developer": {}},
     "limits": ["tenant 1000000r/d warn=80,100", "agent+tool 10r/s burst=20 queue=5s name=even", "user 8c"],
-    "bundles": {"company": {"limits": ["backend 5r/m window"]}, "support": {"version": 3, "parent": "company",
+    "bundles": {"company": {"limits": ["backend 5r/m window"]}, "support": {"version": 3, "parent": "company", "when": "auth_age < 1h",
         "members": ["group:company|support", "group:store|oncall"], "limits": ["agent 5mb/h"], "grants": [
         {"id": "b1", "operation": "tickets/*", "effect": "allow", "resource": "ticket:*", "for": ["user:company|mira"],
-         "since": "2026-01-01T00:00:00Z", "until": "2027-01-01T00:00:00Z", "by": "ada", "reason": "r", "ticket": "T"}]}},
+         "when": "<amount> <= 100", "since": "2026-01-01T00:00:00Z", "until": "2027-01-01T00:00:00Z", "by": "ada", "reason": "r",
+         "ticket": "T"}]}},
     "grants": [{"id": "g1", "to": "agent:company|docs", "operation": "*", "for": ["group:store|oncall"]},
                {"id": "g2", "to": "tier:developer", "operation": "a/b", "effect": "deny"},
                {"id": "g3", "to": "bundle:support", "operation": "a/b"}],
@@ -42,7 +44,8 @@ WHOLE = {"$schema": "policy.schema.json", "schema": 1, "tenants": {"default": {
                      {"id": "e1", "to": "user:company|mira", "operation": "a.*"}],
     "delegations": [{"user": "company|mira", "agent": "company|docs", "status": "disconnected",
                      "since": "2026-01-01T00:00:00Z"}],
-    "operations": {"tickets/ticket.delete": {"owner": "ops", "class": "secret", "frozen": True}},
+    "operations": {"tickets/ticket.delete": {"owner": "ops", "class": "secret", "frozen": True,
+                                             "windows": ["Mon-Fri 09:00-17:00 Europe/Berlin", "22:00-24:00 UTC"]}},
 }}}
 
 # In place of any value.
@@ -52,7 +55,8 @@ VALUES = [None, True, 0, 1, -1, 1.5, "", "x", "a b", "*", "a*", "a/*", "a/*/b", 
           "agent 9c burst=2", "agent 5r/m burst=3 queue=200ms", "agent 5r/d burst=3", "agent 5r/m warn=80",
           "agent 5r/d warn=80,90", "agent 5r/m window warn=80", "agent 5r/m name=", "agent 5r/m name=a b", "group:c|a b", "group:store|x",
           "2026-01-01T00:00:00Z", "2026-13-01T00:00:00Z", "2026-01-01", "2026-01-01T24:00:00Z", "2026-01-01t00:00:60z",
-          "2026-01-01T00:00:00", "2026-01-01T00:00:00.1234567890Z", "active", "deny", [], ["x"], ["c|a"], [7], {}, {"x": 1}]
+          "2026-01-01T00:00:00", "2026-01-01T00:00:00.1234567890Z", "active", "deny",
+          "Mon 22:00-06:00 UTC", "09:00-25:00 UTC", "09:00-09:00 UTC", "true", [], ["x"], ["c|a"], [7], {}, {"x": 1}]
 KEYS = ["x", "", "a b", "a/b", "a//b", "c|a", "c|%41", "c|a b", "*", "map", "status", "ä"]
 
 

@@ -4,6 +4,9 @@ from mutation import Mutation
 GATEWAY = "src/gateway/gateway.cpp"
 EVALUATE = "src/policy/evaluate.cpp"
 OPERATION = "src/gateway/operation.cpp"
+CONDITION = "src/model/condition.cpp"
+CONDITIONS = "src/policy/conditions.cpp"
+DETAILS = "src/gateway/call_details.cpp"
 MESSAGE = "src/mcp/message.cpp"
 
 ALL = [
@@ -57,8 +60,66 @@ ALL = [
         (EVALUATE, "if (facts.delegation != nullptr && facts.delegation->status == DelegationStatus::disconnected)",
          "if (facts.delegation != nullptr && facts.agent == nullptr)")], ["test_decision.py"], True),
     Mutation("a frozen operation runs", [
-        (EVALUATE, "if (facts.operation != nullptr && facts.operation->frozen) policy", "if (false) policy")],
+        (EVALUATE, "if (operation->frozen) return Reason::operation_frozen;", "")],
         ["test_decision.py"], True),
+    Mutation("an operation runs outside its window", [
+        (EVALUATE, "if (!conditions.is_open(*operation)) return Reason::outside_window;",
+         "static_cast<void>(conditions);")], ["test_conditions.py"], True),
+    Mutation("a window's last second lasts too long", [
+        ("src/model/window.cpp", "local.second >= begin_ && local.second < end_;",
+         "local.second >= begin_ && local.second <= end_;")]),
+    Mutation("a night belongs to the day on which it ends", [
+        ("src/model/window.cpp", "(is_day((local.weekday + 6) % 7) && local.second < end_)",
+         "(is_day(local.weekday) && local.second < end_)")]),
+    Mutation("a route's condition isn't asked", [
+        (EVALUATE, "if (required != nullptr) policy = first(policy, Reason::condition_failed);", "")],
+        ["test_conditions.py"], True),
+    Mutation("only the first of a route's conditions is asked", [
+        (EVALUATE, "if (!conditions.lets_pass(condition.get())) return condition.get();",
+         "return conditions.lets_pass(condition.get()) ? nullptr : condition.get();")], ["test_conditions.py"]),
+    Mutation("a grant counts whatever its condition says", [
+        (EVALUATE, "conditions.lets_pass(grant.when.get()) ? unmet_of_holder() : grant.when.get();", "unmet_of_holder();")],
+        ["test_conditions.py"], True),
+    Mutation("a bundle's condition isn't asked", [
+        (EVALUATE, "conditions.lets_pass(grant.when.get()) ? unmet_of_holder() : grant.when.get();",
+         "conditions.lets_pass(grant.when.get()) ? (static_cast<void>(unmet_of_holder), nullptr) : grant.when.get();")], ["test_conditions.py"], True),
+    Mutation("a parent's condition isn't asked", [
+        ("src/policy/package.cpp", "for (const HeldBundle* each : package_of(held, bundle))\n      if (has_condition",
+         "for (const HeldBundle* each : {&bundle})\n      if (has_condition")], ["test_conditions.py"], True),
+    Mutation("a denial that can't be judged is forgotten", [
+        (CONDITIONS, "return truth != Truth::no && !(truth == Truth::open",
+         "return truth == Truth::yes && !(truth == Truth::open")],
+        ["test_conditions.py"], True),
+    Mutation("a grant whose condition can't be judged counts", [
+        (CONDITIONS, "return truth == Truth::yes || (truth == Truth::open",
+         "return truth != Truth::no || (truth == Truth::open")],
+        ["test_conditions.py"], True),
+    Mutation("what is absent is true when it is denied", [
+        (CONDITION, "return is_settled(inner) ? truth_of(inner == Truth::no) : inner;",
+         "return truth_of(inner != Truth::yes);")],
+        ["test_conditions.py"]),
+    Mutation("what is absent is unequal to everything", [
+        (CONDITION, "if (side->knowledge == Knowledge::absent) return Truth::absent;\n  for (const Scalar* side : {&left, &right})\n"
+         "    if (side->knowledge == Knowledge::open) return Truth::open;\n  return truth_of((left.text",
+         "if (side->knowledge == Knowledge::absent) return truth_of(node.op != Op::same_text);\n"
+         "  for (const Scalar* side : {&left, &right})\n"
+         "    if (side->knowledge == Knowledge::open) return Truth::open;\n  return truth_of((left.text")], ["test_conditions.py"]),
+    Mutation("a number may be written in many ways", [
+        (CONDITION,
+         "if (digits.empty() || (digits.front() == '0' && (digits.size() > 1 || text.size() > 1))) return std::nullopt;",
+         "if (digits.empty()) return std::nullopt;")]),
+    Mutation("who authenticates in the future is fresh", [
+        (CONDITIONS, "if (age < -furthest_ahead) return {};", "if (age < -furthest_ahead * 1'000'000) return {};")], ["test_conditions.py"]),
+    Mutation("a look-alike of an argument isn't one", [
+        (DETAILS, "if (!inner && here->has_lookalike_of(path[i])) return {};", "")], ["test_conditions.py"]),
+    Mutation("the first of two query parameters counts", [
+        (DETAILS, "if (out.kind != Kind::missing) return {};", "if (out.kind != Kind::missing) return out;")],
+        ["test_conditions.py"]),
+    Mutation("an IPv4 address inside IPv6 is in no network of IPv4", [
+        ("src/model/network.cpp", "out[10] = out[11] = 0xFF;", "out[10] = out[11] = 0xFE;")], ["test_conditions.py"]),
+    Mutation("a window that can't be read is none", [
+        ("src/grants/redis_codec.cpp", 'if (windows->empty()) return wrong(key, "windows", "is empty");', "")],
+        ["test_conditions.py"]),
     Mutation("a tier's ceiling is open", [
         (EVALUATE, "if (!within_ceiling) agent = first(agent, Reason::tier_ceiling);", "")],
         ["test_decision.py"], True),

@@ -92,6 +92,7 @@ std::string judged(Source& source, const json_t* q) {
   route.operation = text(q, "operation");
   route.scopes = list(q, "route_scopes");
   route.exchange_scopes = list(q, "exchange_scopes");
+  for (const auto& condition : list(q, "require")) route.require.push_back(*Condition::compile(condition));
   const std::string resource = text(q, "resource");
   policy::Question question{.principal = who};
   if (json_is_true(json_object_get(q, "named"))) question.route = &route;

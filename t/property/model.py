@@ -42,7 +42,8 @@ def grants_of(tenant, question, tier):
     holders = {"agent:" + question["agent"]} | ({"tier:" + tier} if tier else set())
     found = [grant for grant in tenant["grants"] if grant["to"] in holders]
     for bundle in {bundle for bundles in packages_of(tenant, question, tier) for bundle in bundles}:
-        found += content(tenant, bundle)
+        needs = [tenant["bundles"][b]["when"] for b in package(tenant, bundle) if "when" in tenant["bundles"][b]]
+        found += [grant | {"needs": needs} for grant in content(tenant, bundle)]
     return found
 
 
@@ -71,6 +72,31 @@ def for_this_user(grant, tenant, question):
     return whom is None or bool(set(whom) & (mine | {"group:" + group for group in groups_of(tenant, question)}))
 
 
+def holds(when, tenant, question):
+    """True, False, or None: it hangs on something absent. The model knows just the forms that t/property/run writes."""
+    if when is None:
+        return True
+    if when in ("true", "false"):
+        return when == "true"
+    if when.startswith("!("):
+        inner = holds(when[2:-1], tenant, question)
+        return None if inner is None else not inner
+    if when.endswith(" in groups"):
+        return when.split('"')[1] in groups_of(tenant, question)
+    if when.startswith("within("):
+        return open_now(when.split('"')[1], question)
+    name, wanted = when.split(" == ")
+    value = question["user"] if name == "user" else tier_of(tenant, question) if name == "tier" else None
+    return value == wanted.strip('"') if value else None
+
+
+def open_now(window, question):
+    """`HH:MM-HH:MM UTC`: the model has no other zones, and no days."""
+    begin, end = (int(t[:2]) * 3600 + int(t[3:]) * 60 for t in window.split()[0].split("-"))
+    second = question["now"] % 86400
+    return begin <= second < end if begin < end else second >= begin or second < end
+
+
 def weigh(grants, tenant, question):
     """(some allow names the operation, some allow holds, some deny holds)"""
     mine = [g for g in grants if matches(g["operation"], question["operation"]) and for_this_user(g, tenant, question)]
@@ -83,8 +109,10 @@ def weigh(grants, tenant, question):
         return pattern in (None, "*") or (question["resource"] != "" and matches(pattern, question["resource"]))
 
     unclear = bool(question["failure"])
-    allowed = any(g.get("effect", "allow") == "allow" and (unclear or covers(g)) for g in holding)
-    denied = any(g.get("effect") == "deny" and (unclear or question["resource"] == "" or covers(g)) for g in holding)
+    allowed = any(g.get("effect", "allow") == "allow" and (unclear or covers(g))
+                  and all(holds(when, tenant, question) is True for when in [g.get("when")] + g.get("needs", [])) for g in holding)
+    denied = any(g.get("effect") == "deny" and (unclear or question["resource"] == "" or covers(g))
+                 and holds(g.get("when"), tenant, question) is not False for g in holding)
     return named, allowed, denied
 
 
@@ -127,8 +155,12 @@ def evaluate(tenant, question):
                                                   (not allows, "agent_grant_missing"))
         wanted = set(question["route_scopes"]) | set(question["exchange_scopes"])
         failed["scope"] = first((not wanted <= set(question["scopes"]), "scope_missing"))
-        frozen = tenant["operations"].get(question["operation"], {}).get("frozen", False)
-        failed["route"] = first((frozen, "operation_frozen")) or question["failure"] or None
+        record = tenant["operations"].get(question["operation"], {})
+        windows = record.get("windows")
+        shut = windows is not None and not any(open_now(window, question) for window in windows)
+        unmet = any(holds(when, tenant, question) is not True for when in question["require"])
+        failed["route"] = first((record.get("frozen", False), "operation_frozen"), (shut, "outside_window")) \
+            or question["failure"] or first((unmet, "condition_failed")) or None
         visible, needed = user_named and named and below, sorted(wanted) if failed["scope"] else []
         judged = ("token", "user", "agent", "delegation", "scope", "route")
     reason = next((failed[check] for check in judged if failed[check]), "allowed")

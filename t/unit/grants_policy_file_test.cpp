@@ -16,15 +16,16 @@ constexpr std::string_view example = R"({"schema": 1, "tenants": {"default": {
   "tiers": {"*": "visitor", "map": [{"provider": "claude-code", "tier": "developer"}, {"provider": "claude-code", "model": "old", "tier": "visitor"}],
             "visitor": {"ceiling": ["tickets/ticket.read"], "bundles": ["reader"]}, "developer": {}},
   "bundles": {"support": {"version": 3, "grants": [{"id": "b1", "operation": "tickets/ticket.*", "resource": "ticket:*"}]},
-              "reader": {"grants": [{"id": "r1", "operation": "tickets/ticket.read"}]}},
+              "reader": {"when": "tenant == \"default\"", "grants": [{"id": "r1", "operation": "tickets/ticket.read"}]}},
   "grants": [{"id": "g1", "to": "agent:company|docs-assistant", "operation": "search/docs", "until": "2026-12-31T00:00:00Z", "by": "company|ada", "reason": "pilot", "ticket": "SEC-12"},
-             {"id": "g2", "to": "tier:developer", "operation": "docs/*", "effect": "deny", "for": ["user:company|mira", "group:store|oncall"]},
+             {"id": "g2", "to": "tier:developer", "operation": "docs/*", "effect": "deny", "for": ["user:company|mira", "group:store|oncall"], "when": "<to/name> == \"root\""},
              {"id": "b2", "to": "bundle:support", "operation": "tickets/ticket.list", "since": "2026-01-01T00:00:00+01:00"}],
   "entitlements": [{"id": "e1", "to": "group:company|support", "operation": "tickets/*", "resource": "ticket:*"},
                    {"id": "e1", "to": "user:company|mira", "operation": "docs/*"}],
   "users": {"company|omar": {"status": "disabled", "name": "Omar", "groups": ["store|oncall"], "not_before": "2026-01-01T00:00:00Z"}},
   "delegations": [{"user": "company|mira", "agent": "company|docs-assistant", "status": "disconnected"}],
-  "operations": {"tickets/ticket.delete": {"frozen": true, "class": "secret", "owner": "ops"}}
+  "operations": {"tickets/ticket.delete": {"frozen": true, "class": "secret", "owner": "ops"},
+                 "tickets/ticket.close": {"windows": ["Mon-Fri 09:00-17:00 Europe/Berlin", "Sat 10:00-12:00 UTC"]}}
 }}})";
 
 TEST(PolicyFile, reads_the_whole_example) {
@@ -43,6 +44,10 @@ TEST(PolicyFile, reads_the_whole_example) {
   EXPECT_EQ(tenant.grants.at("tier:developer")[0].effect, Effect::deny);
   EXPECT_EQ(tenant.users.at("company|omar").status, Status::disabled);
   EXPECT_TRUE(tenant.operations.at("tickets/ticket.delete").frozen);
+  ASSERT_EQ(tenant.operations.at("tickets/ticket.close").windows.size(), 2U);
+  EXPECT_EQ(tenant.operations.at("tickets/ticket.close").windows[1].text(), "Sat 10:00-12:00 UTC");
+  ASSERT_NE(tenant.grants.at("tier:developer")[0].when, nullptr);
+  EXPECT_EQ(tenant.grants.at("tier:developer")[0].when->text(), "<to/name> == \"root\"");
   EXPECT_FALSE(tenant.tiers.at("developer").ceiling);
   EXPECT_EQ(tenant.delegations.begin()->second.status, DelegationStatus::disconnected);
 }
@@ -191,6 +196,19 @@ const Broken broken[] = {
      "tenants.default.delegations[0].status", "disconnected"},
     {"an operation without a namespace", tenant(R"("operations": {"x": {}})"), "tenants.default.operations.x",
      "NAMESPACE/"},
+    {"a condition that is none",
+     tenant(R"("grants": [{"id": "g", "to": "agent:c|a", "operation": "a/x", "when": "amount <= 5"}])"),
+     "tenants.default.grants[0].when", "an argument is written <name>"},
+    {"a condition with a variable",
+     tenant(R"("grants": [{"id": "g", "to": "agent:c|a", "operation": "a/x", "when": "$office"}])"),
+     "tenants.default.grants[0].when", "only require in its configuration"},
+    {"a condition that is no text",
+     tenant(R"("grants": [{"id": "g", "to": "agent:c|a", "operation": "a/x", "when": 5}])"),
+     "tenants.default.grants[0].when", "must be a string"},
+    {"a window that is none", tenant(R"("operations": {"a/x": {"windows": ["Mon 9-5 UTC"]}})"),
+     "tenants.default.operations.a/x.windows[0]", "Mon-Fri 09:00-17:00 Europe/Berlin"},
+    {"no window at all", tenant(R"("operations": {"a/x": {"windows": []}})"), "tenants.default.operations.a/x.windows",
+     "leave it out for any time"},
     {"frozen in words", tenant(R"("operations": {"a/x": {"frozen": "yes"}})"), "tenants.default.operations.a/x.frozen",
      "true or false"},
 };

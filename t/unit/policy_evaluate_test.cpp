@@ -23,10 +23,14 @@ struct World {
   OperationRecord operation;
   std::vector<Grant> grants;
   std::vector<Grant> entitlements;
+  std::vector<ConditionPtr> bundle;  ///< what the grants are held under
   Facts facts;
   std::string resource = "ticket:T-1";
   std::optional<Reason> resource_failure;
   DelegationMode mode = DelegationMode::implicit;
+  const CallDetails* details = nullptr;
+  Unsaid unsaid = Unsaid::against;
+  bool any_time = false;
   bool routed = true;
   WallTime now = from_unix(now_s);
 
@@ -54,6 +58,16 @@ struct World {
     out.resource = std::move(resource);
     return out;
   }
+  static Grant grant_when(std::string_view when) {
+    Grant out = grant("tickets/ticket.*", "ticket:*");
+    out.when = *Condition::compile(when);
+    return out;
+  }
+  static Grant denial_when(std::string_view when) {
+    Grant out = grant_when(when);
+    out.effect = Effect::deny;
+    return out;
+  }
   static Grant denial(std::string operation, std::optional<std::string> resource = std::nullopt) {
     Grant out = grant(std::move(operation), std::move(resource));
     out.effect = Effect::deny;
@@ -64,6 +78,8 @@ struct World {
     const GrantSet own(grants);
     const GrantSet entitled(entitlements);
     facts.grants = {&own};
+    facts.conditions.clear();
+    for (const auto& condition : bundle) facts.conditions.push_back({&own, condition.get()});
     facts.entitlements = {&entitled};
     Question question{.principal = principal};
     question.route = routed ? &route : nullptr;
@@ -71,6 +87,9 @@ struct World {
     question.resource_failure = resource_failure;
     question.delegation = mode;
     question.now = now;
+    question.details = details;
+    question.unsaid = unsaid;
+    question.any_time = any_time;
     return only_admit ? admit(question, facts) : evaluate(question, facts);
   }
 };
@@ -182,6 +201,63 @@ const Case denials[] = {
        w.facts.operation = &w.operation;
      },
      Reason::operation_frozen},
+    {"outside its window",
+     [](World& w) {
+       w.operation.windows.push_back(*Window::parse("09:00-10:00 UTC"));  // it is 08:00
+       w.facts.operation = &w.operation;
+     },
+     Reason::outside_window},
+    {"the second of the window's end",
+     [](World& w) {
+       w.operation.windows.push_back(*Window::parse("07:00-08:00 UTC"));
+       w.facts.operation = &w.operation;
+     },
+     Reason::outside_window},
+    {"a condition of the route", [](World& w) { w.route.require.push_back(*Condition::compile("false")); },
+     Reason::condition_failed},
+    {"one of two conditions of the route",
+     [](World& w) {
+       w.route.require.push_back(*Condition::compile("true"));
+       w.route.require.push_back(*Condition::compile("tier == \"gold\""));
+     },
+     Reason::condition_failed},
+    {"a condition of the route that denies what is absent",
+     [](World& w) { w.route.require.push_back(*Condition::compile("!(tier == \"gold\")")); }, Reason::condition_failed},
+    {"a grant whose condition doesn't hold", [](World& w) { w.grants = {World::grant_when("false")}; },
+     Reason::agent_grant_missing},
+    {"a grant whose condition hangs on something absent",
+     [](World& w) { w.grants = {World::grant_when("!(tier == \"gold\")")}; }, Reason::agent_grant_missing},
+    {"an entitlement whose condition doesn't hold",
+     [](World& w) { w.entitlements = {World::grant_when("tier == \"gold\"")}; }, Reason::user_entitlement_missing},
+    {"a denial whose condition holds", [](World& w) { w.grants.push_back(World::denial_when("true")); },
+     Reason::agent_grant_denied},
+    {"a denial whose condition hangs on something absent",
+     [](World& w) { w.grants.push_back(World::denial_when("<amount> > 100")); }, Reason::agent_grant_denied},
+    {"a user's denial whose condition hangs on something absent",
+     [](World& w) { w.entitlements.push_back(World::denial_when("acr == \"1\"")); }, Reason::user_entitlement_denied},
+    {"one of the conditions of a bundle and its parents",
+     [](World& w) { w.bundle = {*Condition::compile("true"), *Condition::compile("tier == \"gold\"")}; },
+     Reason::agent_grant_missing},
+    {"a denial of a bundle whose condition doesn't hold",
+     [](World& w) {
+       w.bundle = {*Condition::compile("false")};
+       w.grants.push_back(World::denial("tickets/*"));
+     },
+     Reason::agent_grant_denied},
+    {"authenticated too long ago",
+     [](World& w) {
+       w.principal.authenticated_at = at(-901);
+       w.route.require.push_back(*Condition::compile("auth_age <= 15m"));
+     },
+     Reason::condition_failed},
+    {"authenticated at nobody knows when",
+     [](World& w) { w.route.require.push_back(*Condition::compile("auth_age <= 15m")); }, Reason::condition_failed},
+    {"authenticated in a future that no clock's error explains",
+     [](World& w) {
+       w.principal.authenticated_at = at(61);
+       w.route.require.push_back(*Condition::compile("auth_age <= 15m"));
+     },
+     Reason::condition_failed},
     {"an argument is missing",
      [](World& w) {
        w.resource.clear();
@@ -258,6 +334,57 @@ const Case allowances[] = {
        w.facts.delegation = &w.delegation;
      },
      Reason::allowed},
+    {"within its window",
+     [](World& w) {
+       w.operation.windows.push_back(*Window::parse("08:00-08:00:01 UTC"));
+       w.facts.operation = &w.operation;
+     },
+     Reason::allowed},
+    {"conditions of the route that hold",
+     [](World& w) {
+       w.route.risk = "low";
+       w.route.require.push_back(*Condition::compile("risk == \"low\" && operation == \"tickets/ticket.read\""));
+       w.route.require.push_back(*Condition::compile("resource == \"ticket:T-1\" && agent == \"company|docs\""));
+     },
+     Reason::allowed},
+    {"a class of the store's record",
+     [](World& w) {
+       w.operation.classification = "secret";
+       w.facts.operation = &w.operation;
+       w.route.require.push_back(*Condition::compile("class == \"secret\""));
+     },
+     Reason::allowed},
+    {"a grant whose condition holds", [](World& w) { w.grants = {World::grant_when("user == \"company|mira\"")}; },
+     Reason::allowed},
+    {"conditions of a bundle that hold",
+     [](World& w) { w.bundle = {*Condition::compile("true"), *Condition::compile("user != \"company|omar\"")}; },
+     Reason::allowed},
+    {"another grant beside one whose condition doesn't hold",
+     [](World& w) { w.grants.push_back(World::grant_when("false")); }, Reason::allowed},
+    {"a denial whose condition doesn't hold", [](World& w) { w.grants.push_back(World::denial_when("false")); },
+     Reason::allowed},
+    {"a group of the token", [](World& w) { w.grants = {World::grant_when("\"company|support\" in groups")}; },
+     Reason::allowed},
+    {"a group of the store",
+     [](World& w) {
+       static const std::vector<std::string> oncall{"store|oncall"};
+       w.facts.store_groups = oncall;
+       w.grants = {World::grant_when("\"store|oncall\" in groups")};
+     },
+     Reason::allowed},
+    {"authenticated just now, by a clock that is a little ahead",
+     [](World& w) {
+       w.principal.authenticated_at = at(59);
+       w.route.require.push_back(*Condition::compile("auth_age <= 15m"));
+     },
+     Reason::allowed},
+    {"authenticated not too long ago",
+     [](World& w) {
+       w.principal.authenticated_at = at(-900);
+       w.principal.acr = "2";
+       w.route.require.push_back(*Condition::compile("auth_age <= 15m && acr == \"2\""));
+     },
+     Reason::allowed},
     {"an operation that is known and not frozen", [](World& w) { w.facts.operation = &w.operation; }, Reason::allowed},
 };
 
@@ -281,6 +408,52 @@ std::string name_of(const testing::TestParamInfo<Case>& info) {
 }
 INSTANTIATE_TEST_SUITE_P(Denials, Evaluate, testing::ValuesIn(denials), name_of);
 INSTANTIATE_TEST_SUITE_P(Allowances, Evaluate, testing::ValuesIn(allowances), name_of);
+
+TEST(Conditions, say_which_one_is_not_met) {
+  World world;
+  world.grants = {World::grant_when("tier == \"gold\"")};
+  Decision decision = world.judge();
+  ASSERT_NE(decision.unmet, nullptr);
+  EXPECT_EQ(decision.unmet->text(), "tier == \"gold\"");
+  world.grants = {World::grant("tickets/ticket.*")};
+  world.route.require.push_back(*Condition::compile("false"));
+  decision = world.judge();
+  ASSERT_NE(decision.unmet, nullptr);
+  EXPECT_EQ(decision.unmet->text(), "false");
+  world.route.require.clear();
+  EXPECT_EQ(world.judge().unmet, nullptr);
+}
+
+TEST(Conditions, what_nobody_says_counts_against_the_caller_unless_one_asks_what_might_be) {
+  const CallDetails unsaid(Knowledge::open);
+  const std::function<void(World&)> ways[] = {
+      [](World& w) { w.grants = {World::grant_when("<amount> <= 5")}; },
+      [](World& w) { w.grants.push_back(World::denial_when("<amount> > 5")); },
+      [](World& w) { w.route.require.push_back(*Condition::compile("client_ip in \"10.0.0.0/8\"")); },
+      [](World& w) { w.route.require.push_back(*Condition::compile("acr == \"2\"")); },
+      [](World& w) { w.route.require.push_back(*Condition::compile("auth_age < 1m")); },
+      [](World& w) {
+        w.any_time = true;
+        w.route.require.push_back(*Condition::compile("within(\"09:00-10:00 UTC\")"));
+      },
+      [](World& w) {
+        w.any_time = true;
+        w.operation.windows.push_back(*Window::parse("09:00-10:00 UTC"));
+        w.facts.operation = &w.operation;
+      }};
+  for (const auto& way : ways) {
+    World world;
+    way(world);
+    EXPECT_FALSE(world.judge().allowed());
+    // Nothing is open in a call that is made.
+    world.unsaid = Unsaid::in_favour;
+    if (!world.any_time) EXPECT_FALSE(world.judge().allowed());
+    world.details = &unsaid;
+    EXPECT_TRUE(world.judge().allowed());
+    world.unsaid = Unsaid::against;
+    EXPECT_FALSE(world.judge().allowed());
+  }
+}
 
 TEST(EvaluateOrder, names_the_first_failure_and_judges_all) {
   World world;

@@ -43,6 +43,21 @@ TEST(Packages, limits_are_met_on_what_the_bundle_names) {
   EXPECT_THAT(texts(held, "search/docs"), IsEmpty());
 }
 
+TEST(Packages, a_condition_is_needed_by_the_bundle_and_by_what_comes_from_it) {
+  Bundle parent("", "", "tickets/*");
+  Bundle child("parent", "", "chat/*");
+  const Bundle other("", "", "search/*");
+  EXPECT_THAT(conditions_of(std::vector{child.held("child"), parent.held("parent")}), IsEmpty());
+  parent.record.when = *Condition::compile("true");
+  child.record.when = *Condition::compile("false");
+  const std::vector<HeldBundle> held{child.held("child"), parent.held("parent"), other.held("other")};
+  std::vector<std::pair<const GrantSet*, std::string>> found;
+  for (const auto& each : conditions_of(held)) found.emplace_back(each.grants, each.when->text());
+  EXPECT_THAT(found, UnorderedElementsAre(std::pair(&child.grants, std::string("true")),
+                                          std::pair(&child.grants, std::string("false")),
+                                          std::pair(&parent.grants, std::string("true"))));
+}
+
 TEST(Packages, a_denial_alone_is_no_way_to_come) {
   const Bundle one("", "agent 1r/h", "tickets/*", Effect::deny);
   EXPECT_THAT(texts({one.held("one")}, "tickets/ticket.read"), IsEmpty());

@@ -99,9 +99,9 @@ class Gateway {
   void open(const Location& location, const Request& request, Call& call);
   [[nodiscard]] ValueTask<Result<PrincipalPtr, Reason>> authenticate(const Location& location, const Request& request,
                                                                      Call& call);
-  [[nodiscard]] Decision judge(const Location& location, const policy::Facts& facts,
-                               std::optional<Reason> resource_failure, Call& call);
-  [[nodiscard]] Task<Decision> judge_again(const Location& location, const Request& request,
+  [[nodiscard]] Decision judge(const Location& location, const Request& request, std::string_view body,
+                               const policy::Facts& facts, std::optional<Reason> resource_failure, Call& call);
+  [[nodiscard]] Task<Decision> judge_again(const Location& location, const Request& request, std::string_view body,
                                            std::optional<Reason> resource_failure, Call& call);
   [[nodiscard]] ValueTask<Result<void, Reason>> provide_credential(Call& call);
   [[nodiscard]] Result<Forward, Answer> conclude(const Location& location, const Request& request, Call& call);

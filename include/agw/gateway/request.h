@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "agw/base/result.h"
@@ -22,6 +24,9 @@ class Request {
   [[nodiscard]] virtual std::string_view query() const noexcept = 0;     ///< raw
   [[nodiscard]] virtual std::string_view client_ip() const noexcept = 0;
   [[nodiscard]] virtual const Headers& headers() const noexcept = 0;
+  /// What a variable of the host's configuration holds now, by the handle that the host gave a condition; nothing: it
+  /// isn't set for this request.
+  [[nodiscard]] virtual std::optional<std::string_view> variable(std::intptr_t handle) const = 0;
   /// The whole body, exactly as it will be forwarded; body_too_large over `max_bytes`. A body that
   /// nginx has buffered in a file is read from it without blocking for long (bounded by max_bytes). Valid
   /// while the course runs.

@@ -26,6 +26,7 @@ class Checks {
   std::array<Verdict, check_count> verdicts_{};
 };
 
+class Condition;
 struct Grant;
 
 /// What a call was allowed by, for as long as the facts live that it was judged by.
@@ -47,6 +48,9 @@ struct Decision {
   /// The first grant and the first entitlement found that cover the call; set where there is one.
   Basis granted;
   Basis entitled;
+  /// One that had to hold and doesn't, where that is the reason, or why no grant or entitlement counts; lives as long
+  /// as the facts and the route.
+  const Condition* unmet = nullptr;
 
   [[nodiscard]] bool allowed() const noexcept { return kind == DecisionKind::allow; }
 };
@@ -58,8 +62,8 @@ struct Decision {
 /// The sentence for people: `docs-assistant, acting for mira, was denied tickets/ticket.read on
 /// ticket:T-391: the agent has no grant for it.` Empty parts are left out gracefully.
 struct SentenceParts {
-  std::string_view agent;      ///< name or id
-  std::string_view user;       ///< name or id
+  std::string_view agent;  ///< name or id
+  std::string_view user;  ///< name or id
   std::string_view operation;  ///< or the MCP method
   std::string_view resource;
 };

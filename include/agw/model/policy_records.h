@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "agw/base/time.h"
+#include "agw/model/condition.h"
 #include "agw/model/limit.h"
+#include "agw/model/window.h"
 
 namespace agw {
 
@@ -27,6 +29,7 @@ struct Grant {
   std::string by;
   std::string reason;
   std::string ticket;
+  ConditionPtr when;  ///< null: always. An allow counts where it holds, a denial unless it certainly doesn't
 };
 
 enum class Status : std::uint8_t { active, disabled, quarantined };
@@ -71,12 +74,14 @@ struct BundleRecord {
   std::string version;
   std::string parent;  ///< what it says, denials and limits above all, holds for whoever has this one; may be empty
   std::vector<Limit> limits;  ///< what calls use up that come by it
+  ConditionPtr when;  ///< what its allows need, and those of whoever has it for a parent; null: nothing
 };
 
 struct OperationRecord {
   std::string owner;
   std::string classification;
   bool frozen = false;
+  std::vector<Window> windows;  ///< when it may be used; none: at any time
 };
 
 /// One line of the map from provider and model to a tier; an absent part matches anything.

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,6 +39,8 @@ struct Principal {
   std::vector<Actor> actors;
   WallTime issued_at{};   ///< `iat`; 0 if absent
   WallTime expires_at{};  ///< `exp`
+  std::optional<WallTime> authenticated_at;  ///< `auth_time`
+  std::string acr;                           ///< may be empty
   std::string subject;       ///< raw `sub`, to compare with an exchange's result
   std::string token_digest;  ///< hex SHA-256 of the token's bytes, for keys of caches
 

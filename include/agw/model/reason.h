@@ -69,6 +69,8 @@ enum class Disposition : std::uint8_t {
   X(scope_missing,              scope,      scope,        0,      "the access token lacks a scope that it needs") \
   X(operation_unknown,          route,      unknown,      -32602, "the route does not name this operation") \
   X(operation_frozen,           route,      denied,       0,      "the operation is frozen") \
+  X(outside_window,             route,      denied,       0,      "the operation may be used at other times only") \
+  X(condition_failed,           route,      denied,       0,      "a condition that the operation requires does not hold") \
   X(argument_missing,           route,      denied,       0,      "an argument that the policy needs is missing") \
   X(argument_invalid,           route,      denied,       0,      "an argument that the policy needs is of the wrong type or form") \
   X(method_unknown,             route,      unknown,      -32601, "the gateway does not pass this method") \

@@ -9,6 +9,7 @@
 #include "agw/model/decision.h"
 #include "agw/model/limit.h"
 #include "agw/model/principal.h"
+#include "agw/policy/call_details.h"
 #include "agw/policy/facts.h"
 #include "agw/policy/resource_template.h"
 
@@ -29,16 +30,25 @@ struct Route {
   /// What each call of it uses up: the location's limits, then its own.
   std::vector<Limit> limits;
   std::int64_t cost = 1;  ///< in limits of cost units
+  std::vector<ConditionPtr> require;  ///< all of them must hold
 };
+
+/// How a condition counts that hangs on what nobody has said: always as one that doesn't let pass, but for whoever asks
+/// what a call might be told.
+enum class Unsaid : std::uint8_t { against, in_favour };
 
 /// The question. `route` null: the location doesn't name the operation.
 struct Question {
   const Principal& principal;
   const Route* route = nullptr;
-  std::string_view resource{};                ///< expanded; empty if the route has no template
-  std::optional<Reason> resource_failure{};   ///< why it couldn't be expanded
+  std::string_view resource{};  ///< expanded; empty if the route has no template
+  std::optional<Reason> resource_failure{};  ///< why it couldn't be expanded
   DelegationMode delegation = DelegationMode::implicit;
   WallTime now{};
+  /// What conditions may ask beyond this and the facts; null: all of it is absent.
+  const CallDetails* details = nullptr;
+  Unsaid unsaid = Unsaid::against;
+  bool any_time = false;  ///< what hangs on the moment alone is unsaid: `now` is no call's
 };
 
 /// Every check is judged; the first failing one in the order of Check gives the reason.

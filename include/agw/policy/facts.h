@@ -14,6 +14,12 @@
 
 namespace agw::policy {
 
+/// What the allows of some grants need beside their own conditions: a bundle's, or a parent's of it. Denials don't ask.
+struct SetCondition {
+  const GrantSet* grants = nullptr;
+  const Condition* when = nullptr;
+};
+
 /// Pointers into something that `keep` owns (a compiled snapshot, or what Redis answered).
 /// A null record means that the store, known to be whole, has none.
 struct Facts {
@@ -22,14 +28,15 @@ struct Facts {
   const AgentRecord* agent = nullptr;
   const UserRecord* user = nullptr;
   const DelegationRecord* delegation = nullptr;
-  std::string_view tier_name;           ///< of the record, else of the map, else of `*`; empty = none
-  const TierRecord* tier = nullptr;     ///< null although tier_name is set: tier_unknown
+  std::string_view tier_name;  ///< of the record, else of the map, else of `*`; empty = none
+  const TierRecord* tier = nullptr;  ///< null although tier_name is set: tier_unknown
   const OperationRecord* operation = nullptr;
-  bool token_revoked = false;           ///< by jti or sid
+  bool token_revoked = false;  ///< by jti or sid
   std::optional<WallTime> issuer_not_before;
   /// The agent's own grants, then those of its bundles (of its record, or of its tier for an
   /// agent without one).
   std::vector<const GrantSet*> grants;
+  std::vector<SetCondition> conditions;  ///< of those, where there are some
   /// The user's own entitlements, then those of the groups (token and store).
   std::vector<const GrantSet*> entitlements;
   /// What a call of this operation uses up beside its route's limits: of the tenant, then of the bundles that it comes

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "reading.h"
+
 namespace agw::nginx {
 namespace {
 
@@ -91,6 +93,7 @@ class LocationCompiler {
         location_->enforces_some || (location_->mode == gateway::Mode::observe && route.mode == gateway::Mode::enforce);
     route.exchange = setting.exchange;
     take_limits(setting, route.policy);
+    take_conditions(setting, route.policy);
     const auto& exchange = setting.exchange ? setting.exchange : location_->exchange;
     if (exchange && !exchange->scope_independent) route.policy.exchange_scopes = exchange->scopes;
     add_new(scopes_, route.policy.scopes);
@@ -129,6 +132,31 @@ class LocationCompiler {
       if (limit.unit == LimitUnit::cost && route.cost > most)
         problems_.error(setting.place, "the operation costs " + std::to_string(route.cost) + ", and the limit \"" +
                                            limit.text + "\" never has so much; write a smaller cost or a larger limit");
+    }
+  }
+
+  void take_conditions(const RouteSetting& setting, policy::Route& route) {
+    std::vector<ConditionSetting> all;
+    if (settings_.require) all = *settings_.require;
+    all.insert(all.end(), setting.require.begin(), setting.require.end());
+    for (const ConditionSetting& one : all) {
+      route.require.push_back(one.condition);
+      const auto asks = [&](CallField field) {
+        const auto& fields = one.condition->fields();
+        return std::ranges::find(fields, field) != fields.end();
+      };
+      if (asks(CallField::risk) && route.risk.empty())
+        problems_.warning(one.place, "a condition asks for risk, and " + route.operation +
+                                         " has none: what hangs on it doesn't hold; write risk NAME in its block");
+      if (location_->kind != gateway::Kind::rest) continue;
+      if (asks(CallField::tool))
+        problems_.error(one.place, "a condition asks for tool, and " + route.operation +
+                                       " is an operation of REST: it could never hold; write operation in its place");
+      for (const auto& path : one.condition->arguments()) {
+        if (const auto checked = check_argument("require", path, setting.path, setting.path_text); !checked)
+          problems_.error(one.place, checked.error());
+        location_->body_is_judged = location_->body_is_judged || (path.size() > 1 && path[0] == "body");
+      }
     }
   }
 

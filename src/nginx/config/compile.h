@@ -20,6 +20,9 @@ void compile(MainConf& main, Problems& problems);
 /// forwarded one, or that callers stay apart.
 void check_unsafe(const MainConf& main, const LocSettings& location, Problems& problems);
 
+/// Says which variables of conditions nothing sets.
+void check_variables(ngx_conf_t* cf, const MainConf& main, Problems& problems);
+
 /// What discovery serves, for each server that has a protected resource.
 void make_documents(MainConf& main, Problems& problems);
 

@@ -176,6 +176,13 @@ constexpr std::array rows{
         "See [limits.md](limits.md).",
         "agent_limit agent 100r/m burst=20 queue=5s;", first, false, true},
     DirectiveRow{
+        Directive::require, "agent_require", everywhere, 1, 1, "CONDITION|off", "", "none",
+        "What must hold for every tool or operation, besides its own `require`: a condition over the call, its caller, "
+        "the moment and nginx's variables, in quotes; see [conditions.md](conditions.md). A variable alone "
+        "(`$office_hours`) holds unless it is empty or `0`. What hangs on something absent doesn't hold. Repeatable: "
+        "all must hold; the list of an inner block replaces that of the outer one, `off` empties it.",
+        "agent_require 'client_ip in [\"10.0.0.0/8\", \"2001:db8::/32\"]';", first, false, true},
+    DirectiveRow{
         Directive::tool, "agent_tool", in_location, 1, 1, "NAME { … }", "", "none: a tool without it is unknown",
         "A tool of an MCP location, by the name that agents call. Its operation is NAMESPACE/NAME. A block may be "
         "empty: the tool then needs no scope, and grants aren't tied to a resource.",
@@ -271,6 +278,10 @@ constexpr std::array route_rows{
                  "As `agent_limit`, for this tool or operation alone, beside the location's.", true},
     ParameterRow{Parameter::cost, "cost", 1, 1, "N", "cost units, up to 1000000", "1",
                  "What a call counts in limits of cost units."},
+    ParameterRow{Parameter::require, "require", 1, 1, "CONDITION", "", "none",
+                 "What must hold, as `agent_require`, beside the location's: `'<amount> <= 100'`, `$office_hours`. "
+                 "Arguments are named as in `resource`.",
+                 true},
 };
 
 }  // namespace

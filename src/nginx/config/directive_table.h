@@ -34,6 +34,7 @@ enum class Directive : std::uint8_t {
   identity_headers,
   allow_unsafe,
   limit,
+  require,
   tool,
   operation,
   metrics,
@@ -70,7 +71,8 @@ enum class Parameter : std::uint8_t {
   exchange,
   mode,
   limit,
-  cost
+  cost,
+  require
 };
 
 /// Where a directive may stand. No directive may stand in `if` or `limit_except`: they inherit.

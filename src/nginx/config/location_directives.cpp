@@ -106,6 +106,20 @@ Checked read_limits(const Reading& in, Setting<std::vector<Limit>>& setting) {
   return {};
 }
 
+Checked read_require(const Reading& in, Setting<std::vector<ConditionSetting>>& setting) {
+  if (!setting) setting.set({}, in.place);
+  auto& list = *setting.value;
+  if (in.words[1] == "off") {
+    if (!list.empty())
+      return fail(quoted(in.name()) + " off stands beside other conditions; write it alone, for none at all");
+    return {};
+  }
+  auto condition = read_condition(in.cf, in.name(), in.words[1]);
+  if (!condition) return fail(condition.error());
+  list.push_back({*std::move(condition), in.place});
+  return {};
+}
+
 }  // namespace
 
 Checked read_gateway(const Reading& in) {
@@ -153,6 +167,7 @@ Checked read_location_setting(const Reading& in) {
     case Directive::identity_headers: return choose_once(in, settings.identity_headers, switches);
     case Directive::allow_unsafe: return read_unsafe(in, settings.allow_unsafe);
     case Directive::limit: return read_limits(in, settings.limits);
+    case Directive::require: return read_require(in, settings.require);
     default: return fail(quoted(in.name()) + " can't stand here");
   }
 }

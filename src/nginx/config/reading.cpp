@@ -39,6 +39,19 @@ Result<outbound::ExchangeSpec, std::string> read_exchange(std::string_view name,
   return spec;
 }
 
+Result<ConditionPtr, std::string> read_condition(ngx_conf_t* cf, std::string_view name, std::string_view text) {
+  Condition::Compiling compiling;
+  compiling.variable = [cf](const std::string& variable) -> Result<std::intptr_t, std::string> {
+    ngx_str_t known = pool_copy(cf->pool, variable);
+    const ngx_int_t index = known.data != nullptr ? ngx_http_get_variable_index(cf, &known) : NGX_ERROR;
+    if (index == NGX_ERROR) return fail(std::string("can't be asked for: nginx has no room for it"));
+    return std::intptr_t{index};
+  };
+  auto condition = Condition::compile(text, compiling);
+  if (!condition) return fail(quoted(name) + " " + condition.error());
+  return *std::move(condition);
+}
+
 Result<FileFacts, std::string> file_facts(std::string_view name, const std::string& path) {
   struct stat info{};
   if (::stat(path.c_str(), &info) != 0 || ::access(path.c_str(), R_OK) != 0)

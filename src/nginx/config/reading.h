@@ -30,6 +30,14 @@ struct Reading {
 /// The words after the directive's name, as parse_limit takes them.
 [[nodiscard]] Result<Limit, std::string> read_limit(std::string_view name, Words words);
 
+/// `text`: without the quotes that nginx takes. Its variables get their places among nginx's.
+[[nodiscard]] Result<ConditionPtr, std::string> read_condition(ngx_conf_t* cf, std::string_view name,
+                                                               std::string_view text);
+
+/// Whether an operation of REST can have the argument that `name` (resource, require) names.
+[[nodiscard]] Checked check_argument(std::string_view name, const ArgumentPath& path, const rest::Template& route,
+                                     std::string_view route_text);
+
 /// Whether the file can be read and how large it is; the message says why not.
 struct FileFacts {
   std::size_t size = 0;

@@ -27,14 +27,14 @@ class RouteReader final : public BlockReader {
   Checked line(ngx_conf_t* cf, Words words, const Place& place) override;
 
  private:
-  Checked take(const ParameterRow& row, Words words);
+  Checked take(ngx_conf_t* cf, const ParameterRow& row, Words words, const Place& place);
 
   RouteSetting& route_;
   gateway::Kind kind_;
   std::map<std::string_view, Place> seen_;
 };
 
-Checked RouteReader::line(ngx_conf_t*, Words words, const Place& place) {
+Checked RouteReader::line(ngx_conf_t* cf, Words words, const Place& place) {
   auto rows = route_parameters();
   if (kind_ == gateway::Kind::rest) rows = rows.subspan(1);
   const auto row = std::ranges::find(rows, words[0], &ParameterRow::name);
@@ -49,10 +49,10 @@ Checked RouteReader::line(ngx_conf_t*, Words words, const Place& place) {
   if (const auto before = seen_.find(row->name); before != seen_.end() && !row->repeatable)
     return fail(twice(row->name, before->second));
   seen_.emplace(row->name, place);
-  return take(*row, words);
+  return take(cf, *row, words, place);
 }
 
-Checked RouteReader::take(const ParameterRow& row, Words words) {
+Checked RouteReader::take(ngx_conf_t* cf, const ParameterRow& row, Words words, const Place& place) {
   switch (row.id) {
     case Parameter::operation:
       if (!is_name(words[1]))
@@ -102,6 +102,12 @@ Checked RouteReader::take(const ParameterRow& row, Words words) {
         return fail(quoted("cost") + " is " + quoted(word) + "; write a number from 1 to " + std::to_string(most_cost));
       return {};
     }
+    case Parameter::require: {
+      auto condition = read_condition(cf, row.name, words[1]);
+      if (!condition) return fail(condition.error());
+      route_.require.push_back({*std::move(condition), place});
+      return {};
+    }
     default: return fail(quoted(words[0]) + " can't stand here");
   }
 }
@@ -128,24 +134,10 @@ Checked add(const Reading& in, RouteSettings& routes, RouteSetting route) {
   return {};
 }
 
-/// `<id>` must be in the path; `query` and `body` have names of their own.
 Checked check_placeholders(const RouteSetting& route) {
   if (!route.resource) return {};
-  for (const auto& path : route.resource->placeholders()) {
-    const bool from_path = path.size() == 1;
-    const bool from_query = path.size() == 2 && path[0] == "query";
-    const bool from_body = path.size() >= 2 && path[0] == "body";
-    if (!from_path && !from_query && !from_body)
-      return fail(quoted("resource") + " names <" + path[0] + "/…>; write <name> of the path, <query/x> or <body/x>");
-    if (from_body && (route.path.method == "GET" || route.path.method == "HEAD"))
-      return fail(quoted("resource") + " names <body/…>, and " + route.path.method +
-                  " has no body; write <name> of the path or <query/x>");
-    if (!from_path) continue;
-    const std::string wanted = "<" + path[0] + ">";
-    if (std::ranges::find(route.path.segments, wanted) == route.path.segments.end())
-      return fail(quoted("resource") + " names " + wanted + ", which is no segment of " + route.path_text +
-                  "; write <query/" + path[0] + "> or <body/" + path[0] + "> for other places");
-  }
+  for (const auto& path : route.resource->placeholders())
+    if (auto checked = check_argument("resource", path, route.path, route.path_text); !checked) return checked;
   return {};
 }
 
@@ -166,6 +158,25 @@ Checked check_reachable(const Reading& in, const RouteSetting& route) {
 }
 
 }  // namespace
+
+/// `<id>` must be in the path; `query` and `body` have names of their own.
+Checked check_argument(std::string_view name, const ArgumentPath& path, const rest::Template& route,
+                       std::string_view route_text) {
+  const bool from_path = path.size() == 1;
+  const bool from_query = path.size() == 2 && path[0] == "query";
+  const bool from_body = path.size() >= 2 && path[0] == "body";
+  if (!from_path && !from_query && !from_body)
+    return fail(quoted(name) + " names <" + path[0] + "/…>; write <name> of the path, <query/x> or <body/x>");
+  if (from_body && (route.method == "GET" || route.method == "HEAD"))
+    return fail(quoted(name) + " names <body/…>, and " + route.method +
+                " has no body; write <name> of the path or <query/x>");
+  if (!from_path) return {};
+  const std::string wanted = "<" + path[0] + ">";
+  if (std::ranges::find(route.segments, wanted) == route.segments.end())
+    return fail(quoted(name) + " names " + wanted + ", which is no segment of " + std::string(route_text) +
+                "; write <query/" + path[0] + "> or <body/" + path[0] + "> for other places");
+  return {};
+}
 
 Checked read_tool(const Reading& in) {
   const auto routes = routes_of(in, gateway::Kind::mcp);

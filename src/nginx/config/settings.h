@@ -14,6 +14,7 @@
 
 #include "agw/base/digest.h"
 #include "agw/gateway/location.h"
+#include "agw/model/condition.h"
 #include "agw/model/limit.h"
 #include "agw/outbound/exchanger.h"
 #include "agw/policy/resource_template.h"
@@ -54,6 +55,12 @@ struct Forwarding {
   std::optional<outbound::ExchangeSpec> exchange;
 };
 
+/// One require or agent_require.
+struct ConditionSetting {
+  ConditionPtr condition;
+  Place place;
+};
+
 /// One agent_tool or agent_operation as written.
 struct RouteSetting {
   Place place;
@@ -69,6 +76,7 @@ struct RouteSetting {
   std::optional<gateway::Mode> mode;
   std::vector<Limit> limits;
   std::int64_t cost = 1;
+  std::vector<ConditionSetting> require;
 };
 
 /// The tools or operations of one location. Nested blocks without their own share them.
@@ -93,6 +101,7 @@ struct LocSettings {
   Setting<bool> identity_headers;
   Setting<std::set<std::string>> allow_unsafe;
   Setting<std::vector<Limit>> limits;  ///< those of http have the place `*`, a location's none yet
+  Setting<std::vector<ConditionSetting>> require;
   std::shared_ptr<RouteSettings> routes;
 
   std::optional<Place> written;  ///< the first agent_… line of this very block

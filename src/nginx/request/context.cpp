@@ -75,6 +75,13 @@ std::string_view RequestContext::raw_path() const noexcept {
   return whole.substr(0, whole.find_first_of("?#"));
 }
 
+/// A handle is nginx's index of the variable. Those that may change in a request are looked at anew.
+std::optional<std::string_view> RequestContext::variable(std::intptr_t handle) const {
+  const ngx_http_variable_value_t* value = ngx_http_get_flushed_variable(r_, static_cast<ngx_uint_t>(handle));
+  if (value == nullptr || value->not_found != 0 || value->valid == 0) return std::nullopt;
+  return std::string_view(reinterpret_cast<const char*>(value->data), value->len);
+}
+
 bool RequestContext::started_here() const noexcept {
   return decided_location_ == &loc_conf(r_) && decided_method_ == r_->method && decided_uri_ == view(r_->uri) &&
          decided_args_ == view(r_->args);

@@ -42,6 +42,7 @@ class RequestContext final : public gateway::Request {
   [[nodiscard]] std::string_view query() const noexcept override { return view(r_->args); }
   [[nodiscard]] std::string_view client_ip() const noexcept override { return view(r_->connection->addr_text); }
   [[nodiscard]] const Headers& headers() const noexcept override { return headers_; }
+  [[nodiscard]] std::optional<std::string_view> variable(std::intptr_t handle) const override;
   [[nodiscard]] ValueTask<Result<std::string_view, Reason>> body(std::size_t max_bytes) override;
 
   /// Begins the course for the location where the request stands; it may end at once.

@@ -161,7 +161,7 @@ def hashes(name, tenant):
     for user, row in tenant.get("users", {}).items():
         found[key(f"user:{encode_id(user)}", name)] = _record(row)
     for bundle, row in tenant.get("bundles", {}).items():
-        own = {"version": str(row.get("version", 1))} | _record({k: row[k] for k in ("parent", "limits") if k in row})
+        own = {"version": str(row.get("version", 1))} | _record({k: row[k] for k in ("parent", "when", "limits") if k in row})
         found[key(f"bundle:{percent(bundle)}", name)] = own
         found[key(f"grants:bundle:{percent(bundle)}", name)] = _grants(row.get("grants", []))
     for place, prefix in (("grants", "grants"), ("entitlements", "entitlements")):

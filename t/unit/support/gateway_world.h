@@ -33,6 +33,10 @@ class FakeRequest final : public gateway::Request {
   [[nodiscard]] std::string_view query() const noexcept override { return arguments; }
   [[nodiscard]] std::string_view client_ip() const noexcept override { return "192.0.2.7"; }
   [[nodiscard]] const Headers& headers() const noexcept override { return fields; }
+  [[nodiscard]] std::optional<std::string_view> variable(std::intptr_t handle) const override {
+    const auto found = variables.find(handle);
+    return found == variables.end() ? std::nullopt : std::optional<std::string_view>(found->second);
+  }
   [[nodiscard]] ValueTask<Result<std::string_view, Reason>> body(std::size_t max_bytes) override {
     ++bodies_read;
     if (content.size() > max_bytes) return Result<std::string_view, Reason>(fail(Reason::body_too_large));
@@ -43,6 +47,7 @@ class FakeRequest final : public gateway::Request {
   std::string raw;
   std::string arguments;
   std::string content;
+  std::map<std::intptr_t, std::string> variables;
   FakeHeaders fields;
   int bodies_read = 0;
 };

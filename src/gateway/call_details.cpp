@@ -1,0 +1,125 @@
+#include "call_details.h"
+
+#include "agw/json/scalar.h"
+#include "agw/mcp/message.h"
+
+namespace agw::gateway {
+
+using Text = Answered<std::string_view>;
+
+Answered<std::string_view> CallDetails::method() const {
+  return Text::known(location_.kind == gateway::Kind::mcp ? call_.mcp_method : request_.method());
+}
+
+Answered<std::string_view> CallDetails::tool() const {
+  return call_.mcp_tool.empty() ? Text() : Text::known(call_.mcp_tool);
+}
+
+Answered<std::string_view> CallDetails::client_ip() const { return Text::known(request_.client_ip()); }
+
+Answered<std::string_view> CallDetails::argument(const ArgumentPath& path) const {
+  const Found& found = find(path);
+  return found.kind == Kind::text ? Text::known(found.text) : Text();
+}
+
+Answered<bool> CallDetails::flag(const ArgumentPath& path) const {
+  const Found& found = find(path);
+  if (found.kind == Kind::truth) return Answered<bool>::known(found.truth);
+  // What isn't JSON has no type of its own.
+  const bool untyped = location_.kind == gateway::Kind::rest && path.front() != "body";
+  if (untyped && found.kind == Kind::text && (found.text == "true" || found.text == "false"))
+    return Answered<bool>::known(found.text == "true");
+  return {};
+}
+
+Answered<bool> CallDetails::has(const ArgumentPath& path) const {
+  const Found& found = find(path);
+  if (found.kind == Kind::odd) return {};
+  return Answered<bool>::known(found.kind != Kind::missing);
+}
+
+Answered<std::string_view> CallDetails::variable(const HostVariable& variable) const {
+  const auto value = request_.variable(variable.handle);
+  return value ? Text::known(*value) : Text();
+}
+
+const CallDetails::Found& CallDetails::find(const ArgumentPath& path) const {
+  if (!found_) found_.emplace();
+  const auto known = found_->find(path);
+  if (known != found_->end()) return known->second;
+  return found_->emplace(path, in_request(path)).first->second;
+}
+
+const CallDetails::Sources& CallDetails::sources() const {
+  if (!sources_) sources_ = location_.kind == gateway::Kind::mcp ? read_mcp() : read_rest();
+  return *sources_;
+}
+
+CallDetails::Sources CallDetails::read_mcp() const {
+  Sources out;
+  mcp::ReadLimits limits;
+  limits.json.max_bytes = location_.max_body;
+  const auto message = mcp::read_message(document_, body_, request_.headers(), limits);
+  out.readable = message.has_value();
+  if (message) out.json = message->arguments;
+  return out;
+}
+
+CallDetails::Sources CallDetails::read_rest() const {
+  Sources out;
+  auto query = rest::parse_query(request_.query());
+  out.query_readable = query.has_value();
+  if (query) out.query = *std::move(query);
+  // A body is read where the location's policy names one; what isn't plain JSON can't be looked into.
+  out.readable = location_.body_is_judged && request_.headers().count("content-encoding") == 0 &&
+                 json::is_json_media_type(request_.headers().get("content-type"));
+  if (!out.readable) return out;
+  json::Limits limits;
+  limits.max_bytes = location_.max_body;
+  const auto read = document_.read(body_, limits);
+  out.readable = read.has_value();
+  if (read) out.json = *read;
+  return out;
+}
+
+CallDetails::Found CallDetails::in_request(const ArgumentPath& path) const {
+  if (location_.kind == gateway::Kind::mcp) return in_json(sources(), path, 0);
+  if (path.size() == 1) {
+    const auto match = location_.router.match(request_.method(), request_.path());
+    if (match)
+      for (const auto& capture : match->captures)
+        if (capture.name == path.front()) return {Kind::text, std::string(capture.value)};
+    return {Kind::missing, {}};
+  }
+  if (path.front() == "body") return in_json(sources(), path, 1);
+  if (path.front() != "query" || path.size() != 2) return {Kind::missing, {}};
+  if (!sources().query_readable) return {};
+  Found out{Kind::missing, {}};
+  for (const auto& parameter : sources().query) {
+    if (parameter.name != path[1]) continue;
+    // Which of two the backend takes nobody knows.
+    if (out.kind != Kind::missing) return {};
+    out = {Kind::text, parameter.value};
+  }
+  return out;
+}
+
+CallDetails::Found CallDetails::in_json(const Sources& sources, const ArgumentPath& path, std::size_t from) {
+  if (!sources.readable) return {};
+  std::optional<json::Value> here = sources.json;
+  for (std::size_t i = from; i < path.size() && here; ++i) {
+    if (!here->is(json::Kind::object)) return {};
+    const auto inner = here->member(path[i]);
+    // Some readers take a look-alike for the name: then it isn't certain that it is missing.
+    if (!inner && here->has_lookalike_of(path[i])) return {};
+    here = inner;
+  }
+  if (!here) return {Kind::missing, {}};
+  if (const auto truth = here->boolean()) return {Kind::truth, {}, *truth};
+  if (here->is(json::Kind::string)) return {Kind::text, std::string(here->text())};
+  std::string scratch;
+  const auto integer = json::scalar_text(*here, scratch);
+  return integer ? Found{Kind::text, std::string(*integer)} : Found();
+}
+
+}  // namespace agw::gateway
