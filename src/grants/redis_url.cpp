@@ -92,7 +92,7 @@ Result<RedisPlace, std::string> parse_place(std::string_view rest, std::uint16_t
   }
   if (out.host.empty()) return wrong("the host is missing");
   const bool bracketed = out.host.find(':') != std::string::npos;
-  if (!is_host(out.host, bracketed ? beside_digits : beside_letters))
+  if (out.host.size() > max_host || !is_host(out.host, bracketed ? beside_digits : beside_letters))
     return wrong("the host must be a name or an address, an IPv6 one in brackets");
   if (!port.empty() && (!parse_number(port.substr(1), out.port) || out.port == 0))
     return wrong("the port must be a number from 1 to 65535");

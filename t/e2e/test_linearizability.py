@@ -29,7 +29,7 @@ class World:
 
     def __init__(self, make_site, stores, freshness):
         self.sites = [make_site(store=store, http=f"agent_freshness {FRESHNESS[freshness]};") for store in stores]
-        self.tokens = [site.token() for site in self.sites]
+        self.tokens = [site.token(lifetime=24 * 3600) for site in self.sites]
         self.history, self.over, self.failures = History(), threading.Event(), []
         self.refused = {}
         for site, token in zip(self.sites, self.tokens, strict=True):
@@ -42,7 +42,7 @@ class World:
             if answer.status in (200, 403):
                 self.history.calls.append((begun, time.monotonic(), answer.status == 200))
             else:
-                reason = answer.event()["reason"]
+                reason = answer.json()["error"]["data"]["reason"] if answer.status == 503 else str(answer.status)
                 self.refused[reason] = self.refused.get(reason, 0) + 1
                 self.over.wait(0.02)
             self.over.wait(0.002)

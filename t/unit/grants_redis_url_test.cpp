@@ -118,6 +118,12 @@ TEST(RedisUrl, names_sentinels_and_what_they_know) {
   }
 }
 
+TEST(RedisUrl, a_host_is_no_longer_than_a_name_can_be) {
+  EXPECT_TRUE(parse_redis_url("redis://" + std::string(255, 'a')));
+  EXPECT_FALSE(parse_redis_url("redis://" + std::string(256, 'a')));
+  EXPECT_FALSE(parse_redis_url("redis+sentinel://" + std::string(256, 'a') + "/m"));
+}
+
 TEST(RedisUrl, says_what_to_write_instead_of_a_cluster) {
   for (const char* url : {"redis+cluster://a:7000,b:7000", "rediss+cluster://a"}) {
     const auto address = parse_redis_url(url);
