@@ -31,6 +31,15 @@ std::map<std::string, std::uint64_t> expected_versions(const ApplyOptions& optio
   return out;
 }
 
+/// What the file says nothing of isn't closed, and not opened: a breaker is pulled in an emergency, and the next
+/// policy that somebody writes must not undo it by not knowing.
+Keys with_kept_breakers(const Keys& wanted, const Keys& before) {
+  Keys out = wanted;
+  for (const auto& [name, fields] : before)
+    if (name.starts_with("breaker:")) out.emplace(name, fields);
+  return out;
+}
+
 void apply_tenant(RedisConnection& redis, const WriteOptions& options, const std::string& tenant, const Keys& wanted,
                   const std::map<std::string, std::uint64_t>& expected, ChangeReport& report) {
   TenantChange change(redis, tenant);
@@ -38,7 +47,8 @@ void apply_tenant(RedisConnection& redis, const WriteOptions& options, const std
     throw Failure("tenant " + tenant + ": nothing is written: the policy is at version " +
                   std::to_string(change.version()) + ", not " + std::to_string(version->second) +
                   "; somebody changed it meanwhile: look at it and apply again");
-  const auto changes = changes_between(change.read_all(), wanted);
+  const Keys before = change.read_all();
+  const auto changes = changes_between(before, with_kept_breakers(wanted, before));
   if (change.meta() && changes.empty()) {
     change.abandon();
     report.nothing(change);

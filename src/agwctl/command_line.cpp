@@ -155,6 +155,22 @@ struct CommandLine::Definition {
     command = add("connect", "Give it (back)", [this] { return delegation(connect_options, out); });
     add_delegation(*command, connect_options);
     connect_options.connected = true;
+
+    CLI::App* above = app.add_subcommand("breaker", "An agent's circuit breaker, on every node at once");
+    above->require_subcommand(1);
+    command =
+        add(*above, "open", "Nothing of the agent passes any more", [this] { return breaker(open_options, out); });
+    command->add_option("AGENT", open_options.agent, "ISSUER|CLIENT, as company|docs-assistant")->required();
+    auto* until = command->add_option("--until", open_options.until, "only until this moment")->type_name("TIME");
+    command->add_option("--for", open_options.duration, "only so long, as 30m, 1h or 2d")
+        ->type_name("SPAN")
+        ->excludes(until);
+    add_tenant_write(*command, open_options.change);
+    open_options.open = true;
+    command = add(*above, "close", "It passes again, also where it has tripped one by itself",
+                  [this] { return breaker(close_options, out); });
+    command->add_option("AGENT", close_options.agent, "ISSUER|CLIENT, as company|docs-assistant")->required();
+    add_tenant_write(*command, close_options.change);
   }
 
   void define_operations() {
@@ -379,6 +395,8 @@ struct CommandLine::Definition {
   RevokeOptions revoke_options;
   DelegationOptions disconnect_options;
   DelegationOptions connect_options;
+  BreakerOptions open_options;
+  BreakerOptions close_options;
   ConfirmOptions confirm_options;
   ExplainOptions explain_options;
   std::vector<std::string> scopes;

@@ -104,6 +104,15 @@ struct DelegationOptions {
 };
 int delegation(const DelegationOptions& options, std::ostream& out);
 
+struct BreakerOptions {
+  TenantWriteOptions change;
+  std::string agent;
+  std::string until;     ///< open: then no longer
+  std::string duration;  ///< the same, from now on
+  bool open = false;     ///< what is to be
+};
+int breaker(const BreakerOptions& options, std::ostream& out);
+
 /// What a question is asked of.
 struct SourceOptions {
   StoreOptions store;                ///< empty: what routes.json names

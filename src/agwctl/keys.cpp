@@ -40,8 +40,8 @@ grants::Fields fields_or_throw(const std::string& key, const RedisReply& reply) 
 }  // namespace
 
 bool is_of_policy_file(std::string_view name) noexcept {
-  static constexpr std::array<std::string_view, 8> prefixes{
-      "agent:", "user:", "grants:", "entitlements:", "delegation:", "tier:", "bundle:", "operation:"};
+  static constexpr std::array<std::string_view, 9> prefixes{
+      "agent:", "user:", "grants:", "entitlements:", "delegation:", "breaker:", "tier:", "bundle:", "operation:"};
   if (name == "tenant" || name == "tiers" || name == "members" || name == "limits") return true;
   return std::any_of(prefixes.begin(), prefixes.end(), [&](std::string_view each) { return name.starts_with(each); });
 }

@@ -2,6 +2,7 @@
 #include <map>
 #include <set>
 
+#include "arguments.h"
 #include "commands.h"
 #include "failure.h"
 #include "json_text.h"
@@ -46,6 +47,13 @@ struct People {
   }
 };
 
+/// Held by hand, on every node.
+bool is_held(const grants::TenantPolicy& tenant, const std::string& agent) {
+  const auto found = tenant.breakers.find(agent);
+  if (found == tenant.breakers.end() || found->second.state != BreakerRecordState::open) return false;
+  return !found->second.until || now() < *found->second.until;
+}
+
 std::size_t count_of(const std::map<std::string, std::size_t>& counts, const std::string& id) {
   const auto found = counts.find(id);
   return found == counts.end() ? 0 : found->second;
@@ -82,6 +90,7 @@ int list_agents(const ListOptions& options, std::ostream& out) {
     People agents(tenant.agents, held(tenant.grants, "agent:"));
     for (const auto& [pair, record] : tenant.delegations)
       if (record.status == DelegationStatus::disconnected) agents.disconnect(pair.second, pair.first);
+    for (const auto& [id, record] : tenant.breakers) agents.ids.insert(id);
     Table table({"AGENT", "STATUS", "TIER", "BUNDLES", "GRANTS", "OWNER", "NAME", "DISCONNECTED FROM"});
     std::vector<std::string> rows;
     for (const auto& id : agents.ids) {
@@ -90,13 +99,16 @@ int list_agents(const ListOptions& options, std::ostream& out) {
       const AgentRecord agent = known ? found->second : AgentRecord();
       const std::string status = known ? status_text(agent.status) : "no record";
       const auto& users = agents.disconnected[id];
-      table.add({id, status, agent.tier.empty() ? "-" : agent.tier, agent.bundles.empty() ? "-" : joined(agent.bundles),
-                 std::to_string(count_of(agents.held, id)), agent.owner.empty() ? "-" : agent.owner,
-                 agent.name.empty() ? "-" : agent.name, users.empty() ? "-" : joined(users)});
+      const bool open = is_held(tenant, id);
+      table.add({id, status + (open ? ", breaker open" : ""), agent.tier.empty() ? "-" : agent.tier,
+                 agent.bundles.empty() ? "-" : joined(agent.bundles), std::to_string(count_of(agents.held, id)),
+                 agent.owner.empty() ? "-" : agent.owner, agent.name.empty() ? "-" : agent.name,
+                 users.empty() ? "-" : joined(users)});
       JsonObject row;
       row.text("tenant", name).text("agent", id).flag("record", known).text_if("status", known ? status : "");
       row.text_if("tier", agent.tier).list("bundles", agent.bundles).number("grants", count_of(agents.held, id));
       row.text_if("owner", agent.owner).text_if("name", agent.name).list("disconnected", users);
+      row.text_if("breaker", open ? "open" : "");
       rows.push_back(row.str());
     }
     listing.tenant(name, table, std::move(rows));

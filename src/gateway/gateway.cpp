@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "agw/gateway/breakers.h"
 #include "agw/gateway/origin.h"
 
 #include "call_details.h"
@@ -130,6 +131,8 @@ Task<Result<Forward, Answer>> Gateway::govern(const Location& location, Request&
 
   // May this agent, acting for this user, do this to that, now?
   call.decision = judge(location, request, *body, **facts, asked.resource_failure, call);
+  // Who has tripped a breaker waits, whether it is the agent or the backend.
+  if (!location.breakers.empty()) services_.breakers->pass(**facts, call);
   if (!call.decision.allowed() && call.enforced) co_return conclude(location, request, call);
 
   // What it uses up is taken once, all of it or nothing, now that every check has passed.
@@ -217,7 +220,9 @@ Task<Decision> Gateway::judge_again(const Location& location, const Request& req
     co_return deny(facts.error().reason);
   }
   call.facts = *facts;
-  co_return judge(location, request, body, **facts, resource_failure, call);
+  call.decision = judge(location, request, body, **facts, resource_failure, call);
+  if (!location.breakers.empty()) services_.breakers->pass(**facts, call);
+  co_return std::move(call.decision);
 }
 
 ValueTask<Result<void, Reason>> Gateway::provide_credential(Call& call) {
@@ -301,7 +306,9 @@ bool Gateway::begin_record(const Request& request, Call& call) {
 }
 
 std::optional<Answer> Gateway::judge_response(Call& call, const Headers& headers, const BackendHead& head) {
-  if (call.location == nullptr || !stands_between(call)) return std::nullopt;
+  if (call.location == nullptr) return std::nullopt;
+  if (call.watch != nullptr) services_.breakers->answered(call, head.status);
+  if (!stands_between(call)) return std::nullopt;
   const bool refused = head.status == 401 || head.status == 403;
   if (!refused && !head.accel_redirect) return std::nullopt;
   // What the backend no longer believes is not offered to it again.
@@ -342,6 +349,7 @@ void Gateway::finish(Call& call, audit::Completion completion) noexcept {
     call.usage->end();
   }
   try {
+    if (call.location != nullptr && !call.location->breakers.empty()) services_.breakers->finish(call, completion);
     metrics_->count(call, call.failure.value_or(call.decision.reason), completion.overhead_us);
   } catch (...) {
     services_.log.write(LogLevel::alert, "agent_gateway: no memory to count a call");

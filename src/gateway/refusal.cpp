@@ -77,7 +77,8 @@ std::string public_sentence(const Call& call, const Decision& decision, Reason r
 }
 
 /// When to come again, and which limit it was.
-void append_limit(std::string& out, const Call& call, Reason reason) {
+void append_limit(std::string& out, const Call& call, const Decision& decision, Reason reason) {
+  if (decision.retry_after > 0) out += R"(,"retry_after":)" + std::to_string(decision.retry_after);
   if (row(reason).disposition != Disposition::limited || call.usage == nullptr) return;
   out += R"(,"retry_after":)" + std::to_string(limits::retry_after(*call.usage));
   if (const Limit* limit = call.usage->refused_by()) out += R"(,"limit":)" + json_quoted(limit->name);
@@ -89,7 +90,7 @@ std::string data_object(const Call& call, const Decision& decision, Reason reaso
   out += R"(","reason":")";
   out += to_string(reason);
   out += R"(","request_id":)" + json_quoted(call.request_id);
-  append_limit(out, call, reason);
+  append_limit(out, call, decision, reason);
   out += '}';
   return out;
 }
@@ -173,7 +174,7 @@ void write_problem(const Location& location, const Call& call, const Decision& d
   body += R"(,"decision":")" + std::string(to_string(decision.kind)) + R"(")";
   body += R"(,"reason":")" + std::string(to_string(reason)) + R"(")";
   body += R"(,"request_id":)" + json_quoted(call.request_id);
-  append_limit(body, call, reason);
+  append_limit(body, call, decision, reason);
   body += "}\n";
 }
 
@@ -195,7 +196,10 @@ Answer answer_for(const Location& location, const Headers& headers, const Call& 
   answer.headers.emplace_back("Cache-Control", "no-store");
   if (why.disposition == Disposition::challenge || why.disposition == Disposition::scope)
     answer.headers.emplace_back("WWW-Authenticate", challenge(location, call, decision));
-  if (why.disposition == Disposition::unavailable) answer.headers.emplace_back("Retry-After", "5");
+  if (decision.retry_after > 0)
+    answer.headers.emplace_back("Retry-After", std::to_string(decision.retry_after));
+  else if (why.disposition == Disposition::unavailable)
+    answer.headers.emplace_back("Retry-After", "5");
   if (call.usage != nullptr)
     for (auto& field : limit_fields(*call.usage)) answer.headers.push_back(std::move(field));
   if (why.disposition == Disposition::method && location.kind == Kind::mcp)

@@ -37,6 +37,7 @@ struct CompiledPolicy::Tenant {
   Table<const AgentRecord*> agents;
   Table<const UserRecord*> users;
   Table<const OperationRecord*> operations;
+  Table<const BreakerRecord*> breakers;
   Table<const DelegationRecord*> delegations;     // user \n agent
   Table<policy::GrantSet> agent_grants;           // by agent id
   Table<policy::GrantSet> tier_grants;            // by tier
@@ -50,6 +51,7 @@ struct CompiledPolicy::Tenant {
     for (const auto& [id, record] : policy.agents) agents.emplace(id, &record);
     for (const auto& [id, record] : policy.users) users.emplace(id, &record);
     for (const auto& [id, record] : policy.operations) operations.emplace(id, &record);
+    for (const auto& [id, record] : policy.breakers) breakers.emplace(id, &record);
     for (const auto& [pair, record] : policy.delegations) delegations.emplace(pair.first + "\n" + pair.second, &record);
     for (const auto& [name, bundle] : policy.bundles) bundles.emplace(name, indexed(bundle.grants, "bundle:" + name));
     for (const auto& [name, bundle] : policy.bundles)
@@ -115,6 +117,7 @@ policy::Facts CompiledPolicy::facts(const Principal& principal, std::string_view
   out.user = pointer(find_in(tenant.users, principal.user));
   if (!tenant.delegations.empty())
     out.delegation = pointer(find_in(tenant.delegations, principal.user + "\n" + principal.agent));
+  out.breaker = pointer(find_in(tenant.breakers, principal.agent));
   out.operation = pointer(find_in(tenant.operations, operation));
 
   out.tier_name = out.agent != nullptr && !out.agent->tier.empty()

@@ -98,6 +98,7 @@ void Gatherer::callers(std::string_view operation) {
   facts_.agent = agent != nullptr ? agent->get<AgentRecord>() : nullptr;
   facts_.user = need<UserRecord>(RecordKind::user, key("user:", who_.user));
   facts_.delegation = need<DelegationRecord>(RecordKind::delegation, key("delegation:", who_.user, ":", who_.agent));
+  facts_.breaker = need<BreakerRecord>(RecordKind::breaker, key("breaker:", who_.agent));
   if (!operation.empty()) facts_.operation = need<OperationRecord>(RecordKind::operation, key("operation:", operation));
   if (const auto* issuer = need<IssuerRecord>(RecordKind::issuer, key("issuer:", who_.issuer)))
     facts_.issuer_not_before = issuer->not_before;

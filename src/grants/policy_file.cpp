@@ -236,6 +236,20 @@ std::vector<Window> read_windows(const Node& list) {
   return out;
 }
 
+void read_breakers(const Node& node, TenantPolicy& tenant) {
+  node.each_member([&](const std::string& id, const Node& value) {
+    expect_id(value, id);
+    value.expect_object({"state", "since", "until"});
+    const Node state = value.required("state");
+    if (state.text() != "open" && state.text() != "closed") state.fail_with("must be open or closed");
+    BreakerRecord record;
+    record.state = state.text() == "open" ? BreakerRecordState::open : BreakerRecordState::closed;
+    record.since = value.time_if("since");
+    record.until = value.time_if("until");
+    tenant.breakers.emplace(id, record);
+  });
+}
+
 void read_operations(const Node& node, TenantPolicy& tenant) {
   node.each_member([&](const std::string& key, const Node& value) {
     if (!is_operation_name(key)) value.fail_with("must be named NAMESPACE/OPERATION, as tickets/ticket.read");
@@ -302,7 +316,7 @@ void move_into_bundles(const Node& node, TenantPolicy& tenant) {
 
 TenantPolicy read_tenant(const Node& node) {
   node.expect_object({"status", "not_before", "agents", "users", "tiers", "bundles", "grants", "entitlements",
-                      "delegations", "operations", "limits"});
+                      "delegations", "breakers", "operations", "limits"});
   TenantPolicy out;
   out.tenant.status = read_status(node, false);
   out.tenant.not_before = node.time_if("not_before");
@@ -326,6 +340,7 @@ TenantPolicy read_tenant(const Node& node) {
   if (const auto entitlements = node.member("entitlements"))
     read_holders(*entitlements, GrantKind::entitlement, out.entitlements);
   if (const auto delegations = node.member("delegations")) read_delegations(*delegations, out);
+  if (const auto breakers = node.member("breakers")) read_breakers(*breakers, out);
   if (const auto operations = node.member("operations")) read_operations(*operations, out);
   if (const auto limits = node.member("limits")) read_limits(*limits, tenant_place, "", out.limits);
   check_references(node, out);

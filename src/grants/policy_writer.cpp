@@ -185,6 +185,11 @@ void write_tenant(std::string& out, const TenantPolicy& policy) {
       line.time("since", record.since);
     }
   }
+  write_records(tenant, "breakers", policy.breakers, [](Line& line, const BreakerRecord& breaker) {
+    line.text("state", breaker.state == BreakerRecordState::open ? "open" : "closed");
+    line.time("since", breaker.since);
+    line.time("until", breaker.until);
+  });
   write_records(tenant, "operations", policy.operations, [](Line& line, const OperationRecord& operation) {
     line.text("owner", operation.owner);
     line.text("class", operation.classification);

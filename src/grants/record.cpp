@@ -49,6 +49,7 @@ void put_fields(Record& record, const Want& want, Fields fields, policy::Questio
     case RecordKind::agent: return put(record, read_agent_record(key, fields));
     case RecordKind::user: return put(record, read_user_record(key, fields));
     case RecordKind::delegation: return put(record, read_delegation_record(key, fields));
+    case RecordKind::breaker: return put(record, read_breaker_record(key, fields));
     case RecordKind::operation: return put(record, read_operation_record(key, fields));
     case RecordKind::issuer: return put(record, read_issuer_record(key, fields));
     case RecordKind::tier: return put(record, read_tier_record(key, fields));

@@ -18,6 +18,7 @@ enum class RecordKind : std::uint8_t {
   agent,
   user,
   delegation,
+  breaker,
   operation,
   issuer,
   tier,
@@ -46,8 +47,9 @@ struct Present {};
 
 /// Immutable; shared by whoever uses it. monostate: the store has no such key, which is knowledge too.
 struct Record {
-  std::variant<std::monostate, TenantRecord, AgentRecord, UserRecord, DelegationRecord, OperationRecord, IssuerRecord,
-               TierRecord, TierMap, BundleRecord, MemberMap, std::vector<Limit>, policy::GrantSet, Present>
+  std::variant<std::monostate, TenantRecord, AgentRecord, UserRecord, DelegationRecord, BreakerRecord, OperationRecord,
+               IssuerRecord, TierRecord, TierMap, BundleRecord, MemberMap, std::vector<Limit>, policy::GrantSet,
+               Present>
       value;
   std::string broken;      ///< what is wrong with the key's content; names key and field, never a value
   bool lasting = true;     ///< false: Redis refused to answer, which says nothing of the content

@@ -246,6 +246,20 @@ Decoded<DelegationRecord> read_delegation_record(std::string_view key, const Fie
   return out;
 }
 
+Decoded<BreakerRecord> read_breaker_record(std::string_view key, const Fields& fields) {
+  BreakerRecord out;
+  const std::string_view state = field_of(fields, "state");
+  if (state != "open" && state != "closed") return wrong(key, "state", "is neither open nor closed");
+  out.state = state == "open" ? BreakerRecordState::open : BreakerRecordState::closed;
+  const auto since = read_time(key, fields, "since");
+  if (!since) return fail(since.error());
+  out.since = *since;
+  const auto until = read_time(key, fields, "until");
+  if (!until) return fail(until.error());
+  out.until = *until;
+  return out;
+}
+
 Decoded<OperationRecord> read_operation_record(std::string_view key, const Fields& fields) {
   OperationRecord out;
   out.owner = field_of(fields, "owner");
@@ -393,6 +407,12 @@ std::map<std::string, Fields> encode_tenant(const TenantPolicy& policy) {
     put(fields, "status", record.status == DelegationStatus::active ? "active" : "disconnected");
     put_time(fields, "since", record.since);
   }
+  for (const auto& [agent, record] : policy.breakers) {
+    Fields& fields = out["breaker:" + agent];
+    put(fields, "state", record.state == BreakerRecordState::open ? "open" : "closed");
+    put_time(fields, "since", record.since);
+    put_time(fields, "until", record.until);
+  }
   for (const auto& [name, operation] : policy.operations) {
     Fields& fields = out["operation:" + name];
     put(fields, "owner", operation.owner);
@@ -493,6 +513,8 @@ Decoded<TenantPolicy> decode_tenant(const std::map<std::string, Fields>& keys) {
     } else if (starts(name, "operation:", rest)) {
       take(read_operation_record(name, fields),
            [&](OperationRecord record) { out.operations.emplace(rest, std::move(record)); });
+    } else if (starts(name, "breaker:", rest)) {
+      take(read_breaker_record(name, fields), [&](BreakerRecord record) { out.breakers.emplace(rest, record); });
     } else if (starts(name, "delegation:", rest)) {
       const std::size_t colon = rest.find(':');
       if (colon == std::string::npos) return wrong(name, "", "is not user:agent");

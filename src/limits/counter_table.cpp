@@ -1,11 +1,11 @@
 #include "agw/limits/counter_table.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <bit>
 #include <cstring>
 #include <new>
-#include <string>
 
 #include "agw/base/digest.h"
 
@@ -23,11 +23,22 @@ void publish() noexcept { std::atomic_signal_fence(std::memory_order_seq_cst); }
 }  // namespace
 
 CounterKey counter_key(std::string_view tenant, std::string_view name) noexcept {
-  // Neither part has a line break: both are made of encoded parts.
-  std::string whole;
-  whole.reserve(tenant.size() + 1 + name.size());
-  whole.append(tenant).append(1, '\n').append(name);
-  const Sha256 digest = sha256(whole);
+  std::array<char, 512> text{};
+  std::size_t size = 0;
+  const auto add = [&](std::string_view part) {
+    std::copy(part.begin(), part.end(), text.data() + size);
+    size += part.size();
+  };
+  if (tenant.size() + 1 + name.size() <= text.size()) {
+    // Neither part has a line break: both are made of encoded parts.
+    add(tenant);
+    add("\n");
+    add(name);
+  } else {
+    for (const Sha256& part : {sha256(tenant), sha256(name)})
+      add({reinterpret_cast<const char*>(part.data()), part.size()});
+  }
+  const Sha256 digest = sha256({text.data(), size});
   CounterKey out;
   std::copy_n(digest.begin(), out.size(), out.begin());
   return out;

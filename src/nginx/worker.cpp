@@ -7,6 +7,7 @@
 
 #include "agw/base/encoding.h"
 #include "agw/base/exception.h"
+#include "agw/gateway/breakers.h"
 #include "agw/gateway/issuer_access.h"
 #include "agw/gateway/limit_events.h"
 #include "agw/gateway/policy_changes.h"
@@ -148,8 +149,11 @@ struct Worker::Services {
         limit_events(audit, host.clock(), host.random(), host.log()),
         limiter({host.loop(), host.clock(), host.random(), host.zone().counters(), limit_events, host.log(),
                  host.redis(), conf.limit_on_error}),
-        gateway({host.clock(), host.log(), host.zone(), authenticator, *store, limiter, exchanger, audit, uses.get()}),
-        credential_variables(find_credential_variables(cycle)) {
+        breakers({host.clock(), host.random(), host.zone().breakers(), host.zone(), host.log(), audit}),
+        gateway({host.clock(), host.log(), host.zone(), authenticator, *store, limiter, exchanger, audit, uses.get(),
+                 &breakers}),
+        credential_variables(find_credential_variables(cycle)),
+        locations(conf.locations.begin(), conf.locations.end()) {
     if (ngx_process == NGX_PROCESS_SINGLE && conf.audit_file != nullptr) {
       sealing = std::make_unique<SealingProcess>(cycle, conf, audit_journal());
       std::vector<const status::Source*> sealer{&sealing->status()};
@@ -247,8 +251,10 @@ struct Worker::Services {
   std::unique_ptr<gateway::PolicyChanges> changes;
   gateway::LimitEvents limit_events;
   limits::Limiter limiter;
+  gateway::Breakers breakers;
   gateway::Gateway gateway;
   std::vector<ngx_uint_t> credential_variables;
+  std::vector<const gateway::Location*> locations;
   std::unique_ptr<Telling> telling;  ///< of all of them: it comes last and goes first
 };
 
@@ -259,6 +265,7 @@ Worker::Worker(ngx_cycle_t* cycle) : services_(std::make_unique<Services>(cycle,
 Worker::~Worker() = default;
 
 gateway::Gateway& Worker::gateway() noexcept { return services_->gateway; }
+void Worker::show_breakers() { services_->breakers.show(services_->locations); }
 WorkerHost& Worker::host() noexcept { return services_->host; }
 const std::vector<ngx_uint_t>& Worker::credential_variables() const noexcept { return services_->credential_variables; }
 

@@ -23,6 +23,8 @@ class Worker {
 
   [[nodiscard]] gateway::Gateway& gateway() noexcept;
   [[nodiscard]] WorkerHost& host() noexcept;
+  /// Brings the metrics of breakers up to date.
+  void show_breakers();
 
   struct Readiness {
     bool ready = false;

@@ -121,10 +121,22 @@ Finding check_user_standing(const Question& question, const Facts& facts) {
   return std::nullopt;
 }
 
-Finding check_agent_standing(const Facts& facts) {
+bool is_open(const BreakerRecord* breaker, WallTime now) {
+  return breaker != nullptr && breaker->state == BreakerRecordState::open && (!breaker->until || now < *breaker->until);
+}
+
+/// Whoever is told to come again mustn't come too early.
+std::uint32_t seconds_until(const std::optional<WallTime>& end, WallTime now) {
+  constexpr std::int64_t longest = 7 * 24 * 3600;
+  if (!end) return 0;
+  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(((*end - now).count() + 999) / 1000, 1, longest));
+}
+
+Finding check_agent_standing(const Question& question, const Facts& facts) {
   if (facts.agent == nullptr && facts.tier_name.empty()) return Reason::agent_unknown;
   if (facts.agent != nullptr && facts.agent->status == Status::disabled) return Reason::agent_disabled;
   if (facts.agent != nullptr && facts.agent->status == Status::quarantined) return Reason::agent_quarantined;
+  if (is_open(facts.breaker, question.now)) return Reason::agent_breaker_open;
   if (!facts.tier_name.empty() && facts.tier == nullptr) return Reason::tier_unknown;
   if (facts.tier != nullptr && facts.tier->status != Status::active) return Reason::tier_disabled;
   return std::nullopt;
@@ -209,7 +221,7 @@ Decision evaluate(const Question& question, const Facts& facts) {
 
   const Tally grants = tally(facts.grants, question, facts);
   const bool within_ceiling = below_ceiling(facts, route.operation);
-  Finding agent = check_agent_standing(facts);
+  Finding agent = check_agent_standing(question, facts);
   if (!within_ceiling) agent = first(agent, Reason::tier_ceiling);
   if (grants.denied) agent = first(agent, Reason::agent_grant_denied);
   if (!grants.allowed) agent = first(agent, Reason::agent_grant_missing);
@@ -239,6 +251,8 @@ Decision evaluate(const Question& question, const Facts& facts) {
   // What lies above the ceiling is nothing that the agent could ever call: hidden like an unknown.
   decision.visible = entitlements.named && grants.named && within_ceiling;
   if (!has_scopes) decision.needed_scopes = needed_scopes(route);
+  if (decision.reason == Reason::agent_breaker_open)
+    decision.retry_after = seconds_until(facts.breaker->until, question.now);
   return decision;
 }
 
@@ -246,9 +260,12 @@ Decision admit(const Question& question, const Facts& facts) {
   Judgement judgement;
   judgement.add(Check::token, check_token(question, facts));
   judgement.add(Check::user, check_user_standing(question, facts));
-  judgement.add(Check::agent, check_agent_standing(facts));
+  judgement.add(Check::agent, check_agent_standing(question, facts));
   judgement.add(Check::delegation, check_delegation(question, facts));
-  return judgement.close();
+  Decision decision = judgement.close();
+  if (decision.reason == Reason::agent_breaker_open)
+    decision.retry_after = seconds_until(facts.breaker->until, question.now);
+  return decision;
 }
 
 std::string_view tier_from_map(const std::vector<TierRule>& rules, std::string_view fallback,

@@ -44,6 +44,7 @@ WHOLE = {"$schema": "policy.schema.json", "schema": 1, "tenants": {"default": {
                      {"id": "e1", "to": "user:company|mira", "operation": "a.*"}],
     "delegations": [{"user": "company|mira", "agent": "company|docs", "status": "disconnected",
                      "since": "2026-01-01T00:00:00Z"}],
+    "breakers": {"company|docs": {"state": "open", "since": "2026-01-01T00:00:00Z", "until": "2027-01-01T00:00:00Z"}},
     "operations": {"tickets/ticket.delete": {"owner": "ops", "class": "secret", "frozen": True,
                                              "windows": ["Mon-Fri 09:00-17:00 Europe/Berlin", "22:00-24:00 UTC"]}},
 }}}

@@ -47,7 +47,7 @@ ALL = [
         (EVALUATE, "(!grant.until || now < *grant.until)", "(!grant.until || now.time_since_epoch().count() > 0)")],
         ["test_decision.py"], True),
     Mutation("a disabled agent may list and shake hands", [
-        (EVALUATE, "judgement.add(Check::agent, check_agent_standing(facts));",
+        (EVALUATE, "judgement.add(Check::agent, check_agent_standing(question, facts));",
          "judgement.add(Check::agent, Finding());")], ["test_decision.py"], True),
     Mutation("an argument's * is a wildcard", [
         ("src/policy/resource_template.cpp", "append_encoded_part(out, *value);", "out += *value;")],

@@ -12,6 +12,8 @@ CHANNEL = "src/grants/channel.cpp"
 SENTINEL = "src/grants/sentinel.cpp"
 NEXT = "include/agw/io/next_flight.h"
 SERVER = "src/grants/server.cpp"
+BREAKERS = "src/gateway/breakers.cpp"
+BREAKER_TABLE = "src/limits/breaker_table.cpp"
 
 ALL = [
     Mutation("a Redis that went back is believed", [
@@ -81,6 +83,30 @@ ALL = [
         ("src/gateway/gateway.cpp", "if (is_limited(call, **facts)) {",
          'if (is_limited(call, **facts) && call.rpc_id == "never") {')],
         ["test_limits.py"]),
+    Mutation("an agent whose breaker is open is heard", [
+        (BREAKERS, "  if (!gate.held_by) return;", "  if (!gate.held_by || gate.wait) return;")], ["test_breakers.py"]),
+    Mutation("a breaker opens for whoever calls often", [
+        (BREAKER_TABLE, "mark == Mark::bad && counted >= breaker.least && bad * 100 >= breaker.percent * counted",
+         "counted >= breaker.least")], ["test_breakers.py"]),
+    Mutation("everybody tries a backend that failed", [
+        (BREAKER_TABLE, "entry->state == BreakerState::half_open && entry->trying == watch.id",
+         "entry->state == BreakerState::half_open && watch.id != 0")], ["test_breakers.py"]),
+    Mutation("a client that leaves trips the backend's breaker", [
+        (BREAKERS, "  if (completion.upstream_status != 0) return",
+         "  if (completion.status == 499) return Mark::bad;\n  if (completion.upstream_status != 0) return")],
+        ["test_breakers.py"]),
+    Mutation("what is only observed trips breakers", [
+        (BREAKERS, 'enforced ? "breaker:" : "observed:breaker:"', 'enforced ? "breaker:" : "breaker:"')],
+        ["test_breakers.py"]),
+    Mutation("a breaker that was opened by hand holds nobody", [
+        ("src/policy/evaluate.cpp", "if (is_open(facts.breaker, question.now)) return",
+         "if (is_open(facts.breaker, question.now) && facts.agent == nullptr) return")], ["test_breakers.py"]),
+    Mutation("an old closing by hand closes every later trip", [
+        (BREAKER_TABLE, "closed_ago && closed_ago->count() < now - entry->tripped", "closed_ago.has_value()")],
+        ["test_breakers.py"]),
+    Mutation("a policy that doesn't name a breaker closes it", [
+        ("src/agwctl/apply.cpp", 'if (name.starts_with("breaker:")) out.emplace(name, fields);',
+         'if (name.starts_with("breaker: ")) out.emplace(name, fields);')], ["test_breakers.py"]),
     Mutation("a call beyond its limits is forwarded", [
         ("src/gateway/consumption.cpp", "if (!usage.refusal) return decision;",
          "if (!usage.refusal || decision.allowed()) return decision;")], ["test_limits.py"]),

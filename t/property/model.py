@@ -121,6 +121,10 @@ def first(*findings):
     return next((reason for condition, reason in findings if condition), None)
 
 
+def is_open(breaker, now):
+    return breaker is not None and breaker["state"] == "open" and now < breaker.get("until_unix", now + 1)
+
+
 def evaluate(tenant, question):
     if not question["handshake"] and not question["named"]:
         return None
@@ -134,6 +138,7 @@ def evaluate(tenant, question):
     agent_standing = first((agent is None and not tier, "agent_unknown"),
                            ((agent or {}).get("status") == "disabled", "agent_disabled"),
                            ((agent or {}).get("status") == "quarantined", "agent_quarantined"),
+                           (is_open(tenant["breakers"].get(question["agent"]), question["now"]), "agent_breaker_open"),
                            (bool(tier) and tier_record is None, "tier_unknown"),
                            ((tier_record or {}).get("status") == "disabled", "tier_disabled"))
     bond = next((d for d in tenant["delegations"]

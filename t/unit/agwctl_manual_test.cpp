@@ -25,8 +25,8 @@ TEST(AgwctlManual, every_command_is_in_all_of_them) {
   for (const auto& text :
        {printed({"completion", "bash"}), printed({"completion", "zsh"}), printed({"man"}), printed({"--help"})})
     for (const char* command :
-         {"check", "apply", "export", "grant", "elevate", "revoke", "disconnect", "connect", "store", "explain",
-          "agents", "users", "test", "lint", "audit", "status", "completion", "man"})
+         {"check", "apply", "export", "grant", "elevate", "revoke", "disconnect", "connect", "breaker", "store",
+          "explain", "agents", "users", "test", "lint", "audit", "status", "completion", "man"})
       EXPECT_THAT(text, HasSubstr(command));
 }
 

@@ -20,10 +20,10 @@ using testing::HasSubstr;
 TEST(AgwctlKeys, only_what_a_policy_file_speaks_about_is_its_own) {
   for (const char* name :
        {"tenant", "tiers", "agent:c|a", "user:c|u", "grants:agent:c|a", "grants:bundle:b", "entitlements:group:c|g",
-        "delegation:c|u:c|a", "tier:t", "bundle:b", "members", "limits", "operation:a/b"})
+        "delegation:c|u:c|a", "breaker:c|a", "tier:t", "bundle:b", "members", "limits", "operation:a/b"})
     EXPECT_TRUE(is_of_policy_file(name)) << name;
   for (const char* name :
-       {"meta", "revoked:jti:c|x", "revoked:sid:c|x", "issuer:c", "client:x", "breaker:x", "team:x", "tenants", ""})
+       {"meta", "revoked:jti:c|x", "revoked:sid:c|x", "issuer:c", "client:x", "team:x", "tenants", ""})
     EXPECT_FALSE(is_of_policy_file(name)) << name;
 }
 

@@ -23,6 +23,18 @@ struct Case {
   bool allowed;
 };
 
+/// Another agent has tripped its breaker: this one's is looked at.
+void trip_anothers(GatewayWorld& w) {
+  Breaker breaker = parse_breaker(std::vector<std::string_view>{"agent", "denials=50%/1m", "min=1", "by_hand"}).value();
+  breaker.place = "tickets/*";
+  w.location.breakers.push_back(std::move(breaker));
+  w.authorize(w.token("tickets:read", "mira", "stranger"));
+  w.tool("ticket.read");
+  const auto answer = w.call();
+  static_cast<void>(w.finish(answer ? answer->status : 200));
+  w.request.fields = {};
+}
+
 const Case cases[] = {
     {"allowed", [](GatewayWorld& w) { w.authorize(w.token()), w.tool("ticket.read"); }, true},
     {"exchanged", [](GatewayWorld& w) { w.exchange(), w.authorize(w.token()), w.tool("ticket.read"); }, true},
@@ -32,6 +44,7 @@ const Case cases[] = {
        w.authorize(w.token()), w.tool("ticket.read");
      },
      true},
+    {"with breakers", [](GatewayWorld& w) { trip_anothers(w), w.authorize(w.token()), w.tool("ticket.read"); }, true},
     {"another ticket", [](GatewayWorld& w) { w.authorize(w.token()), w.tool("ticket.read", R"({"id":"T-2"})"); },
      false},
     {"an agent nobody knows",

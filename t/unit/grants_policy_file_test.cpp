@@ -24,6 +24,7 @@ constexpr std::string_view example = R"({"schema": 1, "tenants": {"default": {
                    {"id": "e1", "to": "user:company|mira", "operation": "docs/*"}],
   "users": {"company|omar": {"status": "disabled", "name": "Omar", "groups": ["store|oncall"], "not_before": "2026-01-01T00:00:00Z"}},
   "delegations": [{"user": "company|mira", "agent": "company|docs-assistant", "status": "disconnected"}],
+  "breakers": {"company|gone": {"state": "open", "until": "2026-12-31T00:00:00Z"}, "company|docs-assistant": {"state": "closed", "since": "2026-01-01T00:00:00.125Z"}},
   "operations": {"tickets/ticket.delete": {"frozen": true, "class": "secret", "owner": "ops"},
                  "tickets/ticket.close": {"windows": ["Mon-Fri 09:00-17:00 Europe/Berlin", "Sat 10:00-12:00 UTC"]}}
 }}})";
@@ -48,6 +49,8 @@ TEST(PolicyFile, reads_the_whole_example) {
   EXPECT_EQ(tenant.operations.at("tickets/ticket.close").windows[1].text(), "Sat 10:00-12:00 UTC");
   ASSERT_NE(tenant.grants.at("tier:developer")[0].when, nullptr);
   EXPECT_EQ(tenant.grants.at("tier:developer")[0].when->text(), "<to/name> == \"root\"");
+  EXPECT_EQ(tenant.breakers.at("company|gone").state, BreakerRecordState::open);
+  EXPECT_EQ(tenant.breakers.at("company|docs-assistant").since, *parse_rfc3339("2026-01-01T00:00:00.125Z"));
   EXPECT_FALSE(tenant.tiers.at("developer").ceiling);
   EXPECT_EQ(tenant.delegations.begin()->second.status, DelegationStatus::disconnected);
 }
@@ -209,6 +212,14 @@ const Broken broken[] = {
      "tenants.default.operations.a/x.windows[0]", "Mon-Fri 09:00-17:00 Europe/Berlin"},
     {"no window at all", tenant(R"("operations": {"a/x": {"windows": []}})"), "tenants.default.operations.a/x.windows",
      "leave it out for any time"},
+    {"a breaker without a state", tenant(R"("breakers": {"c|a": {}})"), "tenants.default.breakers.c|a",
+     "needs \"state\""},
+    {"a breaker's odd state", tenant(R"("breakers": {"c|a": {"state": "ajar"}})"), "tenants.default.breakers.c|a.state",
+     "open or closed"},
+    {"a breaker of nobody", tenant(R"("breakers": {"a": {"state": "open"}})"), "tenants.default.breakers.a",
+     "ISSUER|NAME"},
+    {"a breaker's odd end", tenant(R"("breakers": {"c|a": {"state": "open", "until": "soon"}})"),
+     "tenants.default.breakers.c|a.until", "2026"},
     {"frozen in words", tenant(R"("operations": {"a/x": {"frozen": "yes"}})"), "tenants.default.operations.a/x.frozen",
      "true or false"},
 };

@@ -182,6 +182,9 @@ TEST_F(RedisStoreTest, what_only_redis_holds) {
       {"another issuer", [&] { redis.hashes[key("issuer:other")]["not_before"] = "2100-01-01T00:00:00Z"; }, "allowed"},
       {"stop", [&] { redis.hashes[key("tenant")]["stop"] = "1"; }, "tenant_refused"},
       {"no stop", [&] { redis.hashes[key("tenant")]["stop"] = "0"; }, "allowed"},
+      {"breaker", [&] { redis.hashes[key("breaker:company|docs")]["state"] = "open"; }, "agent_breaker_open"},
+      {"another agent's breaker", [&] { redis.hashes[key("breaker:company|bare")]["state"] = "open"; }, "allowed"},
+      {"a closed breaker", [&] { redis.hashes[key("breaker:company|docs")]["state"] = "closed"; }, "allowed"},
       {"frozen", [&] { redis.hashes[key("operation:tickets/ticket.read")]["frozen"] = "true"; }, "operation_frozen"},
   };
   for (const Case& row : cases) {
@@ -226,6 +229,13 @@ TEST_F(RedisStoreTest, what_cannot_be_read_is_refused_by_the_keys_name) {
       {"user's status", "user:company|mira", field("status", "quarantined")},
       {"user's groups", "user:company|mira", field("groups", R"(["company|support"])")},
       {"delegation's status", "delegation:company|mira:company|docs", field("status", "secret-value")},
+      {"breaker of another type", "breaker:company|docs", wrong_type},
+      {"breaker's state", "breaker:company|docs", field("state", "secret-value")},
+      {"breaker without a state", "breaker:company|docs", field("since", "2026-01-01T00:00:00Z")},
+      {"breaker's since", "breaker:company|docs",
+       [this](const std::string& k) { redis.hashes[k] = {{"state", "closed"}, {"since", "secret-value"}}; }},
+      {"breaker's until", "breaker:company|docs",
+       [this](const std::string& k) { redis.hashes[k] = {{"state", "open"}, {"until", "secret-value"}}; }},
       {"issuer's not_before", "issuer:company", field("not_before", "secret-value")},
       {"tiers of another type", "tiers", wrong_type},
       {"tier of another type", "tier:developer", wrong_type},

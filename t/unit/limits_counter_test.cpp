@@ -177,6 +177,10 @@ TEST_F(Tables, subjects_are_counted_apart) {
   EXPECT_EQ(take_one(want(limit, "a")), Taking::refused);
   EXPECT_EQ(take_one(want(limit, "b")), Taking::taken);
   EXPECT_NE(counter_key("a", "b"), counter_key("b", "a"));
+  const std::string long_name(600, 'x');
+  EXPECT_NE(counter_key("a", long_name), counter_key("b", long_name));
+  EXPECT_NE(counter_key("a", long_name), counter_key("a", long_name + "x"));
+  EXPECT_EQ(counter_key("a", long_name), counter_key("a", long_name));
 }
 
 TEST_F(Tables, calls_at_once_are_given_back_or_run_out) {

@@ -21,6 +21,7 @@ struct World {
   DelegationRecord delegation;
   TierRecord tier;
   OperationRecord operation;
+  BreakerRecord breaker;
   std::vector<Grant> grants;
   std::vector<Grant> entitlements;
   std::vector<ConditionPtr> bundle;  ///< what the grants are held under
@@ -143,6 +144,13 @@ const Case denials[] = {
     {"agent unknown", [](World& w) { w.facts.agent = nullptr; }, Reason::agent_unknown},
     {"agent disabled", [](World& w) { w.agent.status = Status::disabled; }, Reason::agent_disabled},
     {"agent quarantined", [](World& w) { w.agent.status = Status::quarantined; }, Reason::agent_quarantined},
+    {"breaker open", [](World& w) { w.facts.breaker = &w.breaker; }, Reason::agent_breaker_open},
+    {"breaker open for a moment more",
+     [](World& w) {
+       w.facts.breaker = &w.breaker;
+       w.breaker.until = at(1);
+     },
+     Reason::agent_breaker_open},
     {"tier without a record", [](World& w) { w.facts.tier_name = "gone"; }, Reason::tier_unknown},
     {"tier disabled",
      [](World& w) {
@@ -383,6 +391,18 @@ const Case allowances[] = {
        w.principal.authenticated_at = at(-900);
        w.principal.acr = "2";
        w.route.require.push_back(*Condition::compile("auth_age <= 15m && acr == \"2\""));
+     },
+     Reason::allowed},
+    {"a breaker that was open until now",
+     [](World& w) {
+       w.facts.breaker = &w.breaker;
+       w.breaker.until = at(0);
+     },
+     Reason::allowed},
+    {"a closed breaker",
+     [](World& w) {
+       w.facts.breaker = &w.breaker;
+       w.breaker.state = BreakerRecordState::closed;
      },
      Reason::allowed},
     {"an operation that is known and not frozen", [](World& w) { w.facts.operation = &w.operation; }, Reason::allowed},

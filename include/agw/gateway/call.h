@@ -9,6 +9,7 @@
 #include "agw/audit/writer.h"
 #include "agw/base/time.h"
 #include "agw/gateway/location.h"
+#include "agw/limits/breaker_table.h"
 #include "agw/limits/usage.h"
 #include "agw/mcp/message.h"
 #include "agw/model/decision.h"
@@ -49,6 +50,7 @@ struct Call {
   std::string_view user_name;
   std::string_view tier;
   limits::UsagePtr usage;         ///< null: nothing limits it, or it was denied before
+  std::unique_ptr<limits::Watch> watch;  ///< null: no breaker has to do with it, as far as is known
   std::optional<Reason> failure;  ///< what went wrong after the decision
   audit::Writer::Record record;
 };

@@ -50,6 +50,7 @@ struct BackendHead {
   bool accel_redirect = false;  ///< it carries X-Accel-Redirect
 };
 
+class Breakers;
 class CallMetrics;
 
 /// One per worker.
@@ -65,6 +66,7 @@ class Gateway {
     outbound::Exchanger& exchanger;
     audit::Writer& audit;
     grants::LastUse* uses = nullptr;  ///< null: nobody keeps them
+    Breakers* breakers = nullptr;     ///< null where no location has any
   };
   explicit Gateway(Services services);
   ~Gateway();

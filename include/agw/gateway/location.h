@@ -11,6 +11,7 @@
 
 #include "agw/base/digest.h"
 #include "agw/identity/authenticator.h"
+#include "agw/model/breaker.h"
 #include "agw/outbound/exchanger.h"
 #include "agw/policy/evaluate.h"
 #include "agw/rest/router.h"
@@ -62,6 +63,7 @@ struct Location {
   std::optional<outbound::ExchangeSpec> exchange;
   bool identity_headers = false;
   std::size_t max_body = 1U << 20;   ///< bytes that are judged at most (client_max_body_size, 16 MiB)
+  std::vector<Breaker> breakers;
   std::vector<OperationRoute> routes;
   std::unordered_map<std::string, std::uint32_t, StringHash, std::equal_to<>> tools;  ///< MCP name → routes
   rest::Router router;               ///< REST; index → routes

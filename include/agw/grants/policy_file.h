@@ -35,6 +35,7 @@ struct TenantPolicy {
   std::map<std::string, std::vector<Grant>> grants;        ///< by holder `agent:…` | `bundle:…` | `tier:…`
   std::map<std::string, std::vector<Grant>> entitlements;  ///< by holder `user:…` | `group:…`
   std::map<std::pair<std::string, std::string>, DelegationRecord> delegations;  ///< user, agent
+  std::map<std::string, BreakerRecord> breakers;  ///< by agent
   std::map<std::string, OperationRecord> operations;
   std::vector<Limit> limits;  ///< what every call of an operation uses up
 };

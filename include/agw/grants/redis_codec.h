@@ -47,6 +47,7 @@ struct Meta {
 [[nodiscard]] Decoded<UserRecord> read_user_record(std::string_view key, const Fields& fields);
 [[nodiscard]] Decoded<TierRecord> read_tier_record(std::string_view key, const Fields& fields);
 [[nodiscard]] Decoded<DelegationRecord> read_delegation_record(std::string_view key, const Fields& fields);
+[[nodiscard]] Decoded<BreakerRecord> read_breaker_record(std::string_view key, const Fields& fields);
 [[nodiscard]] Decoded<OperationRecord> read_operation_record(std::string_view key, const Fields& fields);
 /// The bundle's name is the key's last part.
 [[nodiscard]] Decoded<BundleRecord> read_bundle_record(std::string_view key, const Fields& fields);

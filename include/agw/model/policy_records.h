@@ -62,6 +62,15 @@ struct DelegationRecord {
   std::optional<WallTime> since;
 };
 
+enum class BreakerRecordState : std::uint8_t { open, closed };
+
+/// An agent's circuit breaker, opened or closed by hand.
+struct BreakerRecord {
+  BreakerRecordState state = BreakerRecordState::open;
+  std::optional<WallTime> since;  ///< closed: what tripped before is closed too
+  std::optional<WallTime> until;  ///< open: then no longer
+};
+
 struct TierRecord {
   Status status = Status::active;
   std::optional<WallTime> not_before;

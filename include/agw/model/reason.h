@@ -59,6 +59,7 @@ enum class Disposition : std::uint8_t {
   X(agent_unknown,              agent,      forbidden,    0,      "the agent is not known and no tier admits it") \
   X(agent_disabled,             agent,      forbidden,    0,      "the agent is disabled") \
   X(agent_quarantined,          agent,      forbidden,    0,      "the agent is quarantined") \
+  X(agent_breaker_open,         agent,      forbidden,    0,      "the agent's circuit breaker is open") \
   X(tier_disabled,              agent,      forbidden,    0,      "the agent's tier is disabled") \
   X(tier_unknown,               agent,      forbidden,    0,      "the agent's tier is not defined") \
   X(tier_ceiling,               agent,      denied,       0,      "it lies above the ceiling of the agent's tier") \
@@ -104,6 +105,7 @@ enum class Disposition : std::uint8_t {
   X(audit_unavailable,          route,      unavailable,  0,      "the audit log can't be written") \
   X(internal_error,             route,      unavailable,  0,      "the gateway failed inside") \
   X(backend_refused,            route,      backend,      0,      "the backend refused the gateway's credential") \
+  X(backend_breaker_open,       route,      unavailable,  0,      "the backend's circuit breaker is open") \
   X(limit_exceeded,             limit,      limited,      0,      "a limit on such calls is used up") \
   X(limit_concurrency,          limit,      limited,      0,      "as many such calls are under way as may be at once") \
   X(limit_queue_full,           limit,      limited,      0,      "too many calls are waiting for their turn") \

@@ -26,6 +26,7 @@ struct Facts {
   std::shared_ptr<const void> keep;
   const TenantRecord* tenant = nullptr;
   const AgentRecord* agent = nullptr;
+  const BreakerRecord* breaker = nullptr;  ///< the agent's
   const UserRecord* user = nullptr;
   const DelegationRecord* delegation = nullptr;
   std::string_view tier_name;  ///< of the record, else of the map, else of `*`; empty = none

@@ -12,7 +12,7 @@
 namespace agw::nginx {
 namespace {
 
-constexpr std::uint64_t layout = 0x6177677a6f6e6503;  // changes whenever the structures below do
+constexpr std::uint64_t layout = 0x6177677a6f6e6504;  // changes whenever the structures below do
 constexpr std::size_t buckets = 1024;
 
 // FNV-1a: the same in every build that shares the zone. Names come from the configuration.
@@ -71,6 +71,7 @@ struct SharedZone::Root {
   std::uint64_t layout;
   std::array<std::array<std::atomic<Entry*>, buckets>, 4> tables;
   void* counters;  // read and replaced under the lock only
+  void* breakers;  // the same
 };
 
 static_assert(Metrics::Cell::is_always_lock_free && std::atomic<void*>::is_always_lock_free);
@@ -124,7 +125,11 @@ ngx_int_t SharedZone::init(ngx_shm_zone_t* zone, void* old) noexcept {
 }
 
 SharedZone::SharedZone(ngx_shm_zone_t& zone, Log& log) noexcept
-    : pool_(*reinterpret_cast<ngx_slab_pool_t*>(zone.shm.addr)), root_(*static_cast<Root*>(zone.data)), log_(log) {}
+    : pool_(*reinterpret_cast<ngx_slab_pool_t*>(zone.shm.addr)),
+      root_(*static_cast<Root*>(zone.data)),
+      counters_(*this, root_.counters),
+      breakers_(*this, root_.breakers),
+      log_(log) {}
 
 SharedZone::~SharedZone() = default;
 
@@ -295,12 +300,12 @@ bool SharedZone::advance(std::string_view name, const Progress& seen) noexcept {
   }
 }
 
-void SharedZone::Counters::lock() noexcept { ngx_shmtx_lock(&zone_.pool_.mutex); }
-void SharedZone::Counters::unlock() noexcept { ngx_shmtx_unlock(&zone_.pool_.mutex); }
-void* SharedZone::Counters::allocate(std::size_t size) noexcept { return ngx_slab_alloc_locked(&zone_.pool_, size); }
-void SharedZone::Counters::release(void* memory) noexcept { ngx_slab_free_locked(&zone_.pool_, memory); }
-void*& SharedZone::Counters::root() noexcept { return zone_.root_.counters; }
-std::size_t SharedZone::Counters::size() const noexcept {
+void SharedZone::Table::lock() noexcept { ngx_shmtx_lock(&zone_.pool_.mutex); }
+void SharedZone::Table::unlock() noexcept { ngx_shmtx_unlock(&zone_.pool_.mutex); }
+void* SharedZone::Table::allocate(std::size_t size) noexcept { return ngx_slab_alloc_locked(&zone_.pool_, size); }
+void SharedZone::Table::release(void* memory) noexcept { ngx_slab_free_locked(&zone_.pool_, memory); }
+void*& SharedZone::Table::root() noexcept { return root_; }
+std::size_t SharedZone::Table::size() const noexcept {
   return static_cast<std::size_t>(zone_.pool_.end - reinterpret_cast<u_char*>(&zone_.pool_));
 }
 

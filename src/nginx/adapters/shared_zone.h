@@ -42,6 +42,8 @@ class SharedZone final : public Zone, public Metrics {
 
   /// Room for the counters of limits; nothing else is evicted for them.
   [[nodiscard]] SharedMemory& counters() noexcept { return counters_; }
+  /// And for breakers.
+  [[nodiscard]] SharedMemory& breakers() noexcept { return breakers_; }
 
   /// Prometheus' text format of everything counted so far, by all workers.
   [[nodiscard]] std::string render_metrics() const;
@@ -64,9 +66,10 @@ class SharedZone final : public Zone, public Metrics {
   [[nodiscard]] void* allocate(std::size_t size, const Blob* keep, const Lock& lock) noexcept;
   void say_full(const char* what) noexcept;
 
-  class Counters final : public SharedMemory {
+  /// A table of the core's own, which begins at its own place.
+  class Table final : public SharedMemory {
    public:
-    explicit Counters(SharedZone& zone) noexcept : zone_(zone) {}
+    Table(SharedZone& zone, void*& root) noexcept : zone_(zone), root_(root) {}
     void lock() noexcept override;
     void unlock() noexcept override;
     [[nodiscard]] void* allocate(std::size_t size) noexcept override;
@@ -76,11 +79,13 @@ class SharedZone final : public Zone, public Metrics {
 
    private:
     SharedZone& zone_;
+    void*& root_;
   };
 
   ngx_slab_pool_t& pool_;
   Root& root_;
-  Counters counters_{*this};
+  Table counters_;
+  Table breakers_;
   Log& log_;
   bool said_full_ = false;
   // What had no room: counted, leased and remembered by this worker alone.

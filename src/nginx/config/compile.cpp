@@ -40,6 +40,7 @@ class LocationCompiler {
     if (settings_.forwarding) out.exchange = settings_.forwarding->exchange;
     const auto limit = static_cast<std::size_t>(settings_.core->client_max_body_size);
     out.max_body = limit == 0 ? most_body : std::min(limit, most_body);
+    take_breakers();
     take_trust();
     take_routes();
     take_resource();
@@ -112,6 +113,18 @@ class LocationCompiler {
           location_->body_is_judged = location_->body_is_judged || (path.size() > 1 && path[0] == "body");
     }
     location_->routes.push_back(std::move(route));
+  }
+
+  void take_breakers() {
+    if (!settings_.breakers) return;
+    location_->breakers = *settings_.breakers;
+    std::set<std::string> known;
+    for (Breaker& breaker : location_->breakers) {
+      if (breaker.place.empty()) breaker.place = location_->name_space + "/*";
+      if (!known.insert(breaker.id()).second)
+        problems_.error(settings_.breakers.place,
+                        "\"" + breaker.text + "\" counts what another breaker beside it counts; write one of them");
+    }
   }
 
   void take_limits(const RouteSetting& setting, policy::Route& route) {

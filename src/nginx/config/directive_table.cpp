@@ -183,6 +183,16 @@ constexpr std::array rows{
         "all must hold; the list of an inner block replaces that of the outer one, `off` empties it.",
         "agent_require 'client_ip in [\"10.0.0.0/8\", \"2001:db8::/32\"]';", first, false, true},
     DirectiveRow{
+        Directive::breaker, "agent_breaker", everywhere, 1, any_number,
+        "agent|backend denials|errors=PERCENT%/WINDOW [min=N] for=TIME|by_hand | off", "", "none: no breaker",
+        "A pause for who trips it. `agent`: each agent by itself, by the share of its calls within WINDOW that are "
+        "denied, or that the backend fails; for=TIME closes it, or somebody (`agwctl breaker close`). `backend`: the "
+        "namespace's, by the share of calls that it fails (5xx, no connection, no answer in time); after for=TIME one "
+        "call tries it, and closes it if it succeeds. `min`: with fewer calls within WINDOW nothing is concluded (10). "
+        "In http and server one breaker serves an agent everywhere, in a location its namespace. Repeatable; the list "
+        "of an inner block replaces that of the outer one, `off` empties it. See [breakers.md](breakers.md).",
+        "agent_breaker agent denials=20%/1m min=20 for=5m;", first, false, true},
+    DirectiveRow{
         Directive::tool, "agent_tool", in_location, 1, 1, "NAME { … }", "", "none: a tool without it is unknown",
         "A tool of an MCP location, by the name that agents call. Its operation is NAMESPACE/NAME. A block may be "
         "empty: the tool then needs no scope, and grants aren't tied to a resource.",

@@ -35,6 +35,7 @@ enum class Directive : std::uint8_t {
   allow_unsafe,
   limit,
   require,
+  breaker,
   tool,
   operation,
   metrics,

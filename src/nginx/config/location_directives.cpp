@@ -120,6 +120,23 @@ Checked read_require(const Reading& in, Setting<std::vector<ConditionSetting>>& 
   return {};
 }
 
+Checked read_breakers(const Reading& in, Setting<std::vector<Breaker>>& setting) {
+  if (!setting) setting.set({}, in.place);
+  auto& list = *setting.value;
+  if (in.words[1] == "off") {
+    if (in.words.size() > 2 || !list.empty())
+      return fail(quoted(in.name()) + " off stands beside other breakers; write it alone, for no breakers at all");
+    return {};
+  }
+  auto breaker = parse_breaker(in.arguments());
+  if (!breaker) return fail(quoted(in.name()) + " " + breaker.error());
+  const bool everywhere = (in.cf->cmd_type & (NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF)) != 0;
+  // A backend is one namespace's, wherever that is written.
+  if (everywhere && breaker->subject == BreakerSubject::agent) breaker->place = "*";
+  list.push_back(*std::move(breaker));
+  return {};
+}
+
 }  // namespace
 
 Checked read_gateway(const Reading& in) {
@@ -168,6 +185,7 @@ Checked read_location_setting(const Reading& in) {
     case Directive::allow_unsafe: return read_unsafe(in, settings.allow_unsafe);
     case Directive::limit: return read_limits(in, settings.limits);
     case Directive::require: return read_require(in, settings.require);
+    case Directive::breaker: return read_breakers(in, settings.breakers);
     default: return fail(quoted(in.name()) + " can't stand here");
   }
 }

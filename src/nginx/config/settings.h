@@ -14,6 +14,7 @@
 
 #include "agw/base/digest.h"
 #include "agw/gateway/location.h"
+#include "agw/model/breaker.h"
 #include "agw/model/condition.h"
 #include "agw/model/limit.h"
 #include "agw/outbound/exchanger.h"
@@ -102,6 +103,7 @@ struct LocSettings {
   Setting<std::set<std::string>> allow_unsafe;
   Setting<std::vector<Limit>> limits;  ///< those of http have the place `*`, a location's none yet
   Setting<std::vector<ConditionSetting>> require;
+  Setting<std::vector<Breaker>> breakers;  ///< those of http and server have the place `*`
   std::shared_ptr<RouteSettings> routes;
 
   std::optional<Place> written;  ///< the first agent_… line of this very block

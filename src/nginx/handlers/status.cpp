@@ -82,7 +82,10 @@ ngx_int_t metrics_handler(ngx_http_request_t* r) noexcept try {
   gateway::Answer answer;
   answer.status = 200;
   answer.content_type = "text/plain; version=0.0.4; charset=utf-8";
-  if (worker() != nullptr) answer.body = worker()->host().zone().render_metrics();
+  if (worker() != nullptr) {
+    worker()->show_breakers();
+    answer.body = worker()->host().zone().render_metrics();
+  }
   answer.headers = {{"Cache-Control", "no-store"}};
   return write_answer(r, answer);
 } catch (...) {

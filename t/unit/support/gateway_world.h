@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "agw/gateway/breakers.h"
 #include "agw/gateway/discovery.h"
 #include "agw/gateway/gateway.h"
 #include "agw/gateway/issuer_access.h"
@@ -222,7 +223,10 @@ struct GatewayWorld {
   HeapMemory counters;
   gateway::LimitEvents limit_events{audit.writer, clock, random, log};
   limits::Limiter limiter{{loop, clock, random, counters, limit_events, log}};
-  gateway::Gateway gateway{{clock, log, metrics, authenticator, store, limiter, exchanger, audit.writer}};
+  HeapMemory breaker_memory;
+  gateway::Breakers breakers{{clock, random, breaker_memory, metrics, log, audit.writer}};
+  gateway::Gateway gateway{
+      {clock, log, metrics, authenticator, store, limiter, exchanger, audit.writer, nullptr, &breakers}};
   gateway::Location location;
   FakeRequest request;
   std::optional<gateway::Call> under_way;
