@@ -28,9 +28,10 @@ void give_argument(GivenCall& call, const std::string& option, const std::string
   for (std::size_t at = 0; at <= name.size();) {
     const std::size_t end = std::min(name.find('/', at), name.size());
     path.push_back(name.substr(at, end - at));
-    if (path.back().empty()) throw Failure(option + ": \"" + name + "\" must be a name as id or filter/id", exit_usage);
     at = end + 1;
   }
+  if (std::any_of(path.begin(), path.end(), [](const std::string& part) { return part.empty(); }))
+    throw Failure(option + ": \"" + name + "\" must be a name as id or filter/id", exit_usage);
   if (!call.arguments) call.arguments.emplace();
   // A command line has no types: it is whichever is asked for.
   if (value == "true" || value == "false") call.flags[path] = value == "true";

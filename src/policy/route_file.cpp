@@ -122,6 +122,7 @@ std::string write_routes(const RouteFile& file) {
     append_strings(out, record.route.exchange_scopes);
     append_limits(out, record.route);
     std::vector<std::string> require;
+    require.reserve(record.route.require.size());
     for (const auto& condition : record.route.require) require.push_back(condition->text());
     out += R"(,"require":)";
     append_strings(out, require);
