@@ -1,0 +1,28 @@
+// A script that Redis runs, by its digest where Redis knows it.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agw/base/result.h"
+#include "agw/base/task.h"
+#include "agw/io/redis.h"
+
+namespace agw {
+
+class RedisScript {
+ public:
+  explicit RedisScript(std::string_view text);
+
+  /// Its answer; or why there is none: no connection, or the first word of Redis' error. Where the answer got lost it
+  /// may have been run.
+  [[nodiscard]] Task<Result<RedisReply, std::string>> run(Redis& redis, std::vector<std::string> keys,
+                                                          std::vector<std::string> arguments) const;
+
+ private:
+  std::string text_;
+  std::string digest_;
+};
+
+}  // namespace agw
