@@ -85,6 +85,8 @@ std::string_view told_as(Disposition disposition) {
     case Disposition::unavailable: return "503 and `Retry-After`";
     case Disposition::backend: return "502";
     case Disposition::limited: return "429, `Retry-After` and `RateLimit`";
+    case Disposition::conflict: return "MCP: 200 and a readable error; REST: 409";
+    case Disposition::unprocessable: return "MCP: 200 and a readable error; REST: 422";
   }
   return {};
 }

@@ -297,6 +297,8 @@ std::size_t Composer::compose(const Event& event, char* const begin, std::size_t
   to.member(R"(,"span_id":")", event.span_id);
   to.member(R"(,"client_ip":")", event.client_ip);
   to.member(R"(,"user_agent":")", event.user_agent);
+  if (event.replay) [[unlikely]]
+    out.literal(R"(,"replay":true)");
   to.member(R"(,"detail":")", event.detail);
   to.member(R"(,"text":")", event.text);
   holes.sentence = event.text.empty() ? 1 : 0;

@@ -12,6 +12,7 @@
 #include "credentials.h"
 #include "operation.h"
 #include "refusal.h"
+#include "repeats.h"
 
 namespace agw::gateway {
 
@@ -135,6 +136,12 @@ Task<Result<Forward, Answer>> Gateway::govern(const Location& location, Request&
   if (!location.breakers.empty()) services_.breakers->pass(**facts, call);
   if (!call.decision.allowed() && call.enforced) co_return conclude(location, request, call);
 
+  // A repeat gets the first one's answer, or none; what goes on from here holds its key, and runs once.
+  if (is_keyed(call)) {
+    co_await claim(location, request, asked.resource_failure, call);
+    if (call.claim == nullptr) co_return conclude(location, request, call);
+  }
+
   // What it uses up is taken once, all of it or nothing, now that every check has passed.
   if (is_limited(call, **facts)) {
     auto charges = charges_of(call, *facts, request, body->size());
@@ -225,6 +232,28 @@ Task<Decision> Gateway::judge_again(const Location& location, const Request& req
   co_return std::move(call.decision);
 }
 
+Task<void> Gateway::claim(const Location& location, const Request& request, std::optional<Reason> resource_failure,
+                          Call& call) {
+  Reason refusal = Reason::idempotency_unavailable;
+  if (call.keyed == nullptr || !call.keyed->key) {
+    refusal = call.keyed != nullptr ? call.keyed->key.error() : Reason::idempotency_key_invalid;
+  } else if (services_.ledger != nullptr) {
+    auto committing = services_.ledger->commit(ask_of(call));
+    auto outcome = co_await std::move(committing);
+    if (call.detail.empty()) call.detail = std::move(outcome.detail);
+    if (!outcome.refusal) {
+      // Who waited for another call to end is judged as of now.
+      if (outcome.waited) call.decision = co_await judge_again(location, request, resource_failure, call);
+      if (!call.decision.allowed()) co_return;
+      call.claim = std::move(outcome.claim);
+      if (outcome.answer) call.replay = std::make_unique<idempotency::KeptAnswer>(*std::move(outcome.answer));
+      co_return;
+    }
+    refusal = *outcome.refusal;
+  }
+  call.decision = within_claim(std::move(call.decision), refusal);
+}
+
 ValueTask<Result<void, Reason>> Gateway::provide_credential(Call& call) {
   // A denial that is only observed must not make the gateway ask for more than the caller has.
   const bool beyond =
@@ -245,10 +274,15 @@ Result<Forward, Answer> Gateway::conclude(const Location& location, const Reques
 Result<Forward, Answer> Gateway::conclude(const Location& location, const Request& request, Call& call) {
   if (call.decision.reason == Reason::internal_error || !call.detail.empty()) log_detail(call);
   if (!begin_record(request, call) && call.enforced) call.decision = deny(Reason::audit_unavailable, Verdict::pass);
-  if (!call.decision.allowed() && call.enforced)
+  if (!call.decision.allowed() && call.enforced) {
+    call.claim = nullptr;
     return fail(answer_for(location, request.headers(), call, call.decision));
+  }
+  if (call.replay != nullptr) return fail(replayed(location, request.headers(), call));
 
   Forward forward;
+  forward.recorded = call.claim != nullptr;
+  if (call.claim != nullptr) call.claim->sent();
   forward.strip_credentials = stands_between(call) || call.backend_token != nullptr;
   if (call.backend_token) forward.authorization = call.backend_token->authorization;
   if (location.identity_headers && call.principal)
@@ -298,6 +332,7 @@ bool Gateway::begin_record(const Request& request, Call& call) {
   event.span_id = event.id.substr(0, 16);
   event.detail = call.detail;
   if (event.detail.empty() && call.decision.unmet != nullptr) event.detail = call.decision.unmet->text();
+  event.replay = call.replay != nullptr;
   if (call.usage != nullptr && call.usage->refused_by() != nullptr) event.detail = call.usage->refused_by()->name;
   auto record = services_.audit.begin(event);
   if (!record) return false;
@@ -311,10 +346,20 @@ std::optional<Answer> Gateway::judge_response(Call& call, const Headers& headers
   if (!stands_between(call)) return std::nullopt;
   const bool refused = head.status == 401 || head.status == 403;
   if (!refused && !head.accel_redirect) return std::nullopt;
+  // A request that was refused for its credential was not carried out (RFC 9110 sections 15.5.2 and 15.5.4).
+  if (refused && call.claim != nullptr) call.claim->not_carried_out();
   // What the backend no longer believes is not offered to it again.
   if (refused && call.exchange != nullptr) services_.exchanger.drop(*call.principal, *call.exchange);
   call.failure = Reason::backend_refused;
   return answer_for(*call.location, headers, call, deny(Reason::backend_refused, Verdict::pass));
+}
+
+void Gateway::keep(Call& call, BackendAnswer answer) noexcept try {
+  const auto kept = kept_answer(call, document_, std::move(answer));
+  if (kept) return call.claim->keep(*kept);
+  call.claim->keep_nothing();
+} catch (...) {
+  call.claim->keep_nothing();
 }
 
 std::vector<std::pair<std::string, std::string>> Gateway::response_fields(const Call& call) const {
@@ -344,6 +389,7 @@ void Gateway::finish(Call& call, audit::Completion completion) noexcept {
                                                                     : audit::Outcome::ok;
   }
   call.record.finish(completion);
+  call.claim = nullptr;
   if (call.usage != nullptr) {
     services_.limiter.settle(call.usage, completion.response_bytes);
     call.usage->end();

@@ -4,10 +4,13 @@
 #include <array>
 
 #include "agw/base/encoding.h"
+#include "agw/json/canonical.h"
 #include "agw/json/scalar.h"
 #include "agw/mcp/arguments.h"
 #include "agw/mcp/message.h"
 #include "agw/rest/path.h"
+
+#include "repeats.h"
 
 namespace agw::gateway {
 namespace {
@@ -65,6 +68,34 @@ class RestArguments final : public policy::Arguments {
   mutable std::string scratch_;
 };
 
+/// What a repeat of a call has in common with it, however it is written.
+std::string judged_of(const mcp::Message& message) {
+  std::string out = "mcp ";
+  out += message.name;
+  out += '\n';
+  if (message.arguments) json::append_canonical(out, *message.arguments);
+  return out;
+}
+
+/// A body in JSON may be written anew, any other is its bytes.
+std::string judged_of(const Request& request, std::string_view body, std::optional<json::Value> document) {
+  std::string out = "rest ";
+  for (const std::string_view part : {request.method(), request.raw_path(), request.query()}) {
+    out += part;
+    out += '\n';
+  }
+  if (document) {
+    out += "json ";
+    json::append_canonical(out, *document);
+  } else {
+    out += "bytes ";
+    out += request.headers().get("content-type");
+    out += '\n';
+    out += body;
+  }
+  return out;
+}
+
 /// An operation that the route doesn't name, as audit files it.
 void name_operation(const Location& location, std::string_view kind, std::string_view name, Call& call) {
   std::string& operation = call.unnamed_operation;
@@ -83,7 +114,8 @@ std::optional<Reason> expand_resource(const policy::Arguments& arguments, Call& 
   return made.error();
 }
 
-Understanding understand_tool(const Location& location, const mcp::Message& message, Call& call) {
+Understanding understand_tool(const Location& location, const Request& request, const mcp::Message& message,
+                              Call& call) {
   const auto found = location.tools.find(message.name);
   if (found == location.tools.end()) {
     call.subject_name = message.name;
@@ -94,7 +126,9 @@ Understanding understand_tool(const Location& location, const mcp::Message& mess
   call.mcp_tool = found->first;
   call.route = &location.routes[found->second];
   call.operation = call.route->policy.operation;
-  return {.refusal = std::nullopt, .resource_failure = expand_resource(McpArguments(message.arguments), call)};
+  const McpArguments arguments(message.arguments);
+  if (call.route->idempotency != nullptr) note_key(request, arguments, judged_of(message), call);
+  return {.refusal = std::nullopt, .resource_failure = expand_resource(arguments, call)};
 }
 
 Understanding understand_message(const Location& location, const Request& request, std::string_view body,
@@ -122,7 +156,7 @@ Understanding understand_message(const Location& location, const Request& reques
   call.mcp_method = message->method;
   call.type = message->kind == mcp::Kind::response ? "mcp.response" : message->event_type;
   switch (message->category) {
-    case mcp::Category::tool: return understand_tool(location, *message, call);
+    case mcp::Category::tool: return understand_tool(location, request, *message, call);
     case mcp::Category::prompt: name_operation(location, "prompts/", message->name, call); break;
     case mcp::Category::resource: name_operation(location, "resources/", message->name, call); break;
     default: return {};
@@ -145,20 +179,46 @@ Understanding understand_mcp(const Location& location, const Request& request, s
   return {.refusal = Reason::method_not_allowed, .resource_failure = std::nullopt};
 }
 
-/// Whether a parameter that the template names stands there more than once.
-bool repeats(const policy::ResourceTemplate& resource, const std::vector<rest::QueryParameter>& query) {
-  for (const auto& path : resource.placeholders()) {
-    if (path.front() != "query" || path.size() != 2) continue;
-    const auto same = [&](const rest::QueryParameter& item) { return item.name == path[1]; };
-    if (std::count_if(query.begin(), query.end(), same) > 1) return true;
+/// The templates that an operation's arguments are named in: its resource's, and its key's.
+using Templates = std::array<const policy::ResourceTemplate*, 2>;
+Templates templates_of(const OperationRoute& route) {
+  const auto* const rule = route.idempotency.get();
+  return {route.policy.resource ? &*route.policy.resource : nullptr,
+          rule != nullptr && rule->argument ? &*rule->argument : nullptr};
+}
+
+/// Whether a parameter that a template names stands there more than once.
+bool repeats(const Templates& templates, const std::vector<rest::QueryParameter>& query) {
+  for (const auto* const one : templates) {
+    if (one == nullptr) continue;
+    for (const auto& path : one->placeholders()) {
+      if (path.front() != "query" || path.size() != 2) continue;
+      const auto same = [&](const rest::QueryParameter& item) { return item.name == path[1]; };
+      if (std::count_if(query.begin(), query.end(), same) > 1) return true;
+    }
   }
   return false;
 }
 
-bool names(const policy::ResourceTemplate& resource, std::string_view source) {
-  const auto& paths = resource.placeholders();
-  return std::any_of(paths.begin(), paths.end(),
-                     [&](const auto& path) { return path.size() > 1 && path.front() == source; });
+bool names(const Templates& templates, std::string_view source) {
+  return std::ranges::any_of(templates, [&](const auto* one) {
+    return one != nullptr && std::ranges::any_of(one->placeholders(), [&](const auto& path) {
+             return path.size() > 1 && path.front() == source;
+           });
+  });
+}
+
+/// A body that only repeats are compared by needn't be JSON.
+std::optional<json::Value> read_if_json(const Location& location, const Request& request, std::string_view body,
+                                        json::Document& document) {
+  if (request.headers().count("content-encoding") > 0 ||
+      !json::is_json_media_type(request.headers().get("content-type")))
+    return std::nullopt;
+  json::Limits limits;
+  limits.max_bytes = location.max_body;
+  const auto read = document.read(body, limits);
+  if (!read) return std::nullopt;
+  return *read;
 }
 
 Understanding refused(Reason reason) { return {.refusal = reason, .resource_failure = std::nullopt}; }
@@ -179,18 +239,19 @@ Understanding understand_rest(const Location& location, const Request& request, 
   }
   call.route = &location.routes[match->index];
   call.operation = call.route->policy.operation;
-  const auto& resource = call.route->policy.resource;
-  if (!resource) return {};
+  const bool keyed = call.route->idempotency != nullptr;
+  const Templates templates = templates_of(*call.route);
+  if (!call.route->policy.resource && !keyed) return {};
 
   std::vector<rest::QueryParameter> query;
-  if (names(*resource, "query")) {
+  if (names(templates, "query")) {
     auto parsed = rest::parse_query(request.query());
     if (!parsed) return {.refusal = std::nullopt, .resource_failure = Reason::argument_invalid};
     query = std::move(*parsed);
-    if (repeats(*resource, query)) return refused(Reason::query_repeated);
+    if (repeats(templates, query)) return refused(Reason::query_repeated);
   }
   std::optional<json::Value> document_root;
-  if (names(*resource, "body")) {
+  if (names(templates, "body")) {
     if (request.headers().count("content-encoding") > 0) return refused(Reason::encoding_refused);
     if (!json::is_json_media_type(request.headers().get("content-type"))) return refused(Reason::content_type_refused);
     json::Limits limits;
@@ -202,7 +263,9 @@ Understanding understand_rest(const Location& location, const Request& request, 
     }
     document_root = *read;
   }
+  if (keyed && !document_root) document_root = read_if_json(location, request, body, document);
   const RestArguments arguments(*match, query, document_root);
+  if (keyed) note_key(request, arguments, judged_of(request, body, document_root), call);
   return {.refusal = std::nullopt, .resource_failure = expand_resource(arguments, call)};
 }
 

@@ -14,6 +14,8 @@ namespace agw::gateway {
 namespace {
 
 constexpr int denied_code = 4030;
+constexpr int conflict_code = 4090;
+constexpr int unprocessable_code = 4220;
 constexpr int limited_code = 4290;
 constexpr int backend_code = 5020;
 constexpr int unavailable_code = 5030;
@@ -116,8 +118,16 @@ int rpc_code(const ReasonRow& why) {
     case Disposition::unavailable: return unavailable_code;
     case Disposition::backend: return backend_code;
     case Disposition::limited: return limited_code;
+    case Disposition::conflict: return conflict_code;
+    case Disposition::unprocessable: return unprocessable_code;
     default: return denied_code;
   }
+}
+
+/// What a model should read, and can do something about: clients take other statuses for failures of the transport.
+bool is_readable(Disposition disposition) {
+  return disposition == Disposition::denied || disposition == Disposition::conflict ||
+         disposition == Disposition::unprocessable;
 }
 
 void write_rpc(const Location& location, const Call& call, const Decision& decision, Reason reason, Answer& answer) {
@@ -128,7 +138,7 @@ void write_rpc(const Location& location, const Call& call, const Decision& decis
     answer.body = unknown_body(location, call, decision);
     return;
   }
-  if (why.disposition == Disposition::denied) answer.status = 200;
+  if (is_readable(why.disposition)) answer.status = 200;
   std::string message = public_sentence(call, decision, reason);
   std::string data = data_object(call, decision, reason);
   if (reason == Reason::method_unknown) {
@@ -151,7 +161,9 @@ std::string_view title_of(int status) {
     case 403: return "Forbidden";
     case 404: return "Not Found";
     case 405: return "Method Not Allowed";
+    case 409: return "Conflict";
     case 413: return "Content Too Large";
+    case 422: return "Unprocessable Content";
     case 429: return "Too Many Requests";
     case 502: return "Bad Gateway";
     default: return "Service Unavailable";
@@ -200,6 +212,7 @@ Answer answer_for(const Location& location, const Headers& headers, const Call& 
     answer.headers.emplace_back("Retry-After", std::to_string(decision.retry_after));
   else if (why.disposition == Disposition::unavailable)
     answer.headers.emplace_back("Retry-After", "5");
+  if (why.reason == Reason::idempotency_in_flight) answer.headers.emplace_back("Retry-After", "1");
   if (call.usage != nullptr)
     for (auto& field : limit_fields(*call.usage)) answer.headers.push_back(std::move(field));
   if (why.disposition == Disposition::method && location.kind == Kind::mcp)

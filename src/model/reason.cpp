@@ -61,6 +61,8 @@ int http_status(Disposition disposition) noexcept {
     case Disposition::unavailable: return 503;
     case Disposition::backend: return 502;
     case Disposition::limited: return 429;
+    case Disposition::conflict: return 409;
+    case Disposition::unprocessable: return 422;
   }
   return 503;
 }

@@ -13,6 +13,7 @@
 #include "agw/gateway/policy_changes.h"
 #include "agw/grants/copying_store.h"
 #include "agw/grants/file_store.h"
+#include "agw/idempotency/ledger.h"
 
 #include "config/conf.h"
 #include "request/context.h"
@@ -149,9 +150,10 @@ struct Worker::Services {
         limit_events(audit, host.clock(), host.random(), host.log()),
         limiter({host.loop(), host.clock(), host.random(), host.zone().counters(), limit_events, host.log(),
                  host.redis(), conf.limit_on_error}),
+        ledger(make_ledger(conf)),
         breakers({host.clock(), host.random(), host.zone().breakers(), host.zone(), host.log(), audit}),
         gateway({host.clock(), host.log(), host.zone(), authenticator, *store, limiter, exchanger, audit, uses.get(),
-                 &breakers}),
+                 &breakers, ledger.get()}),
         credential_variables(find_credential_variables(cycle)),
         locations(conf.locations.begin(), conf.locations.end()) {
     if (ngx_process == NGX_PROCESS_SINGLE && conf.audit_file != nullptr) {
@@ -233,6 +235,13 @@ struct Worker::Services {
     return out;
   }
 
+  /// Where some operation asks for a key `nginx -t` has seen to it that both are there.
+  std::unique_ptr<idempotency::Ledger> make_ledger(const MainConf& conf) {
+    if (host.redis() == nullptr || conf.keys.empty()) return nullptr;
+    return std::make_unique<idempotency::Ledger>(
+        idempotency::Ledger::Host{host.loop(), host.random(), *host.redis(), host.log()}, idempotency::Keys(conf.keys));
+  }
+
   std::vector<const identity::IssuerConfig*> issuers;
   WorkerHost host;
   std::unique_ptr<SealingProcess> sealing;
@@ -251,6 +260,7 @@ struct Worker::Services {
   std::unique_ptr<gateway::PolicyChanges> changes;
   gateway::LimitEvents limit_events;
   limits::Limiter limiter;
+  std::unique_ptr<idempotency::Ledger> ledger;
   gateway::Breakers breakers;
   gateway::Gateway gateway;
   std::vector<ngx_uint_t> credential_variables;

@@ -58,6 +58,14 @@ def rest(line):
     return {"operations": f"\n{line} {MARK}\n"}
 
 
+REDIS = "agent_store redis://127.0.0.1:6379/0;"
+KEYED = gateway("agent_store", REDIS + "\nagent_key @PREFIX@/close.key;")
+
+
+def keyed(line):
+    return tool(line) | {"gateway": KEYED}
+
+
 # directive -> rows of (pieces, words that the message must have). The first words: what is wrong and what to write.
 BAD = {
     "agent_zone": [(http("agent_zone agents;", "agent_zone"), "agent_zone"),
@@ -211,6 +219,19 @@ BAD = {
                         ({"operations": f"\nagent_operation a GET /api/<x> {{ }}\n"
                                         f"agent_operation b GET /api/<y> {{ }} {MARK}\n"}, "same|already|twice"),
                         (rest("agent_tool a { }"), "agent_operation|rest")],
+    "idempotency": [(keyed("idempotency;"), "argument"), (keyed("idempotency key;"), "<requestId>"),
+                    (keyed("idempotency <a>:<b>;"), "<requestId>"), (keyed("idempotency <>;"), "<requestId>"),
+                    (keyed("idempotency header=;"), "header=NAME"), (keyed('idempotency "header=a b";'), "header=NAME"),
+                    (keyed("idempotency <a> header;"), "ttl=TIME"), (keyed("idempotency <a> ttl=1s;"), "ttl"),
+                    (keyed("idempotency <a> answer=5m;"), "answer"), (keyed("idempotency <a> wait=2m;"), "wait"),
+                    (keyed("idempotency <a>; idempotency header;"), "twice"),
+                    ({"gateway": KEYED, "operations": f"\nagent_operation a GET /api/<id> {{ idempotency <nr>; }} {MARK}\n"},
+                     "nr"),
+                    ({"gateway": KEYED,
+                      "operations": f"\nagent_operation a GET /api/<id> {{ idempotency <body/key>; }} {MARK}\n"}, "no body"),
+                    (tool("idempotency header;") | {"gateway": gateway("", "agent_key @PREFIX@/close.key;")},
+                     "agent_store in Redis"),
+                    (tool("idempotency header;") | {"gateway": gateway("agent_store", REDIS)}, "openssl rand 32")],
     "agent_metrics": [({"server": f"\nlocation /m {{ agent_metrics on; {MARK}\n }}\n"}, "argument")],
     "agent_ready": [({"server": f"\nlocation /r {{ agent_ready on; {MARK}\n }}\n"}, "argument")],
 }
@@ -234,6 +255,8 @@ def bench(tmp_path_factory):
     site = Site(tmp_path_factory.mktemp("configuration"))
     (site.prefix / "open.key").write_text("k" * 64)
     (site.prefix / "open.key").chmod(0o644)
+    (site.prefix / "close.key").write_text("k" * 64)
+    (site.prefix / "close.key").chmod(0o600)
     yield site
     for server in site._own:
         server.stop()
@@ -263,6 +286,9 @@ def test_every_directive_has_a_row():
 def test_the_configuration_that_all_rows_change_is_good(bench):
     status, said = bench.nginx.test(bench.conf(gateway=gateway()))
     assert status == 0, said
+    for words in ("<key>", "<a/key> ttl=1h answer=1m wait=0", "header", "header=X-Key wait=5s"):
+        status, said = bench.nginx.test(bench.conf(gateway=KEYED, tools=f"agent_tool ticket.read {{ idempotency {words}; }}"))
+        assert status == 0, said
 
 
 # What breaks the promises of a governed location, and the word that takes responsibility for it.

@@ -56,6 +56,7 @@ struct Event {
   std::string_view span_id;
   const Change* change = nullptr;  ///< of policy.change, where it is known who changed what
   std::string_view text;    ///< the sentence where there is no caller (policy.change); else it is made
+  bool replay = false;      ///< it was not carried out again: the recorded answer was given
   std::string_view detail;  ///< why a message was malformed, which key is broken …; never a value
 };
 

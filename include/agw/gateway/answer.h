@@ -15,4 +15,12 @@ struct Answer {
   std::vector<std::pair<std::string, std::string>> headers;
 };
 
+/// What a backend answered, to its last byte.
+struct BackendAnswer {
+  int status = 0;
+  std::string content_type;
+  std::string location;  ///< the field of that name, or empty
+  std::string body;      ///< without any encoding
+};
+
 }  // namespace agw::gateway

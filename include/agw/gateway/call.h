@@ -7,8 +7,10 @@
 #include <string_view>
 
 #include "agw/audit/writer.h"
+#include "agw/base/digest.h"
 #include "agw/base/time.h"
 #include "agw/gateway/location.h"
+#include "agw/idempotency/ledger.h"
 #include "agw/limits/breaker_table.h"
 #include "agw/limits/usage.h"
 #include "agw/mcp/message.h"
@@ -17,6 +19,12 @@
 #include "agw/outbound/exchanger.h"
 
 namespace agw::gateway {
+
+/// A call that is carried out once for each key.
+struct Keyed {
+  Result<std::string, Reason> key;  ///< the client's, or why it has none
+  Sha256 arguments{};               ///< of what a repeat must have in common with the first
+};
 
 /// Lives with the request. Views are of what lives as long: the request's id and header fields, the
 /// configuration, literals, or something held here. None is of the body.
@@ -51,6 +59,9 @@ struct Call {
   std::string_view tier;
   limits::UsagePtr usage;         ///< null: nothing limits it, or it was denied before
   std::unique_ptr<limits::Watch> watch;  ///< null: no breaker has to do with it, as far as is known
+  std::unique_ptr<Keyed> keyed;   ///< null: the operation asks for no key, or the query can't be read
+  std::shared_ptr<idempotency::Claim> claim;        ///< it has a key, and runs
+  std::unique_ptr<idempotency::KeptAnswer> replay;  ///< it ran before
   std::optional<Reason> failure;  ///< what went wrong after the decision
   audit::Writer::Record record;
 };

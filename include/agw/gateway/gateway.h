@@ -41,6 +41,9 @@ struct Forward {
   std::string_view authorization;
   /// False only in observe mode without an exchange: the caller's own headers stay.
   bool strip_credentials = true;
+  /// The call is sent once, and its answer recorded: the backend is asked for one without encoding, no second server is
+  /// tried, and once begun it goes on also when the client leaves.
+  bool recorded = false;
   std::optional<CallerIdentity> identity;
 };
 
@@ -67,6 +70,7 @@ class Gateway {
     audit::Writer& audit;
     grants::LastUse* uses = nullptr;  ///< null: nobody keeps them
     Breakers* breakers = nullptr;     ///< null where no location has any
+    idempotency::Ledger* ledger = nullptr;  ///< null: no operation asks for a key
   };
   explicit Gateway(Services services);
   ~Gateway();
@@ -85,6 +89,9 @@ class Gateway {
 
   /// Judges what the backend answered: nothing, or the answer to send in its place.
   [[nodiscard]] std::optional<Answer> judge_response(Call& call, const Headers& headers, const BackendHead& head);
+
+  /// The whole answer to a call that holds a claim: repeats get it.
+  void keep(Call& call, BackendAnswer answer) noexcept;
 
   /// What the agent is told of its limits, beside the backend's answer.
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> response_fields(const Call& call) const;
@@ -105,6 +112,8 @@ class Gateway {
                                const policy::Facts& facts, std::optional<Reason> resource_failure, Call& call);
   [[nodiscard]] Task<Decision> judge_again(const Location& location, const Request& request, std::string_view body,
                                            std::optional<Reason> resource_failure, Call& call);
+  [[nodiscard]] Task<void> claim(const Location& location, const Request& request,
+                                 std::optional<Reason> resource_failure, Call& call);
   [[nodiscard]] ValueTask<Result<void, Reason>> provide_credential(Call& call);
   [[nodiscard]] Result<Forward, Answer> conclude(const Location& location, const Request& request, Call& call);
   [[nodiscard]] Result<Forward, Answer> conclude(const Location& location, const Request& request, Call& call,

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "agw/base/digest.h"
+#include "agw/idempotency/rule.h"
 #include "agw/identity/authenticator.h"
 #include "agw/model/breaker.h"
 #include "agw/outbound/exchanger.h"
@@ -32,6 +34,7 @@ struct OperationRoute {
   std::string method;                             ///< REST
   std::string path;                               ///< REST: the template as written
   std::optional<outbound::ExchangeSpec> exchange; ///< replaces the location's
+  std::shared_ptr<const idempotency::Rule> idempotency;  ///< null: calls need no key
 };
 
 /// RFC 9728: what protected resource metadata, auth.md and challenges are made of.
@@ -67,7 +70,7 @@ struct Location {
   std::vector<OperationRoute> routes;
   std::unordered_map<std::string, std::uint32_t, StringHash, std::equal_to<>> tools;  ///< MCP name → routes
   rest::Router router;               ///< REST; index → routes
-  bool body_is_judged = false;       ///< REST: some resource template names <body/…>
+  bool body_is_judged = false;       ///< REST: some template names <body/…>, or repeats are recognised
 
   /// Every scope that this resource knows: for step-up challenges.
   [[nodiscard]] bool knows_scope(std::string_view scope) const noexcept;

@@ -30,7 +30,9 @@ enum class Disposition : std::uint8_t {
   too_large,    ///< 413
   unavailable,  ///< 503 and Retry-After
   backend,      ///< 502
-  limited       ///< 429 and Retry-After
+  limited,      ///< 429 and Retry-After
+  conflict,     ///< MCP: 200 and a readable error; REST: 409
+  unprocessable ///< MCP: 200 and a readable error; REST: 422
 };
 
 // clang-format off
@@ -110,7 +112,15 @@ enum class Disposition : std::uint8_t {
   X(limit_concurrency,          limit,      limited,      0,      "as many such calls are under way as may be at once") \
   X(limit_queue_full,           limit,      limited,      0,      "too many calls are waiting for their turn") \
   X(limit_room_full,            limit,      unavailable,  0,      "there is no room to count it") \
-  X(limit_unavailable,          limit,      unavailable,  0,      "what limits the call can't be asked")
+  X(limit_unavailable,          limit,      unavailable,  0,      "what limits the call can't be asked") \
+  X(idempotency_key_missing,    route,      malformed,    -32602, "it needs an idempotency key") \
+  X(idempotency_key_invalid,    route,      malformed,    -32602, "the idempotency key is malformed") \
+  X(idempotency_mismatch,       limit,      unprocessable, 0,     "its idempotency key was used before with other arguments") \
+  X(idempotency_in_flight,      limit,      conflict,     0,      "a call with its idempotency key is under way") \
+  X(idempotency_unknown,        limit,      conflict,     0,      "a call with its idempotency key may have been carried out, and what became of it isn't known") \
+  X(idempotency_unrecorded,     limit,      conflict,     0,      "a call with its idempotency key was carried out, and the answer was not kept") \
+  X(idempotency_unreadable,     limit,      unavailable,  0,      "the answer to its idempotency key can't be opened") \
+  X(idempotency_unavailable,    limit,      unavailable,  0,      "which idempotency keys were used can't be asked")
 // clang-format on
 
 enum class Reason : std::uint8_t {

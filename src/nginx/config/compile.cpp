@@ -95,6 +95,7 @@ class LocationCompiler {
     route.exchange = setting.exchange;
     take_limits(setting, route.policy);
     take_conditions(setting, route.policy);
+    take_idempotency(setting, route);
     const auto& exchange = setting.exchange ? setting.exchange : location_->exchange;
     if (exchange && !exchange->scope_independent) route.policy.exchange_scopes = exchange->scopes;
     add_new(scopes_, route.policy.scopes);
@@ -125,6 +126,22 @@ class LocationCompiler {
         problems_.error(settings_.breakers.place,
                         "\"" + breaker.text + "\" counts what another breaker beside it counts; write one of them");
     }
+  }
+
+  void take_idempotency(const RouteSetting& setting, gateway::OperationRoute& route) {
+    route.idempotency = setting.idempotency;
+    if (route.idempotency == nullptr) return;
+    // What a repeat has in common with the first is in the body, too.
+    location_->body_is_judged = location_->body_is_judged || location_->kind == gateway::Kind::rest;
+    if (main_.store.kind == StoreConfig::Kind::file)
+      problems_.error(setting.place,
+                      "\"idempotency\" needs agent_store in Redis, which knows the keys that were used; write "
+                      "agent_store redis://…, or remove it");
+    if (main_.keys.empty())
+      problems_.error(
+          setting.place,
+          "\"idempotency\" needs \"agent_key\" in http, which seals recorded answers; write agent_key FILE, "
+          "with for example the output of: openssl rand 32");
   }
 
   void take_limits(const RouteSetting& setting, policy::Route& route) {

@@ -10,6 +10,7 @@
 
 #include "agw/audit/sealer.h"
 #include "agw/audit/writer.h"
+#include "agw/base/secret.h"
 #include "agw/base/time.h"
 #include "agw/gateway/location.h"
 #include "agw/grants/copying_store.h"
@@ -81,7 +82,7 @@ struct MainConf {
   mutable std::shared_ptr<StatusFile> status;
   mutable std::uint64_t generation = 0;
   mutable std::int64_t loaded = 0;  ///< milliseconds since 1970
-  std::vector<std::string> key_files;  ///< agent_key, the sealing one first
+  std::vector<Secret> keys;            ///< what the files of agent_key hold, the sealing one first
   HostPins pins;                       ///< addresses of the hosts that the configuration names
     /// Every governed location (enforced or observed) once.
   std::vector<const gateway::Location*> locations;

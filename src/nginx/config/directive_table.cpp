@@ -78,7 +78,7 @@ constexpr std::array rows{
     DirectiveRow{
         Directive::key, "agent_key", in_http, 1, 1, "FILE", "", "none",
         "A key that seals what is handed out and comes back. The first one seals, all open, so that a key can be "
-        "replaced without a gap. At least 32 bytes, readable by its owner or group only.",
+        "replaced without a gap. At least 32 bytes, readable by its owner or group only. Read at start and reload.",
         "agent_key /etc/nginx/agent.key;", first, false, true},
     DirectiveRow{
         Directive::state, "agent_state", in_http, 1, 1, "DIRECTORY", "", "none",
@@ -292,6 +292,13 @@ constexpr std::array route_rows{
                  "What must hold, as `agent_require`, beside the location's: `'<amount> <= 100'`, `$office_hours`. "
                  "Arguments are named as in `resource`.",
                  true},
+    ParameterRow{Parameter::idempotency, "idempotency", 1, 4,
+                 "<ARGUMENT> | header[=NAME] [ttl=TIME] [answer=SIZE] [wait=TIME]", "", "none",
+                 "Each call needs a key of the client's choice, in an argument (named as in `resource`) or in a header "
+                 "field (`Idempotency-Key`), and is carried out once for each key: a repeat gets the recorded answer. "
+                 "It is known for `ttl` (24h), answers are kept up to `answer` (64k), and a repeat waits up to `wait` "
+                 "(1s) for a call that is under way. Needs `agent_store` in Redis and `agent_key`. See "
+                 "[idempotency.md](idempotency.md)."},
 };
 
 }  // namespace

@@ -73,7 +73,8 @@ enum class Parameter : std::uint8_t {
   mode,
   limit,
   cost,
-  require
+  require,
+  idempotency
 };
 
 /// Where a directive may stand. No directive may stand in `if` or `limit_except`: they inherit.

@@ -157,7 +157,9 @@ Checked read_copy_limit(const Reading& in) {
 Checked read_key(const Reading& in) {
   std::string path = full_path(in.cf, in.words[1]);
   if (auto fit = key_file(in.name(), path); !fit) return fit;
-  in.main.key_files.push_back(std::move(path));
+  auto content = file_content(in.name(), path);
+  if (!content) return fail(content.error());
+  in.main.keys.push_back(*std::move(content));
   return {};
 }
 

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -70,6 +71,19 @@ Checked key_file(std::string_view name, const std::string& path) {
   if (facts->world_readable)
     return fail(quoted(name) + ": " + path + " can be read by everybody; run: chmod 600 " + path);
   return {};
+}
+
+Result<Secret, std::string> file_content(std::string_view name, const std::string& path) {
+  constexpr std::size_t most_bytes = 64U << 10;
+  std::string bytes(most_bytes, '\0');
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const ssize_t got = fd < 0 ? -1 : ::read(fd, bytes.data(), bytes.size());
+  const int error = errno;
+  if (fd >= 0) ::close(fd);
+  if (got < 0) return fail(quoted(name) + ": " + path + " can't be read: " + std::strerror(error));
+  Secret out(std::string(bytes, 0, static_cast<std::size_t>(got)));
+  wipe(bytes.data(), bytes.size());
+  return out;
 }
 
 bool stands_in_folder(const std::string& path) {

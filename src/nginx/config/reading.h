@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "agw/base/secret.h"
 #include "agw/outbound/exchanger.h"
 
 #include "line.h"
@@ -47,6 +48,9 @@ struct FileFacts {
 
 /// Whether it can serve as a key: at least 32 bytes, not readable by everybody.
 [[nodiscard]] Checked key_file(std::string_view name, const std::string& path);
+
+/// What it holds; workers may not be allowed to read it.
+[[nodiscard]] Result<Secret, std::string> file_content(std::string_view name, const std::string& path);
 
 /// Whether the folder around the path exists.
 [[nodiscard]] bool stands_in_folder(const std::string& path);

@@ -21,6 +21,56 @@ bool is_tool_name(std::string_view name) {
 
 constexpr std::int64_t most_cost = 1'000'000;
 
+bool is_field_name(std::string_view name) {
+  return !name.empty() && std::ranges::all_of(name, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
+  });
+}
+
+Checked read_key_place(std::string_view name, std::string_view word, idempotency::Rule& rule) {
+  const auto named = option(word);
+  if (word == "header" || (named && named->first == "header")) {
+    rule.header = named ? named->second : "idempotency-key";
+    std::ranges::transform(rule.header, rule.header.begin(),
+                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+    if (is_field_name(rule.header)) return {};
+  } else if (word.starts_with('<') && word.ends_with('>')) {
+    auto argument = policy::ResourceTemplate::parse(word);
+    if (argument && argument->placeholders().size() == 1) {
+      rule.argument = *std::move(argument);
+      return {};
+    }
+  }
+  return fail(quoted(name) + " has " + quoted(word) +
+              " for the key's place; write one argument, as <requestId>, or header, or header=NAME");
+}
+
+Result<idempotency::Rule, std::string> read_idempotency(std::string_view name, Words words) {
+  idempotency::Rule rule;
+  if (auto read = read_key_place(name, words[0], rule); !read) return fail(read.error());
+  for (const std::string_view word : words.subspan(1)) {
+    const auto found = option(word);
+    const std::string_view key = found ? found->first : std::string_view();
+    if (key == "ttl") {
+      const auto time = time_value("ttl", found->second, {std::chrono::minutes(1), std::chrono::hours(24 * 366)});
+      if (!time) return fail(time.error());
+      rule.ttl = *time;
+    } else if (key == "answer") {
+      const auto size = size_value("answer", found->second, 1, std::size_t{4} << 20);
+      if (!size) return fail(size.error());
+      rule.most_bytes = *size;
+    } else if (key == "wait") {
+      const auto time = time_value("wait", found->second, {Milliseconds(0), std::chrono::minutes(1)});
+      if (!time) return fail(time.error());
+      rule.wait = *time;
+    } else {
+      return fail(quoted(name) + " has the unknown word " + quoted(word) +
+                  "; write ttl=TIME, answer=SIZE or wait=TIME");
+    }
+  }
+  return rule;
+}
+
 class RouteReader final : public BlockReader {
  public:
   RouteReader(RouteSetting& route, gateway::Kind kind) : route_(route), kind_(kind) {}
@@ -108,6 +158,12 @@ Checked RouteReader::take(ngx_conf_t* cf, const ParameterRow& row, Words words, 
       route_.require.push_back({*std::move(condition), place});
       return {};
     }
+    case Parameter::idempotency: {
+      auto rule = read_idempotency(row.name, words.subspan(1));
+      if (!rule) return fail(rule.error());
+      route_.idempotency = std::make_shared<const idempotency::Rule>(*std::move(rule));
+      return {};
+    }
     default: return fail(quoted(words[0]) + " can't stand here");
   }
 }
@@ -134,10 +190,9 @@ Checked add(const Reading& in, RouteSettings& routes, RouteSetting route) {
   return {};
 }
 
-Checked check_placeholders(const RouteSetting& route) {
-  if (!route.resource) return {};
-  for (const auto& path : route.resource->placeholders())
-    if (auto checked = check_argument("resource", path, route.path, route.path_text); !checked) return checked;
+Checked check_placeholders(std::string_view name, const policy::ResourceTemplate& named, const RouteSetting& route) {
+  for (const auto& path : named.placeholders())
+    if (auto checked = check_argument(name, path, route.path, route.path_text); !checked) return checked;
   return {};
 }
 
@@ -214,7 +269,10 @@ Checked read_operation(const Reading& in) {
   route.path_text = in.words[3];
   RouteReader reader(route, gateway::Kind::rest);
   if (auto read = reader.read(in.cf); !read) return read;
-  if (auto checked = check_placeholders(route); !checked) return checked;
+  if (route.resource)
+    if (auto checked = check_placeholders("resource", *route.resource, route); !checked) return checked;
+  if (route.idempotency != nullptr && route.idempotency->argument)
+    if (auto checked = check_placeholders("idempotency", *route.idempotency->argument, route); !checked) return checked;
   if (auto checked = check_reachable(in, route); !checked) return checked;
   return add(in, **routes, std::move(route));
 }

@@ -14,6 +14,7 @@
 
 #include "agw/base/digest.h"
 #include "agw/gateway/location.h"
+#include "agw/idempotency/rule.h"
 #include "agw/model/breaker.h"
 #include "agw/model/condition.h"
 #include "agw/model/limit.h"
@@ -78,6 +79,7 @@ struct RouteSetting {
   std::vector<Limit> limits;
   std::int64_t cost = 1;
   std::vector<ConditionSetting> require;
+  std::shared_ptr<const idempotency::Rule> idempotency;
 };
 
 /// The tools or operations of one location. Nested blocks without their own share them.

@@ -93,11 +93,14 @@ bool RequestContext::allowed_here() const noexcept { return started_here() && ou
 /// (before an internal redirect) ends there.
 void RequestContext::begin_call() {
   if (!finished_) {
+    if (call_.claim != nullptr) Capture::end(r_, *this);
     audit::Completion left_behind;
     left_behind.outcome = audit::Outcome::error;
     finish(left_behind);
   }
   course_.reset();
+  capture.reset();
+  upstream_conf = nullptr;
   if (call_.location != nullptr) {
     call_ = gateway::Call();
     // Each decision has an event of its own, and the answer names the last one's.

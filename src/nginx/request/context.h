@@ -13,6 +13,7 @@
 #include "../nginx.h"
 #include "../worker.h"
 #include "body_memory.h"
+#include "capture.h"
 #include "view.h"
 
 namespace agw::nginx {
@@ -72,6 +73,14 @@ class RequestContext final : public gateway::Request {
 
   /// The gateway itself gives the response: its status is not the backend's.
   bool answered = false;
+  /// A call that is sent once has the proxy's settings to itself. Null without memory; the pool's.
+  [[nodiscard]] bool make_upstream_conf() noexcept {
+    upstream_conf = static_cast<ngx_http_upstream_conf_t*>(ngx_palloc(r_->pool, sizeof(ngx_http_upstream_conf_t)));
+    return upstream_conf != nullptr;
+  }
+  ngx_http_upstream_conf_t* upstream_conf = nullptr;
+  /// The backend's answer to a call whose repeats are to get it.
+  std::optional<Capture> capture;
   /// The body that takes the place of the backend's.
   std::optional<std::string> replacement;
   bool replacement_sent = false;

@@ -143,7 +143,9 @@ void forget_cached(ngx_http_request_t* r) noexcept {
 bool apply(ngx_http_request_t* r, const gateway::Forward& forward, std::string_view request_id) {
   if (forward.strip_credentials) {
     ngx_table_elt_t* const own = forward.authorization.empty() ? nullptr : r->headers_in.authorization;
-    const auto unwanted = [own](const ngx_table_elt_t& field) {
+    const bool recorded = forward.recorded;
+    const auto unwanted = [own, recorded](const ngx_table_elt_t& field) {
+      if (recorded && folds_to(field.key, "accept-encoding", false)) return true;
       return &field != own && (is_credential(field.key) || is_ours(field.key));
     };
     if (!remove_all(r, unwanted)) return false;

@@ -75,6 +75,7 @@ ngx_int_t header_filter(ngx_http_request_t* r) noexcept try {
     auto answer = worker()->gateway().judge_response(context->call(), context->headers(), head_of(r));
     const bool done = answer ? replace(r, *context, *std::move(answer)) : dress(r, *context);
     if (!done) return NGX_ERROR;
+    if (context->call().claim != nullptr && !context->replacement) Capture::begin(r, *context);
   }
   return next_header_filter(r);
 } catch (...) {
@@ -101,6 +102,7 @@ ngx_int_t send_replacement(ngx_http_request_t* r, RequestContext& context, ngx_c
 
 ngx_int_t body_filter(ngx_http_request_t* r, ngx_chain_t* in) noexcept try {
   RequestContext* const context = forwarded(r);
+  if (context != nullptr && context->capture) context->capture->take(in);
   if (context == nullptr || !context->replacement) return next_body_filter(r, in);
   if (in == nullptr) return next_body_filter(r, in);
   return send_replacement(r, *context, in);

@@ -17,10 +17,12 @@
 #include "agw/gateway/limit_events.h"
 #include "agw/grants/policy_file.h"
 #include "agw/grants/store.h"
+#include "agw/idempotency/ledger.h"
 
 #include "support/audit.h"
 #include "support/fakes.h"
 #include "support/heap_memory.h"
+#include "support/ledger_redis.h"
 #include "support/signer.h"
 
 namespace agw::test {
@@ -142,6 +144,18 @@ struct GatewayWorld {
     location.mode = gateway::Mode::observe;
     for (auto& route : location.routes) route.mode = gateway::Mode::observe;
   }
+  /// Calls of a route need a key in a header field from here on.
+  void need_key(std::size_t route = 0) {
+    idempotency::Rule rule;
+    rule.header = "idempotency-key";
+    rule.wait = Milliseconds(0);
+    location.routes[route].idempotency = std::make_shared<const idempotency::Rule>(std::move(rule));
+  }
+  static std::vector<Secret> one_key() {
+    std::vector<Secret> out;
+    out.emplace_back(std::string(32, 'k'));
+    return out;
+  }
   void exchange() {
     outbound::ExchangeSpec spec;
     spec.audience = "tickets-api";
@@ -225,8 +239,10 @@ struct GatewayWorld {
   limits::Limiter limiter{{loop, clock, random, counters, limit_events, log}};
   HeapMemory breaker_memory;
   gateway::Breakers breakers{{clock, random, breaker_memory, metrics, log, audit.writer}};
+  LedgerRedis claims{loop, clock};
+  idempotency::Ledger ledger{{loop, random, claims, log}, idempotency::Keys(one_key())};
   gateway::Gateway gateway{
-      {clock, log, metrics, authenticator, store, limiter, exchanger, audit.writer, nullptr, &breakers}};
+      {clock, log, metrics, authenticator, store, limiter, exchanger, audit.writer, nullptr, &breakers, &ledger}};
   gateway::Location location;
   FakeRequest request;
   std::optional<gateway::Call> under_way;

@@ -1,0 +1,108 @@
+// As much of a Redis as repeats ask for: the scripts of src/idempotency/scripts.h, told apart by their first line.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agw/io/clock.h"
+#include "agw/io/loop.h"
+#include "agw/io/redis.h"
+
+#include "support/allocations.h"
+#include "support/memory_redis.h"
+
+namespace agw::test {
+
+class LedgerRedis final : public Redis {
+ public:
+  LedgerRedis(Loop& loop, Clock& clock) : loop_(loop), clock_(clock) {}
+
+  using Record = std::map<std::string, std::string>;
+  std::map<std::string, Record> records;
+  std::map<std::string, std::int64_t> ttls;
+  std::vector<std::string> ran;      ///< the scripts, in order
+  bool gone = false;                 ///< nothing is run, nobody answers
+  bool answers_get_lost = false;     ///< everything is run, nobody answers
+  std::optional<RedisReply> odd;     ///< answers this, and runs nothing
+  Milliseconds delay{1};
+
+  [[nodiscard]] Task<Result<std::vector<RedisReply>, RedisError>> pipeline(
+      std::vector<RedisCommand> commands) override {
+    auto pause = loop_.sleep(delay);
+    co_await std::move(pause);
+    if (gone) co_return fail(RedisError::timeout);
+    std::vector<RedisReply> replies;
+    {
+      const WorkingAllocations ours;
+      for (const auto& command : commands) replies.push_back(answer(command));
+    }
+    if (answers_get_lost) co_return fail(RedisError::timeout);
+    co_return replies;
+  }
+  [[nodiscard]] std::size_t count(const std::string& script) const {
+    return static_cast<std::size_t>(std::ranges::count(ran, script));
+  }
+
+ private:
+  RedisReply answer(const RedisCommand& command) {
+    if (command[0] == "EVALSHA") return error_reply("NOSCRIPT No matching script.");
+    if (odd) return *odd;
+    const std::string script = command[1].substr(3, command[1].find('\n') - 3);
+    ran.push_back(script);
+    const auto count = static_cast<std::size_t>(std::stoul(command[2]));
+    const std::vector<std::string> keys(command.begin() + 3, command.begin() + 3 + static_cast<std::ptrdiff_t>(count));
+    const std::vector<std::string> arguments(command.begin() + 3 + static_cast<std::ptrdiff_t>(count), command.end());
+    if (script == "claim") return claim(keys, arguments);
+    for (const auto& key : keys) change(script, key, arguments);
+    return integer_reply(1);
+  }
+  RedisReply claim(const std::vector<std::string>& keys, const std::vector<std::string>& arguments) {
+    const std::int64_t now = clock_.now().time_since_epoch().count();
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      const auto known = records.find(keys[i]);
+      if (known == records.end()) continue;
+      Record& record = known->second;
+      if (record["a"] != arguments[3 + i]) return words({"other"});
+      if (record["s"] == "d") return words({"done", record["r"]});
+      if (record["s"] == "l") return words({"large"});
+      if (record["s"] == "c" && std::stoll(record["u"]) > now) return words({"busy"});
+      return words({"unknown"});
+    }
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      records[keys[i]] = {{"s", "c"},
+                          {"o", arguments[0]},
+                          {"a", arguments[3 + i]},
+                          {"u", std::to_string(now + std::stoll(arguments[1]))}};
+      ttls[keys[i]] = std::stoll(arguments[2]);
+    }
+    return words({"claimed"});
+  }
+  void change(const std::string& script, const std::string& key, const std::vector<std::string>& arguments) {
+    const auto known = records.find(key);
+    if (known == records.end() || known->second["o"] != arguments[0] || known->second["s"] != "c") return;
+    if (script == "release") {
+      records.erase(known);
+    } else if (script == "settle") {
+      known->second["s"] = arguments[2];
+      if (!arguments[3].empty()) known->second["r"] = arguments[3];
+      ttls[key] = std::stoll(arguments[1]);
+    } else {
+      known->second["u"] = std::to_string(clock_.now().time_since_epoch().count() + std::stoll(arguments[1]));
+      ttls[key] = std::stoll(arguments[2]);
+    }
+  }
+  static RedisReply words(const std::vector<std::string>& texts) {
+    std::vector<RedisReply> elements;
+    for (const auto& text : texts) elements.push_back(text_reply(text));
+    return array_reply(std::move(elements));
+  }
+
+  Loop& loop_;
+  Clock& clock_;
+};
+
+}  // namespace agw::test
