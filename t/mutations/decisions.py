@@ -15,8 +15,8 @@ ALL = [
          "static_cast<void>(provide_credential(call));\n  const Result<void, Reason> credential;")],
         ["test_exchange.py"]),
     Mutation("a denial is forwarded", [
-        (GATEWAY, "if (!call.decision.allowed() && call.enforced)\n    return fail(answer_for(",
-         "if (call.decision.reason == Reason::internal_error)\n    return fail(answer_for(")], ["test_decision.py"]),
+        (GATEWAY, "if (!call.decision.allowed() && call.enforced) {\n    call.claim = nullptr;\n",
+         "if (call.decision.reason == Reason::internal_error) {\n    call.claim = nullptr;\n")], ["test_decision.py"]),
     Mutation("what can't be understood passes", [
         (GATEWAY, "if (asked.refusal) co_return conclude(location, request, call, deny(*asked.refusal));", "")],
         ["test_mcp_transport.py"]),
@@ -144,7 +144,7 @@ ALL = [
         (OPERATION, "if (request.headers().count(name) == 0) continue;", "if (!name.empty()) continue;")],
         ["test_rest.py"]),
     Mutation("a parameter that stands twice is judged by its first", [
-        (OPERATION, "if (repeats(*resource, query)) return refused(Reason::query_repeated);",
+        (OPERATION, "if (repeats(templates, query)) return refused(Reason::query_repeated);",
          "static_cast<void>(&repeats);")], ["test_rest.py"]),
     Mutation("a compressed body is judged by its bytes", [
         (OPERATION, 'if (request.headers().count("content-encoding") > 0) return refused(Reason::encoding_refused);',
