@@ -138,7 +138,7 @@ Task<Result<Forward, Answer>> Gateway::govern(const Location& location, Request&
 
   // A repeat gets the first one's answer, or none; what goes on from here holds its key, and runs once.
   if (is_keyed(call)) {
-    co_await claim(location, request, asked.resource_failure, call);
+    co_await claim(location, request, *body, asked.resource_failure, call);
     if (call.claim == nullptr) co_return conclude(location, request, call);
   }
 
@@ -232,8 +232,8 @@ Task<Decision> Gateway::judge_again(const Location& location, const Request& req
   co_return std::move(call.decision);
 }
 
-Task<void> Gateway::claim(const Location& location, const Request& request, std::optional<Reason> resource_failure,
-                          Call& call) {
+Task<void> Gateway::claim(const Location& location, const Request& request, std::string_view body,
+                          std::optional<Reason> resource_failure, Call& call) {
   Reason refusal = Reason::idempotency_unavailable;
   if (call.keyed == nullptr || !call.keyed->key) {
     refusal = call.keyed != nullptr ? call.keyed->key.error() : Reason::idempotency_key_invalid;
@@ -243,7 +243,7 @@ Task<void> Gateway::claim(const Location& location, const Request& request, std:
     if (call.detail.empty()) call.detail = std::move(outcome.detail);
     if (!outcome.refusal) {
       // Who waited for another call to end is judged as of now.
-      if (outcome.waited) call.decision = co_await judge_again(location, request, resource_failure, call);
+      if (outcome.waited) call.decision = co_await judge_again(location, request, body, resource_failure, call);
       if (!call.decision.allowed()) co_return;
       call.claim = std::move(outcome.claim);
       if (outcome.answer) call.replay = std::make_unique<idempotency::KeptAnswer>(*std::move(outcome.answer));

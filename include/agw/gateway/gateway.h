@@ -112,7 +112,7 @@ class Gateway {
                                const policy::Facts& facts, std::optional<Reason> resource_failure, Call& call);
   [[nodiscard]] Task<Decision> judge_again(const Location& location, const Request& request, std::string_view body,
                                            std::optional<Reason> resource_failure, Call& call);
-  [[nodiscard]] Task<void> claim(const Location& location, const Request& request,
+  [[nodiscard]] Task<void> claim(const Location& location, const Request& request, std::string_view body,
                                  std::optional<Reason> resource_failure, Call& call);
   [[nodiscard]] ValueTask<Result<void, Reason>> provide_credential(Call& call);
   [[nodiscard]] Result<Forward, Answer> conclude(const Location& location, const Request& request, Call& call);
