@@ -23,7 +23,8 @@ bool is_denial(const Decision& decision) {
     case Disposition::challenge:
     case Disposition::unavailable:
     case Disposition::backend:
-    case Disposition::limited: return false;
+    case Disposition::limited:
+    case Disposition::conflict: return false;
     default: return decision.reason != Reason::agent_breaker_open && decision.reason != Reason::client_aborted;
   }
 }
@@ -34,9 +35,9 @@ Mark denial_mark(const Call& call) {
   return call.decision.allowed() && !call.operation.empty() ? Mark::good : Mark::none;
 }
 
-/// A client that left says nothing about the backend, unless that had answered before.
+/// A client that left says nothing about the backend, unless that had answered before; nor does a recorded answer.
 Mark error_mark(const Call& call, const audit::Completion& completion) {
-  if (!call.decision.allowed()) return Mark::none;
+  if (!call.decision.allowed() || call.replay != nullptr) return Mark::none;
   if (completion.upstream_status != 0) return completion.upstream_status >= least_failure ? Mark::bad : Mark::good;
   // nginx found nobody whom to ask, or not by its name.
   const bool nobody = completion.status == bad_gateway || completion.status == gateway_timeout;

@@ -157,6 +157,25 @@ TEST(KeyedCall, whose_redis_is_gone_never_runs) {
   EXPECT_FALSE(world.call());
 }
 
+TEST(KeyedCall, that_is_a_repeat_says_nothing_of_the_backend_and_is_no_denial) {
+  Keyed world;
+  for (const std::vector<std::string_view>& words :
+       {std::vector<std::string_view>{"backend", "errors=50%/1m", "min=2", "for=1m"},
+        {"agent", "denials=50%/1m", "min=2", "for=1m"}}) {
+    Breaker breaker = parse_breaker(words).value();
+    breaker.place = "tickets/*";
+    world.location.breakers.push_back(std::move(breaker));
+  }
+  world.whole_call("gone", 502);
+  for (int i = 0; i < 5; ++i) EXPECT_THAT(world.refusal(), "gone");
+  world.key("k-2");
+  ASSERT_FALSE(world.call());
+  const std::optional<Call> first = std::move(world.under_way);
+  for (int i = 0; i < 5; ++i) EXPECT_THAT(world.refusal(), HasSubstr("idempotency_in_flight"));
+  world.key("k-3");
+  EXPECT_FALSE(world.call()) << "no breaker has opened";
+}
+
 TEST(KeyedCall, that_is_only_observed_needs_no_key) {
   Keyed world;
   world.key("");
