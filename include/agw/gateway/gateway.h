@@ -69,7 +69,7 @@ class Gateway {
     outbound::Exchanger& exchanger;
     audit::Writer& audit;
     grants::LastUse* uses = nullptr;  ///< null: nobody keeps them
-    Breakers* breakers = nullptr;     ///< null where no location has any
+    Breakers* breakers = nullptr;  ///< null where no location has any
     idempotency::Ledger* ledger = nullptr;  ///< null: no operation asks for a key
   };
   explicit Gateway(Services services);
