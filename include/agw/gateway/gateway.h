@@ -110,10 +110,12 @@ class Gateway {
                                                                      Call& call);
   [[nodiscard]] Decision judge(const Location& location, const Request& request, std::string_view body,
                                const policy::Facts& facts, std::optional<Reason> resource_failure, Call& call);
-  [[nodiscard]] Task<Decision> judge_again(const Location& location, const Request& request, std::string_view body,
-                                           std::optional<Reason> resource_failure, Call& call);
-  [[nodiscard]] Task<void> claim(const Location& location, const Request& request, std::string_view body,
-                                 std::optional<Reason> resource_failure, Call& call);
+  // The frames of what few calls do stay out of the course's own, which every call asks memory for.
+  [[nodiscard, gnu::noinline]] Task<Decision> judge_again(const Location& location, const Request& request,
+                                                          std::string_view body, std::optional<Reason> resource_failure,
+                                                          Call& call);
+  [[nodiscard, gnu::noinline]] Task<void> claim(const Location& location, const Request& request, std::string_view body,
+                                                std::optional<Reason> resource_failure, Call& call);
   [[nodiscard]] ValueTask<Result<void, Reason>> provide_credential(Call& call);
   [[nodiscard]] Result<Forward, Answer> conclude(const Location& location, const Request& request, Call& call);
   [[nodiscard]] Result<Forward, Answer> conclude(const Location& location, const Request& request, Call& call,
