@@ -6,6 +6,10 @@
 namespace agw {
 namespace {
 
+/// What four digits of a year can say.
+constexpr WallTime first = std::chrono::sys_days(std::chrono::year(0) / 1 / 1);
+constexpr WallTime last = std::chrono::sys_days(std::chrono::year(10'000) / 1 / 1) - Milliseconds(1);
+
 /// Two or four decimal digits at the front, taken off.
 bool take_number(std::string_view& text, std::size_t digits, int& out) {
   if (text.size() < digits) return false;
@@ -28,8 +32,6 @@ bool take_char(std::string_view& text, std::string_view any) {
 }  // namespace
 
 Rfc3339 rfc3339(WallTime time) noexcept {
-  constexpr WallTime first = std::chrono::sys_days(std::chrono::year(0) / 1 / 1);
-  constexpr WallTime last = std::chrono::sys_days(std::chrono::year(10'000) / 1 / 1) - Milliseconds(1);
   time = std::clamp(time, first, last);
   const auto day = std::chrono::floor<std::chrono::days>(time);
   const std::chrono::year_month_day date(day);
@@ -88,9 +90,12 @@ std::optional<WallTime> parse_rfc3339(std::string_view text) {
                                          std::chrono::day(static_cast<unsigned>(day)));
   // A leap second (60) is read as the first instant of the next minute.
   if (!date.ok() || hour > 23 || minute > 59 || second > 60) return std::nullopt;
-  const auto instant = std::chrono::sys_days(date) + std::chrono::hours(hour) + std::chrono::minutes(minute - offset) +
-                       std::chrono::seconds(second) + Milliseconds(milliseconds);
-  return WallTime(instant);
+  const WallTime instant = std::chrono::sys_days(date) + std::chrono::hours(hour) +
+                           std::chrono::minutes(minute - offset) + std::chrono::seconds(second) +
+                           Milliseconds(milliseconds);
+  // With its offset it may lie in a year that has no four digits.
+  if (instant < first || instant > last) return std::nullopt;
+  return instant;
 }
 
 }  // namespace agw

@@ -68,7 +68,8 @@ class Names:
         if fault in ("hung", "refused"):
             return
         if fault == "drip":
-            time.sleep(4)
+            # Later than anybody waits: nginx takes a late answer for the next who asks, and it is a true one.
+            time.sleep(30)
         try:
             for packet in self._packets(question, fault):
                 sock.sendto(packet, peer)
