@@ -141,8 +141,11 @@ def test_a_reader_that_is_slow_holds_up_nobody(make_keyed):
                 pass
             return site.series("journal_used_slots") == 0
 
-        eventually(drained, timeout=20)
-        allowed(site.call())
+        def goes_on():
+            drained()   # the gauge is told late: what is free again is shown by a call
+            return site.call().status == 200
+
+        eventually(goes_on, timeout=20)
         eventually(drained, timeout=15)
         site.nginx.process.send_signal(signal.SIGQUIT)
         eventually(lambda: drained_until_end(reader, read, site.nginx.process), timeout=15)
