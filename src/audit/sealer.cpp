@@ -21,6 +21,9 @@ namespace {
 /// worker that is woken meanwhile may have to wait for it.
 constexpr std::size_t batch_bytes = 256U * 1024;
 constexpr std::size_t batch_events = 64;
+/// Where each batch is forced to the disk it holds as much as there is: the disk's wait is the same for one line, and
+/// what comes meanwhile needs its room in the journal.
+constexpr std::size_t synced_batch_bytes = 1024U * 1024;
 /// Where more of a worker's journal than this part is in use, sealing goes on until it is empty: who yields on a busy
 /// core comes back milliseconds later.
 constexpr std::uint64_t yielding_part = 8;
@@ -246,12 +249,15 @@ bool Sealer::State::readable(Segment& segment, std::uint32_t slot) {
 
 std::size_t Sealer::State::write_events() {
   std::size_t events = 0;
+  const bool synced_each = host.sync == Sync::always;
+  const std::size_t most_events = synced_each ? max_batch : batch_events;
+  const std::size_t most_bytes = synced_each ? synced_batch_bytes : batch_bytes;
   for (std::size_t at = 0; at < found.size();) {
     Batch& batch = control->batch;
     batch.kind = BatchKind::events;
     batch.size = 0;
     std::size_t bytes = 0;
-    for (; at < found.size() && batch.size < batch_events && bytes < batch_bytes; ++at) {
+    for (; at < found.size() && batch.size < most_events && bytes < most_bytes; ++at) {
       auto here = segment(found[at].segment);
       batch.events[batch.size++] = found[at];
       bytes += here->slot(found[at].slot).size;

@@ -444,6 +444,21 @@ TEST_F(Journal, fsync_comes_when_it_was_asked_for) {
   }
 }
 
+TEST_F(Journal, what_waits_is_forced_to_the_disk_at_once) {
+  constexpr int events = 300;
+  shared = test::SharedJournal(1, 2U << 20);
+  want(root);
+  Worker worker(*this);
+  Helper helper(*this, Sync::always);
+  helper.sealer.pass();
+  const int opening = file.syncs;
+  for (int i = 0; i < events; ++i)
+    worker.writer->begin(event_of(std::to_string(i)))->finish({.outcome = Outcome::ok});
+  EXPECT_EQ(helper.sealer.pass(), events);
+  EXPECT_EQ(file.syncs - opening, 1);
+  EXPECT_TRUE(verify().empty());
+}
+
 TEST_F(Journal, a_sync_that_fails_keeps_the_events) {
   Worker worker(*this);
   Helper helper(*this, Sync::always);
