@@ -1,16 +1,22 @@
 """One cell: a gateway, a dependency, a fault; and what is to be said about it afterwards."""
 import collections
+import itertools
+import json
 import threading
 import time
 import traceback
 from pathlib import Path
 
 from load import NEVER, Load
-from matrix import MARGIN, READ_TIMEOUT, Cell
+from matrix import CLAIM, MARGIN, READ_TIMEOUT, STORE, Cell
 from plugins.wait import eventually
-from world import NoDisk, World
+from world import LONG_KEY, NoDisk, World
 
 ENOUGH = 5   # so many calls in a row that are allowed again
+USED_KEYS = [f"used-{number}" for number in range(4)]
+TRIES = 3    # of an agent that repeats each call
+# What a repeat may be told after the fault, if not the first one's answer.
+SETTLED = {"idempotency_in_flight", "idempotency_unknown", "idempotency_unrecorded"}
 
 
 def run(cell: Cell, folder: Path):
@@ -50,6 +56,8 @@ class _Course:
         if cell.warm:
             world.start()
             self._warm_up()
+            if world.keyed:
+                self._use_keys()
         if cell.warm and cell.stream:
             self.streams = [load.open_stream() for _ in range(2)]
         else:
@@ -63,7 +71,12 @@ class _Course:
         if world.held is not None:
             world.held.set()
             world.held = None
-        load.start(["fresh", "known", *NEVER], cell.pause)
+        load.start(["fresh", "known"], cell.pause)
+        # Who has no right to an answer asks for the recorded ones, too.
+        load.start(NEVER, cell.pause, itertools.cycle(USED_KEYS))
+        if world.keyed:
+            load.start(["used"], cell.pause, itertools.cycle([*USED_KEYS, LONG_KEY]))
+            load.start(["again"], cell.pause, (f"again-{number // TRIES}" for number in itertools.count()))
         self._until(self.fault_began + cell.lasts)
         before_end = time.monotonic()
         world.end(cell.fault)
@@ -72,12 +85,32 @@ class _Course:
         self._end_streams()
         if not load.stop():
             self.found["late"].append("a call never ended")
+        if world.keyed:
+            self._repeat_all()
         self.found["crashes"] += world.close()
         self._judge()
 
     def _warm_up(self):
         """Each worker has met the known token, and everything that it asks."""
         eventually(lambda: all(self.load.call("known").status == 200 for _ in range(12)), timeout=20)
+
+    def _use_keys(self):
+        """Some keys have been used when the fault begins; the call of one is under way."""
+        world, load = self.world, self.load
+        for key in USED_KEYS:
+            load.call("known", key=key)
+        world.held = threading.Event()
+        load.in_background("long", key=LONG_KEY)
+        eventually(lambda: world.runs()[LONG_KEY] == 1)
+
+    def _repeat_all(self):
+        """Each key once more; a worker may still be backing off while the other one answers."""
+        load, end = self.load, self.fault_ended + self.cell.recovery
+        self.repeats = []
+        for key in dict.fromkeys(call.key for call in load.calls if call.kind not in NEVER):
+            while (call := load.call("late", key=key)).refusal in STORE | CLAIM and call.ended < end:
+                time.sleep(0.03)
+            self.repeats.append(call)
 
     def _hold(self):
         cell, world = self.cell, self.world
@@ -159,7 +192,7 @@ class _Course:
                 if passed:
                     found["wrong_allows"].append(f"{call.mark}: a token of kind {call.kind}, {outcome}")
                 continue
-            if call.mark in streams or call.ended < self.fault_began or call.begun >= self.fault_ended:
+            if call.mark in streams or call.kind == "long" or call.ended < self.fault_began or call.begun >= self.fault_ended:
                 continue
             waited = call.begun < self.fault_began   # it is the one that was held at the dependency
             seconds = call.ended - max(call.begun, self.fault_began)
@@ -182,9 +215,35 @@ class _Course:
                 found["wrong_allows"].append(f"{call.mark}: {call.kind} token, {outcome}; only {sorted(wanted)} may be said")
             elif outcome != "none" and outcome not in wanted:
                 found["errors"].append(f"{call.mark}: {call.kind} token, {outcome}; expected {sorted(wanted)}")
+        if self.world.keyed:
+            self._judge_keys(events, reached)
         found["decisions"] = dict(decisions)
         found["slowest_s"] = round(slowest, 2)
         found["recovery_s"] = None if self.recovered is None else round(self.recovered, 2)
         if self.recovered is None or self.recovered > cell.recovery:
             found["late"].append(f"no recovery within {cell.recovery:.0f} s")
         found["calls"] = len(load.calls)
+
+    def _judge_keys(self, events, reached):
+        """No key ran twice; whoever was answered ran, or got the answer of the call that did; or a reason."""
+        found, runs = self.found, self.world.runs()
+        calls = [call for call in self.load.calls if call.kind not in NEVER]
+        begun = {}
+        for call in calls:
+            begun.setdefault(call.key, call.begun)
+        # A store that was emptied has forgotten what was used before: docs/idempotency.md asks for one that doesn't.
+        forgotten = self.fault_began + self.cell.settled if self.cell.fault == "emptied" else 0.0
+        found["wrong_allows"] += [f"key {key} ran {runs[key]} times" for key, since in begun.items()
+                                  if since >= forgotten and runs[key] > 1]
+        for call in calls:
+            if call.status == 200 and b'"result"' in call.answer:
+                if json.loads(call.answer)["result"]["key"] != call.key:
+                    found["wrong_allows"].append(f"{call.mark}: another call's answer for key {call.key}")
+                if call.replayed == (call.mark in reached):
+                    found["wrong_allows"].append(f"{call.mark}: {'replayed' if call.replayed else 'answered'}, and "
+                                                 f"{'reached' if call.replayed else 'did not reach'} the backend")
+            elif call in self.repeats and (reason := events.get(call.mark, {}).get("reason")) not in SETTLED:
+                found["errors"].append(f"{call.mark}: a repeat of key {call.key} after the fault: {call.status} {reason}")
+        kinds = collections.Counter("replayed" if call.replayed else events.get(call.mark, {}).get("reason", "none")
+                                    for call in self.repeats)
+        found["said"] = "; repeats afterwards: " + ", ".join(f"{what} {count}" for what, count in sorted(kinds.items()))

@@ -11,6 +11,7 @@ from world import CALL, LISTEN
 NEVER = ("stranger", "former", "forged", "expired")
 PATIENCE = 15.0
 MOST_READ = 262144
+MOST_KEPT = 4096
 # A connection that breaks, in the ways in which http.client says so; the last when it was closed under its reader.
 TROUBLE = (OSError, http.client.HTTPException, ValueError, AttributeError)
 
@@ -18,13 +19,16 @@ TROUBLE = (OSError, http.client.HTTPException, ValueError, AttributeError)
 @dataclass
 class Call:
     mark: str
-    kind: str           # known (a token the gateway has met), fresh, or one of NEVER
+    kind: str           # known (a token the gateway has met), fresh, one of NEVER; where calls need a key, see cell.py, too
     begun: float
     ended: float = 0.0
     status: int = 0     # 0: no answer
     request_id: str | None = None
     refusal: str = ""   # the reason that a 503 gives
     trouble: str = ""
+    key: str = ""         # the idempotency key, where calls need one
+    replayed: bool = False
+    answer: bytes = b""   # the beginning of it
 
     @property
     def unrecorded(self):
@@ -57,19 +61,22 @@ class Load:
         for kind in ("known", *NEVER):
             self.token(kind)
 
-    def call(self, kind="fresh", stream=False, patience=None):
+    def call(self, kind="fresh", stream=False, patience=None, key=""):
         """One call, to its end. Only so much of an endless answer is read."""
-        call = Call(f"f/{next(self._numbers)}", kind, time.monotonic())
+        mark = f"f/{next(self._numbers)}"
+        call = Call(mark, kind, time.monotonic(), key=key or mark)
         self.calls.append(call)
         exchange = None
         try:
             exchange = self.begin(call, stream, patience)
             head = exchange.head()
             call.status, call.request_id = head.status, head.request_id
+            call.replayed = head.header("Idempotent-Replayed") is not None
             end, read = time.monotonic() + (patience or self.patience), 0
             if not stream:
                 while read < MOST_READ and (piece := exchange.read_some()):
                     read += len(piece)
+                    call.answer = (call.answer + piece)[:MOST_KEPT]
                     if call.status == 503 and (said := re.search(rb'"reason": ?"(\w+)"', piece)):
                         call.refusal = said[1].decode()
                     if time.monotonic() > end:
@@ -84,6 +91,8 @@ class Load:
 
     def begin(self, call, stream=False, patience=None):
         headers, site = [("User-Agent", call.mark)], self.world.site
+        if call.key and self.world.keyed:
+            headers.append(("Idempotency-Key", call.key))
         if stream:
             return site.begin("GET", "/mcp", self.token(call.kind), LISTEN + headers, timeout=patience or self.patience)
         return site.begin_post(CALL, self.token(call.kind), headers, timeout=patience or self.patience)
@@ -94,21 +103,21 @@ class Load:
         call.ended = call.begun
         return self.begin(call)
 
-    def in_background(self, kind="fresh", stream=False):
-        thread = threading.Thread(target=self.call, args=(kind, stream), daemon=True)
+    def in_background(self, kind="fresh", stream=False, key=""):
+        thread = threading.Thread(target=self.call, args=(kind, stream, None, key), daemon=True)
         thread.start()
         self._threads.append(thread)
 
-    def start(self, kinds, pause=0.1):
-        """Calls of each kind one after another, all kinds at once."""
+    def start(self, kinds, pause=0.1, keys=itertools.repeat("")):
+        """Calls of each kind one after another, all kinds at once; each with the next of `keys`, which may be infinite."""
         for kind in kinds:
-            thread = threading.Thread(target=self._run, args=(kind, pause), daemon=True)
+            thread = threading.Thread(target=self._run, args=(kind, pause, keys), daemon=True)
             thread.start()
             self._threads.append(thread)
 
-    def _run(self, kind, pause):
+    def _run(self, kind, pause, keys):
         while not self._stop.is_set():
-            self.call(kind)
+            self.call(kind, key=next(keys))
             self._stop.wait(pause)
 
     def stop(self):

@@ -24,6 +24,7 @@ TLS = ("expired", "foreign", "garbage")
 
 DEPENDENCIES = {
     "redis": "Redis",
+    "repeats": "Redis, for calls with an idempotency key",
     "file": "policy file",
     "metadata": "issuer metadata",
     "keys": "key set",
@@ -36,6 +37,7 @@ DEPENDENCIES = {
 # Cells that make no sense, and why.
 NO = {
     ("redis", "skewed"): "the gateway asks Redis for no time",
+    ("repeats", "skewed"): "leases of claims are Redis' own time",
     ("file", "reset"): "a file has no connection",
     ("file", "hung"): "a file has no connection",
     ("file", "endless"): "a file has no connection; larger ones are in t/e2e/test_policy_file.py",
@@ -54,6 +56,7 @@ for _fault in ("expired", "foreign"):
 
 STORE = {"store_unavailable", "store_invalid", "store_uninitialised", "store_rolled_back"}
 STORE_LEASE = 1.0            # agent_freshness push: how long copies count after the last heartbeat that was answered
+CLAIM = {"idempotency_unavailable"}
 KEYS = {"issuer_unavailable"}
 EXCHANGE = {"exchange_unavailable", "exchange_refused", "exchange_invalid"}
 # What a busy machine may add to a bound; with sanitizers everything takes several times as long.
@@ -97,6 +100,13 @@ def _expect_redis(cell):
     cell.bound = STORE_TIMEOUT
     if cell.warm:
         cell.settled = STORE_LEASE + 0.3   # until then a worker may answer from its copy
+
+
+def _expect_repeats(cell):
+    """Nobody can claim a key, nor say what became of one: what isn't refused for the store is refused for that."""
+    _expect_redis(cell)
+    cell.known = cell.fresh = STORE | CLAIM
+    cell.bound = 2 * STORE_TIMEOUT   # facts and claim
 
 
 def _expect_file(cell):
@@ -164,15 +174,19 @@ def _expect_names(cell):
         cell.known = cell.fresh = KEYS | {"allow"}
 
 
-EXPECT = {"redis": _expect_redis, "file": _expect_file, "metadata": _expect_metadata, "keys": _expect_keys,
-          "exchange": _expect_exchange, "backend": _expect_backend, "audit": _expect_audit, "names": _expect_names}
+EXPECT = {"redis": _expect_redis, "repeats": _expect_repeats, "file": _expect_file, "metadata": _expect_metadata,
+          "keys": _expect_keys, "exchange": _expect_exchange, "backend": _expect_backend, "audit": _expect_audit,
+          "names": _expect_names}
+WITH_REDIS = ("redis", "repeats")
 
 
 def _why_not(cell):
     why = NO.get((cell.dependency, cell.fault))
     if why:
         return why
-    if cell.dependency == "redis" and not cell.warm and cell.fault in ("older", "another"):
+    if cell.dependency == "repeats" and cell.stream:
+        return "a stream needs no key"
+    if cell.dependency in WITH_REDIS and not cell.warm and cell.fault in ("older", "another"):
         return "a gateway that has just been started has seen no newer state"
     if cell.dependency == "file":
         if not cell.warm:
@@ -191,7 +205,7 @@ def _why_not(cell):
 def cells():
     """All of them, the senseless ones with the word why."""
     for dependency, fault, warm, stream in itertools.product(DEPENDENCIES, FAULTS, (False, True), (False, True)):
-        if fault == "another" and dependency != "redis":
+        if fault == "another" and dependency not in WITH_REDIS:
             continue
         cell = Cell(dependency, fault, warm, stream)
         cell.skipped = _why_not(cell)
@@ -206,6 +220,7 @@ QUICK = {
     "redis/refused/warm/waiting", "redis/reset/warm/stream", "redis/hung/warm/waiting", "redis/wrong/warm/stream",
     "redis/drip/cold/waiting", "redis/endless/cold/stream", "redis/garbage/warm/waiting", "redis/emptied/warm/stream",
     "redis/older/warm/waiting", "redis/another/warm/stream",
+    "repeats/reset/warm/waiting",
     "file/emptied/warm/stream",
     "metadata/refused/cold/waiting", "metadata/skewed/warm/stream", "metadata/wrong/cold/stream",
     "keys/hung/warm/stream", "metadata/expired/cold/waiting", "keys/older/warm/waiting", "keys/endless/cold/stream",

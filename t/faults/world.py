@@ -1,4 +1,5 @@
 """A gateway with all it depends on, one of which can be made to fail."""
+import collections
 import json
 import os
 import shutil
@@ -38,6 +39,10 @@ HTTP = """
     send_timeout 3s;
 """
 LISTEN = [("Accept", "text/event-stream"), ("Mcp-Session-Id", "s-1")]
+
+
+KEYED_TOOL = "agent_tool ticket.read { scope tickets:read; resource ticket:<id>; idempotency header wait=0; }"
+LONG_KEY = "used-long"   # of the call that the backend still has when the fault begins
 
 
 class NoDisk(Exception):
@@ -89,7 +94,7 @@ class Stream(list):
 
 
 class World:
-    """`dependency`: redis, file, metadata, keys, exchange, backend, audit, names. With `tls` it is asked over TLS.
+    """`dependency`: redis, repeats, file, metadata, keys, exchange, backend, audit, names. With `tls` it is asked over TLS.
     `disk`: what the audit log lies on: "small" (a file system of its own), "pipe", or None: a folder."""
 
     def __init__(self, folder: Path, dependency, tls=False, disk=None, **pieces):
@@ -135,6 +140,15 @@ class World:
         port = self._front(Resp(), self.redis.port)
         scheme, ca = ("rediss", f" ca={self.certificates.ca}") if self.tls else ("redis", "")
         return {"store": f"{scheme}://127.0.0.1:{port}/0 timeout=1s{ca}"}
+
+    def _repeats(self):
+        """Redis, where calls need a key and answers tell which key they belong to."""
+        key = self.folder / "agent.key"
+        key.write_bytes(os.urandom(32))
+        key.chmod(0o600)
+        self.backend.answer = self._answer_keyed
+        http = self._pieces()["http"] + f"agent_key {key};"
+        return self._redis() | {"http": http, "tools": KEYED_TOOL}
 
     def _file(self):
         return {}
@@ -238,7 +252,17 @@ class World:
             self.held.wait(30)
         return Answer(200, [("Content-Type", "application/json")], b"") if self.empty else plain(received)
 
+    def _answer_keyed(self, received):
+        key = received.header("Idempotency-Key")
+        if key == LONG_KEY and self.held is not None:
+            self.held.wait(30)
+        return json_answer({"jsonrpc": "2.0", "id": 1, "result": {"key": key}})
+
     # --- calls -------------------------------------------------------------------------------------------------
+
+    @property
+    def keyed(self):
+        return self.dependency == "repeats"
 
     def token(self, kind):
         site = self.site
@@ -289,6 +313,8 @@ class World:
         self.redis.version = max(self.redis.version, 10)
         self.redis.load(self.present)
         return True
+
+    _begin_repeats, _end_repeats = _begin_redis, _end_redis
 
     def _begin_metadata(self, fault):
         if fault in ("emptied", "older"):
@@ -396,6 +422,11 @@ class World:
         """The marks of the calls that the backend has seen."""
         with self.backend._lock:
             return {r.header("User-Agent") for r in self.backend.requests}
+
+    def runs(self):
+        """How often the backend has seen each idempotency key."""
+        with self.backend._lock:
+            return collections.Counter(r.header("Idempotency-Key") for r in self.backend.requests)
 
 
 CALL = mcp.call("ticket.read", {"id": "T-1"})
