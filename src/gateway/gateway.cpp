@@ -121,6 +121,8 @@ Task<Result<Forward, Answer>> Gateway::govern(const Location& location, Request&
   call.enforced = is_enforced(location, request, asked, call);
   if (!principal) co_return conclude(location, request, call, deny(principal.error()));
   if (asked.refusal) co_return conclude(location, request, call, deny(*asked.refusal));
+  // A session is its owner's alone: anybody else's is one that doesn't exist.
+  if (const auto strange = open_session(location, call)) co_return conclude(location, request, call, deny(*strange));
   if (location.enforces_some && call.enforced && !origin_allowed(location, request.headers()))
     co_return conclude(location, request, call, deny(Reason::origin_refused));
 
@@ -187,6 +189,16 @@ ValueTask<Result<PrincipalPtr, Reason>> Gateway::authenticate(const Location& lo
   return principal_of(step.take(), call);
 }
 
+std::optional<Reason> Gateway::open_session(const Location& location, Call& call) {
+  if (!binds(location)) return std::nullopt;
+  if (call.session_id.empty()) return call.needs_session ? std::optional(Reason::session_missing) : std::nullopt;
+  if (services_.sessions == nullptr) return Reason::session_unknown;
+  auto opened = services_.sessions->open(call.session_id, *call.principal, location);
+  if (!opened) return opened.error();
+  call.session = *std::move(opened);
+  return std::nullopt;
+}
+
 Decision Gateway::judge(const Location& location, const Request& request, std::string_view body,
                         const policy::Facts& facts, std::optional<Reason> resource_failure, Call& call) {
   if (facts.agent != nullptr) call.agent_name = facts.agent->name;
@@ -230,6 +242,52 @@ Task<Decision> Gateway::judge_again(const Location& location, const Request& req
   call.decision = judge(location, request, body, **facts, resource_failure, call);
   if (!location.breakers.empty()) services_.breakers->pass(**facts, call);
   co_return std::move(call.decision);
+}
+
+ValueTask<std::optional<Reason>> Gateway::look_again(const Location& location, Request& request, Call& call) {
+  auto who = services_.authenticator.authenticate(call.token, location.trust);
+  if (!who.ready()) return await_look(location, request, call, std::move(who));
+  auto principal = who.take();
+  if (!principal) return std::optional(principal.error().reason);
+  auto facts = services_.store.facts(*principal, call.operation);
+  if (!facts.ready()) return await_look(location, request, call, *std::move(principal), std::move(facts));
+  return look_result(location, request, call, *std::move(principal), facts.take());
+}
+
+Task<std::optional<Reason>> Gateway::await_look(const Location& location, Request& request, Call& call,
+                                                ValueTask<Result<PrincipalPtr, identity::TokenRefusal>> who) {
+  auto principal = co_await std::move(who);
+  if (!principal) co_return principal.error().reason;
+  auto asking = services_.store.facts(*principal, call.operation);
+  auto facts = co_await std::move(asking);
+  co_return look_result(location, request, call, *std::move(principal), std::move(facts));
+}
+
+Task<std::optional<Reason>> Gateway::await_look(const Location& location, Request& request, Call& call,
+                                                PrincipalPtr principal, ValueTask<FactsAnswer> facts) {
+  auto answer = co_await std::move(facts);
+  co_return look_result(location, request, call, std::move(principal), std::move(answer));
+}
+
+std::optional<Reason> Gateway::look_result(const Location& location, Request& request, Call& call,
+                                           PrincipalPtr principal, FactsAnswer facts) {
+  if (!facts) return facts.error().reason;
+  // For a message without an operation no time has a say: what was judged by the same facts is judged.
+  if (call.operation.empty() && *facts == call.facts && principal == call.principal) return std::nullopt;
+  // Conditions read the arguments of the call as it was sent; its body has been read long ago.
+  std::string_view body;
+  if (call.route != nullptr && body_is_judged(location, request)) {
+    auto read = request.body(location.max_body);
+    auto found = read.ready() ? read.take() : fail(Reason::internal_error);
+    if (!found) return found.error();
+    body = *found;
+  }
+  call.principal = std::move(principal);
+  call.facts = *facts;
+  // Its resource could be made when it was let through.
+  const Decision decision = judge(location, request, body, **facts, std::nullopt, call);
+  if (decision.allowed()) return std::nullopt;
+  return decision.reason;
 }
 
 Task<void> Gateway::claim(const Location& location, const Request& request, std::string_view body,
@@ -285,6 +343,8 @@ Result<Forward, Answer> Gateway::conclude(const Location& location, const Reques
   if (call.claim != nullptr) call.claim->sent();
   forward.strip_credentials = stands_between(call) || call.backend_token != nullptr;
   if (call.backend_token) forward.authorization = call.backend_token->authorization;
+  forward.binds_session = binds(location);
+  if (call.session != nullptr) forward.session = call.session->backend_id;
   if (location.identity_headers && call.principal)
     forward.identity = {call.principal->user, call.principal->agent, call.principal->tenant, call.operation};
   return forward;
@@ -360,6 +420,15 @@ void Gateway::keep(Call& call, BackendAnswer answer) noexcept try {
   call.claim->keep_nothing();
 } catch (...) {
   call.claim->keep_nothing();
+}
+
+std::string Gateway::session_field(const Call& call, std::string_view backend_id) const {
+  // The stateless protocol has no sessions (MCP 2026-07-28).
+  if (call.era == mcp::Era::modern || call.principal == nullptr || services_.sessions == nullptr) return {};
+  // Servers repeat it with every answer: it stays the one that the client has.
+  if (call.session != nullptr && call.session->backend_id == backend_id) return std::string(call.session_id);
+  return services_.sessions->seal({std::string(backend_id), call.mcp_version, call.capabilities}, *call.principal,
+                                  *call.location);
 }
 
 std::vector<std::pair<std::string, std::string>> Gateway::response_fields(const Call& call) const {

@@ -148,6 +148,7 @@ Understanding understand_message(const Location& location, const Request& reques
   call.category = message->category;
   call.rpc_id = message->id;
   call.mcp_version = message->protocol_version;
+  call.session_id = message->session_id;
   if (message->category == mcp::Category::unknown) {
     call.type = "mcp.unknown";
     call.subject_name = message->method;
@@ -155,6 +156,9 @@ Understanding understand_message(const Location& location, const Request& reques
   }
   call.mcp_method = message->method;
   call.type = message->kind == mcp::Kind::response ? "mcp.response" : message->event_type;
+  // A client's answer is to somebody who asked it: by its id alone it could be anybody's.
+  call.needs_session = message->kind == mcp::Kind::response;
+  if (message->method == "initialize") call.capabilities = mcp::client_capabilities(message->params);
   switch (message->category) {
     case mcp::Category::tool: return understand_tool(location, request, *message, call);
     case mcp::Category::prompt: name_operation(location, "prompts/", message->name, call); break;
@@ -174,7 +178,14 @@ Understanding understand_mcp(const Location& location, const Request& request, s
   const bool legacy = version < mcp::modern_version;
   call.type = request.method() == "GET" ? "mcp.stream" : "mcp.delete";
   call.category = mcp::Category::session;
-  if (legacy && (request.method() == "GET" || request.method() == "DELETE")) return {};
+  if (legacy && (request.method() == "GET" || request.method() == "DELETE")) {
+    const Headers::Found session = request.headers().find("mcp-session-id");
+    if (session.count > 1) return {.refusal = Reason::session_malformed, .resource_failure = std::nullopt};
+    call.session_id = session.value;
+    // Event ids are a session's (MCP 2025-11-25, "Resumability and Redelivery").
+    call.needs_session = request.headers().count("last-event-id") > 0;
+    return {};
+  }
   call.type = "mcp.method";
   return {.refusal = Reason::method_not_allowed, .resource_failure = std::nullopt};
 }

@@ -64,6 +64,7 @@ bool is_hidden(const Location& location, const Decision& decision) {
 Reason told_reason(const Location& location, const Decision& decision) {
   const ReasonRow& why = row(decision.reason);
   if (why.disposition == Disposition::denied && is_hidden(location, decision)) return Reason::operation_unknown;
+  if (decision.reason == Reason::session_foreign) return Reason::session_unknown;
   return decision.reason;
 }
 
@@ -146,6 +147,7 @@ void write_rpc(const Location& location, const Call& call, const Decision& decis
     answer.status = call.era == mcp::Era::modern ? 404 : 200;
     message = "Method not found: " + call.subject_name;
   }
+  if (reason == Reason::session_unknown) message = "Session not found";
   if (reason == Reason::version_unsupported) {
     data = R"({"supported":)" + std::string(mcp::supported_versions_json()) + R"(,"requested":)" +
            json_quoted(call.requested_version) + R"(,"request_id":)" + json_quoted(call.request_id) + "}";

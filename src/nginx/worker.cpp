@@ -26,6 +26,8 @@ namespace {
 /// Per worker; a remembered token or exchange takes two to four kilobytes.
 constexpr std::size_t max_tokens = 100'000;
 constexpr std::size_t max_exchanges = 50'000;
+/// Half a kilobyte each.
+constexpr std::size_t max_sessions = 20'000;
 
 std::unique_ptr<Worker>& instance() noexcept {
   static std::unique_ptr<Worker> worker;
@@ -67,14 +69,14 @@ WorkerHost::Settings host_settings(const MainConf& conf) {
   return out;
 }
 
-/// Variables in whose cached values the caller's credentials may lie.
+/// Variables in whose cached values the caller's credentials may lie, or its sealed session id.
 std::vector<ngx_uint_t> find_credential_variables(ngx_cycle_t* cycle) {
   std::vector<ngx_uint_t> out;
   auto* core =
       static_cast<ngx_http_core_main_conf_t*>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_core_module));
   if (core == nullptr) return out;
-  constexpr std::array<std::string_view, 4> names{"http_authorization", "http_cookie", "http_dpop",
-                                                  "http_proxy_authorization"};
+  constexpr std::array<std::string_view, 5> names{"http_authorization", "http_cookie", "http_dpop",
+                                                  "http_proxy_authorization", "http_mcp_session_id"};
   const auto* variables = static_cast<const ngx_http_variable_t*>(core->variables.elts);
   for (ngx_uint_t i = 0; i < core->variables.nelts; ++i) {
     const std::string_view name = view(variables[i].name);
@@ -151,9 +153,11 @@ struct Worker::Services {
         limiter({host.loop(), host.clock(), host.random(), host.zone().counters(), limit_events, host.log(),
                  host.redis(), conf.limit_on_error}),
         ledger(make_ledger(conf)),
+        handed_out(make_handout_keys(conf)),
+        sessions(handed_out, host.random(), max_sessions),
         breakers({host.clock(), host.random(), host.zone().breakers(), host.zone(), host.log(), audit}),
         gateway({host.clock(), host.log(), host.zone(), authenticator, *store, limiter, exchanger, audit, uses.get(),
-                 &breakers, ledger.get()}),
+                 &breakers, ledger.get(), &sessions}),
         credential_variables(find_credential_variables(cycle)),
         locations(conf.locations.begin(), conf.locations.end()) {
     if (ngx_process == NGX_PROCESS_SINGLE && conf.audit_file != nullptr) {
@@ -163,6 +167,7 @@ struct Worker::Services {
       host.loop().keep([this] { return seal(host.loop(), *sealing, *sealer_telling); });
     }
     authenticator.start();
+    host.loop().keep([this] { return watch_streams(host.loop()); });
     // Without an audit log nobody is told: then what changes stays in the stream for who has one.
     if (conf.store.kind == StoreConfig::Kind::redis && conf.audit_file != nullptr) {
       changes = std::make_unique<gateway::PolicyChanges>(
@@ -177,6 +182,16 @@ struct Worker::Services {
   ~Services() {
     // The worker's own tasks use what is destroyed below.
     host.cancel_tasks();
+  }
+
+  /// A write of policy is known a message later, and a stream ends in the next of these turns; one whose caller has to
+  /// be asked for, in the one after that.
+  static Task<void> watch_streams(Loop& loop) {
+    constexpr Milliseconds between_looks{250};
+    for (;;) {
+      co_await loop.sleep(between_looks);
+      look_at_streams();
+    }
   }
 
   /// Where there is no master there is no helper process either.
@@ -242,6 +257,15 @@ struct Worker::Services {
         idempotency::Ledger::Host{host.loop(), host.random(), *host.redis(), host.log()}, idempotency::Keys(conf.keys));
   }
 
+  /// Without agent_key this server's own key seals: what is handed out then ends with it.
+  SealKeys make_handout_keys(const MainConf& conf) {
+    constexpr std::string_view use = "agw handed out";
+    if (!conf.keys.empty()) return SealKeys(conf.keys, use);
+    std::vector<Secret> own;
+    own.emplace_back(std::string(host.zone().own_key()));
+    return SealKeys(own, use);
+  }
+
   std::vector<const identity::IssuerConfig*> issuers;
   WorkerHost host;
   std::unique_ptr<SealingProcess> sealing;
@@ -261,6 +285,8 @@ struct Worker::Services {
   gateway::LimitEvents limit_events;
   limits::Limiter limiter;
   std::unique_ptr<idempotency::Ledger> ledger;
+  SealKeys handed_out;
+  gateway::Sessions sessions;
   gateway::Breakers breakers;
   gateway::Gateway gateway;
   std::vector<ngx_uint_t> credential_variables;

@@ -112,7 +112,7 @@ class Streams:
     """Streams of events that are open at once: GET, of which the first event has arrived."""
 
     def __init__(self, gateway, path, count):
-        lines = HEADERS | {"Accept": "text/event-stream", "Mcp-Session-Id": "bench",
+        lines = HEADERS | {"Accept": "text/event-stream",
                            "Authorization": f"Bearer {gateway.token}"}
         lines.pop("Content-Type")
         request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{gateway.port}\r\n".encode() + "".join(

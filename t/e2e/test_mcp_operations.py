@@ -4,6 +4,7 @@ import json
 import pytest
 
 from plugins import mcp
+from plugins.backend import json_answer
 from plugins.site import allowed, denied, hidden
 
 GOOD = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"ticket.read","arguments":{"id":"T-1"}}}'
@@ -158,8 +159,12 @@ def test_notifications_need_no_grant(site, method):
 @pytest.mark.parametrize("reply", [{"result": {"action": "accept"}}, {"error": {"code": -1, "message": "no"}}])
 def test_answers_to_the_server_pass_and_are_audited(site, reply):
     message = {"jsonrpc": "2.0", "id": 4} | reply
-    answer = site.post(message)
+    site.backend.answer = json_answer({"jsonrpc": "2.0", "id": 1, "result": {}}, headers=[("Mcp-Session-Id", "s-1")])
+    session = site.post(mcp.message("initialize", {"protocolVersion": mcp.LEGACY})).header("Mcp-Session-Id")
+    site.backend.answer = None
+    answer = site.post(message, headers=[("Mcp-Session-Id", session)])
     assert answer.status == 202 and answer.event()["decision"] == "allow"
+    assert site.backend.last.header("Mcp-Session-Id") == "s-1"
     assert site.post(message, None).status == 401
     both = site.post({"jsonrpc": "2.0", "id": 4, "result": {}, "error": {"code": 1, "message": "x"}})
     assert both.status == 400

@@ -175,10 +175,10 @@ def test_get_and_delete_are_authenticated_and_proxied(site):
     for method in ("GET", "DELETE"):
         assert site.send(method, "/mcp", None).status == 401
         assert site.backend.count() == 0
-        answer = site.send(method, "/mcp", headers=[("Mcp-Session-Id", "abc"), ("Accept", "text/event-stream"),
+        answer = site.send(method, "/mcp", headers=[("Accept", "text/event-stream"),
                                                     ("MCP-Protocol-Version", mcp.LEGACY)])
         assert answer.status == 200
-        assert site.backend.last.method == method and site.backend.last.header("Mcp-Session-Id") == "abc"
+        assert site.backend.last.method == method
         event = answer.event()
         assert event["decision"] == "allow" and event["http"]["method"] == method
         site.backend.clear()
@@ -202,20 +202,12 @@ def test_odd_session_ids(site, session):
     answer = site.post(CALL, headers=[("Mcp-Session-Id", session)])
     assert answer.status == 400 and site.backend.count() == 0
     site.backend.clear()
-    allowed(site.post(CALL, headers=[("Mcp-Session-Id", "3f2c-good")]))
-    assert site.backend.last.header("Mcp-Session-Id") == "3f2c-good"
+    allowed(site.post(CALL))
 
 
 def test_two_session_ids(site):
     answer = site.post(CALL, headers=[("Mcp-Session-Id", "a"), ("Mcp-Session-Id", "b")])
     assert answer.status == 400
-
-
-def test_the_backends_session_comes_back(site):
-    site.backend.answer = json_answer({"jsonrpc": "2.0", "id": 1, "result": {}}, headers=[("Mcp-Session-Id", "s-1")])
-    answer = site.post(mcp.message("initialize", {"protocolVersion": "2025-11-25", "capabilities": {},
-                                                  "clientInfo": {"name": "x", "version": "1"}}))
-    assert answer.header("Mcp-Session-Id") == "s-1"
 
 
 def test_the_location_matches_below_too_but_names_nothing_else(site):

@@ -10,7 +10,7 @@ from plugins.site import EXCHANGE, allowed
 
 CLIENT_SECRET = "marker-client-secret-0f2c"
 FIELDS = {"Cookie": "sid=marker-cookie-91aa", "DPoP": "marker-dpop-77b1", "Proxy-Authorization": "Basic marker-proxy-5e0d",
-          "X-Api-Key": "marker-apikey-c4d2", "Mcp-Session-Id": "marker-session-3b3b"}
+          "X-Api-Key": "marker-apikey-c4d2"}
 ARGUMENT, QUERY = "marker-argument-d00d", "marker-query-8c8c"
 MESSAGES = {
     "allowed": lambda: mcp.call("ticket.read", {"id": "T-1", "note": ARGUMENT}),
@@ -52,13 +52,18 @@ def look_for(markers, found):
 
 
 def test_nothing_secret_comes_out(site):
-    # A backend that repeats nothing: what comes out comes from the gateway.
-    site.backend.answer = json_answer({"jsonrpc": "2.0", "id": 1, "result": {}})
     token = site.token()
+    begun = {"jsonrpc": "2.0", "id": 1, "result": {}}
+    site.backend.answer = json_answer(begun, headers=[("Mcp-Session-Id", "marker-session-3b3b")])
+    session = site.post(mcp.message("initialize", {"protocolVersion": mcp.LEGACY}), token).header("Mcp-Session-Id")
+    # A backend that repeats nothing: what comes out comes from the gateway.
+    site.backend.answer = json_answer(begun)
+    fields = FIELDS | {"Mcp-Session-Id": session}
     markers = {"the caller's token": token, "its payload": token.split(".")[1], "its signature": token.split(".")[2],
                "the client's secret": CLIENT_SECRET, "Redis's password": PASSWORD, "an argument": ARGUMENT,
-               "the query": QUERY} | {name: value.split("=")[-1].split()[-1] for name, value in FIELDS.items()}
-    headers = list(FIELDS.items())
+               "the query": QUERY, "the backend's session": "marker-session-3b3b"}
+    markers |= {name: value.split("=")[-1].split()[-1] for name, value in fields.items()}
+    headers = list(fields.items())
     answers = []
     for name, message in MESSAGES.items():
         answers.append(site.post(message(), token, headers))

@@ -9,7 +9,7 @@ from plugins.backend import sse_answer
 from plugins.site import EXCHANGE
 from plugins.wait import eventually
 
-LISTEN = [("Accept", "text/event-stream"), ("Mcp-Session-Id", "s-1")]
+LISTEN = [("Accept", "text/event-stream")]
 
 
 def event(text):

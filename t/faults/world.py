@@ -38,7 +38,7 @@ HTTP = """
     client_body_timeout 3s;
     send_timeout 3s;
 """
-LISTEN = [("Accept", "text/event-stream"), ("Mcp-Session-Id", "s-1")]
+LISTEN = [("Accept", "text/event-stream")]
 
 
 KEYED_TOOL = "agent_tool ticket.read { scope tickets:read; resource ticket:<id>; idempotency header wait=0; }"

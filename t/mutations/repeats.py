@@ -5,7 +5,7 @@ GATEWAY = "src/gateway/gateway.cpp"
 REPEATS = "src/gateway/repeats.cpp"
 LEDGER = "src/idempotency/ledger.cpp"
 SCRIPTS = "src/idempotency/scripts.h"
-KEYS = "src/idempotency/keys.cpp"
+KEYS = "src/seal/seal_keys.cpp"
 GUARD = "src/nginx/request/guard.cpp"
 CAPTURE = "src/nginx/request/capture.cpp"
 

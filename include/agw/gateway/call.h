@@ -10,6 +10,7 @@
 #include "agw/base/digest.h"
 #include "agw/base/time.h"
 #include "agw/gateway/location.h"
+#include "agw/gateway/sessions.h"
 #include "agw/idempotency/ledger.h"
 #include "agw/limits/breaker_table.h"
 #include "agw/limits/usage.h"
@@ -48,6 +49,10 @@ struct Call {
   std::string_view mcp_tool;
   std::string mcp_version;
   std::string requested_version;
+  std::string_view session_id;    ///< Mcp-Session-Id as sent; empty: none
+  SessionPtr session;             ///< what it stands for; null: it names none, or nothing is bound here
+  mcp::ClientCapabilities capabilities = 0;  ///< as initialize names them
+  bool needs_session = false;     ///< it means nothing without the session that it belongs to
   std::string subject_name;       ///< an unknown tool, a method, prompt or resource as the client named it
   std::string_view trace_id;      ///< W3C trace context: the caller's, else the request id
   std::string detail;             ///< for log and audit; never a value of the client
@@ -69,5 +74,10 @@ struct Call {
 /// Whether what the gateway promises of enforced locations holds for this call: the caller's
 /// credentials end here, the backend's challenges and cookies too.
 [[nodiscard]] bool stands_between(const Call& call) noexcept;
+
+/// Whether what was asked for is a stream of whatever comes: a GET, or subscriptions/listen.
+[[nodiscard]] inline bool opens_stream(const Call& call) noexcept {
+  return call.type == "mcp.stream" || call.type == "mcp.subscriptions.listen";
+}
 
 }  // namespace agw::gateway

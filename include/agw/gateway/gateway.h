@@ -45,6 +45,9 @@ struct Forward {
   /// tried, and once begun it goes on also when the client leaves.
   bool recorded = false;
   std::optional<CallerIdentity> identity;
+  /// Session ids are sealed here: what the client sent under Mcp-Session-Id doesn't go on, but `session` in its place.
+  bool binds_session = false;
+  std::string_view session;  ///< the backend's id; empty: none goes on
 };
 
 /// The response head of a backend, as far as the course judges it.
@@ -71,6 +74,7 @@ class Gateway {
     grants::LastUse* uses = nullptr;  ///< null: nobody keeps them
     Breakers* breakers = nullptr;  ///< null where no location has any
     idempotency::Ledger* ledger = nullptr;  ///< null: no operation asks for a key
+    Sessions* sessions = nullptr;  ///< null: no location binds any
   };
   explicit Gateway(Services services);
   ~Gateway();
@@ -87,11 +91,18 @@ class Gateway {
   [[nodiscard]] Task<Answer> permissions(const std::vector<const Location*>& locations, const Request& request,
                                          Call& call);
 
+  /// Whether a call that goes on may still do so, judged as of now: nothing, or why it must end. On a hit a plain call.
+  /// `call` was forwarded, and is enforced; it and `request` outlive the task.
+  [[nodiscard]] ValueTask<std::optional<Reason>> look_again(const Location& location, Request& request, Call& call);
+
   /// Judges what the backend answered: nothing, or the answer to send in its place.
   [[nodiscard]] std::optional<Answer> judge_response(Call& call, const Headers& headers, const BackendHead& head);
 
   /// The whole answer to a call that holds a claim: repeats get it.
   void keep(Call& call, BackendAnswer answer) noexcept;
+
+  /// What the agent gets for the session id that the backend sent; empty: none.
+  [[nodiscard]] std::string session_field(const Call& call, std::string_view backend_id) const;
 
   /// What the agent is told of its limits, beside the backend's answer.
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> response_fields(const Call& call) const;
@@ -105,9 +116,18 @@ class Gateway {
   void finish(Call& call, audit::Completion completion) noexcept;
 
  private:
+  using FactsAnswer = Result<policy::FactsPtr, grants::StoreFailure>;
+
   void open(const Location& location, const Request& request, Call& call);
   [[nodiscard]] ValueTask<Result<PrincipalPtr, Reason>> authenticate(const Location& location, const Request& request,
                                                                      Call& call);
+  [[nodiscard]] Task<std::optional<Reason>> await_look(const Location& location, Request& request, Call& call,
+                                                       ValueTask<Result<PrincipalPtr, identity::TokenRefusal>> who);
+  [[nodiscard]] Task<std::optional<Reason>> await_look(const Location& location, Request& request, Call& call,
+                                                       PrincipalPtr principal, ValueTask<FactsAnswer> facts);
+  [[nodiscard]] std::optional<Reason> look_result(const Location& location, Request& request, Call& call,
+                                                  PrincipalPtr principal, FactsAnswer facts);
+  [[nodiscard]] std::optional<Reason> open_session(const Location& location, Call& call);
   [[nodiscard]] Decision judge(const Location& location, const Request& request, std::string_view body,
                                const policy::Facts& facts, std::optional<Reason> resource_failure, Call& call);
   // The frames of what few calls do stay out of the course's own, which every call asks memory for.

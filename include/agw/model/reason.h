@@ -120,7 +120,10 @@ enum class Disposition : std::uint8_t {
   X(idempotency_unknown,        limit,      conflict,     0,      "a call with its idempotency key may have been carried out, and what became of it isn't known") \
   X(idempotency_unrecorded,     limit,      conflict,     0,      "a call with its idempotency key was carried out, and the answer was not kept") \
   X(idempotency_unreadable,     limit,      unavailable,  0,      "the answer to its idempotency key can't be opened") \
-  X(idempotency_unavailable,    limit,      unavailable,  0,      "which idempotency keys were used can't be asked")
+  X(idempotency_unavailable,    limit,      unavailable,  0,      "which idempotency keys were used can't be asked") \
+  X(session_unknown,            route,      unknown,      -32600, "the session id is none that was given out here") \
+  X(session_foreign,            route,      unknown,      -32600, "the session id was given to another caller, or at another place") \
+  X(session_missing,            route,      malformed,    -32600, "it belongs to a session, and no session is named")
 // clang-format on
 
 enum class Reason : std::uint8_t {

@@ -7,12 +7,14 @@
 #include <utility>
 #include <vector>
 
+#include <openssl/rand.h>
+
 #include "metrics_text.h"
 
 namespace agw::nginx {
 namespace {
 
-constexpr std::uint64_t layout = 0x6177677a6f6e6504;  // changes whenever the structures below do
+constexpr std::uint64_t layout = 0x6177677a6f6e6505;  // changes whenever the structures below do
 constexpr std::size_t buckets = 1024;
 
 // FNV-1a: the same in every build that shares the zone. Names come from the configuration.
@@ -72,6 +74,7 @@ struct SharedZone::Root {
   std::array<std::array<std::atomic<Entry*>, buckets>, 4> tables;
   void* counters;  // read and replaced under the lock only
   void* breakers;  // the same
+  std::array<unsigned char, 32> key;  // never written again
 };
 
 static_assert(Metrics::Cell::is_always_lock_free && std::atomic<void*>::is_always_lock_free);
@@ -117,6 +120,10 @@ ngx_int_t SharedZone::init(ngx_shm_zone_t* zone, void* old) noexcept {
   }
   auto* root = new (memory) Root{};
   root->layout = layout;
+  if (RAND_bytes(root->key.data(), static_cast<int>(root->key.size())) != 1) {
+    ngx_log_error(NGX_LOG_EMERG, zone->shm.log, 0, "agent gateway: the system has no randomness to give");
+    return NGX_ERROR;
+  }
   // A full zone is handled, and said in this module's words.
   pool->log_nomem = 0;
   pool->data = root;
@@ -307,6 +314,10 @@ void SharedZone::Table::release(void* memory) noexcept { ngx_slab_free_locked(&z
 void*& SharedZone::Table::root() noexcept { return root_; }
 std::size_t SharedZone::Table::size() const noexcept {
   return static_cast<std::size_t>(zone_.pool_.end - reinterpret_cast<u_char*>(&zone_.pool_));
+}
+
+std::string_view SharedZone::own_key() const noexcept {
+  return {reinterpret_cast<const char*>(root_.key.data()), root_.key.size()};
 }
 
 Metrics::Cell& SharedZone::cell(std::string_view series) {

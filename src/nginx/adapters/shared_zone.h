@@ -45,6 +45,9 @@ class SharedZone final : public Zone, public Metrics {
   /// And for breakers.
   [[nodiscard]] SharedMemory& breakers() noexcept { return breakers_; }
 
+  /// 32 random bytes, drawn when the zone was made: they survive a reload, and end with nginx.
+  [[nodiscard]] std::string_view own_key() const noexcept;
+
   /// Prometheus' text format of everything counted so far, by all workers.
   [[nodiscard]] std::string render_metrics() const;
 

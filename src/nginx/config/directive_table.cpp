@@ -77,8 +77,12 @@ constexpr std::array rows{
         "agent_limit_on_error local;", first},
     DirectiveRow{
         Directive::key, "agent_key", in_http, 1, 1, "FILE", "", "none",
-        "A key that seals what is handed out and comes back. The first one seals, all open, so that a key can be "
-        "replaced without a gap. At least 32 bytes, readable by its owner or group only. Read at start and reload.",
+        "A key that seals what is handed out and comes back: session ids, recorded answers. The first one seals, all "
+        "open, "
+        "so that a key can be replaced without a gap. At least 32 bytes, readable by its owner or group only. Read at "
+        "start and reload. Without it a random key of this nginx seals session ids: they end with a restart, and no "
+        "other "
+        "nginx knows them. See [mcp.md](mcp.md#what-belongs-to-whom).",
         "agent_key /etc/nginx/agent.key;", first, false, true},
     DirectiveRow{
         Directive::state, "agent_state", in_http, 1, 1, "DIRECTORY", "", "none",

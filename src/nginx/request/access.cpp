@@ -14,6 +14,8 @@ ngx_int_t conclude(ngx_http_request_t* r, RequestContext& context) {
     return send_answer(r, outcome.error());
   }
   if (!apply(r, *outcome, context.id())) return NGX_HTTP_INTERNAL_SERVER_ERROR;
+  // A stream may stay without a first event for long.
+  if (gateway::opens_stream(context.call())) context.watch_stream();
   if (outcome->recorded && !context.make_upstream_conf()) return NGX_HTTP_INTERNAL_SERVER_ERROR;
   return NGX_DECLINED;
 }

@@ -5,12 +5,10 @@
 namespace agw::nginx {
 namespace {
 
-/// Calls visit(element) for each field of the response.
-template <class Visit>
-void each_field(ngx_http_request_t* r, Visit&& visit) {
+void drop_all_fields(ngx_http_request_t* r) noexcept {
   for (ngx_list_part_t* part = &r->headers_out.headers.part; part != nullptr; part = part->next) {
     auto* fields = static_cast<ngx_table_elt_t*>(part->elts);
-    for (ngx_uint_t i = 0; i < part->nelts; ++i) visit(fields[i]);
+    for (ngx_uint_t i = 0; i < part->nelts; ++i) fields[i].hash = 0;
   }
 }
 
@@ -53,15 +51,11 @@ bool add_field(ngx_http_request_t* r, std::string_view name, std::string_view va
 }
 
 void drop_fields(ngx_http_request_t* r, std::string_view name) noexcept {
-  each_field(r, [&](ngx_table_elt_t& field) {
-    if (field.key.len == name.size() &&
-        ngx_strncasecmp(field.key.data, reinterpret_cast<u_char*>(const_cast<char*>(name.data())), name.size()) == 0)
-      field.hash = 0;
-  });
+  each_field(r, name, [](ngx_table_elt_t& field) { field.hash = 0; });
 }
 
 bool replace_head(ngx_http_request_t* r, const gateway::Answer& answer) {
-  each_field(r, [](ngx_table_elt_t& field) { field.hash = 0; });
+  drop_all_fields(r);
   r->headers_out.www_authenticate = nullptr;
   r->headers_out.location = nullptr;
   r->headers_out.content_encoding = nullptr;

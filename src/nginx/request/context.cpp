@@ -67,6 +67,7 @@ RequestContext::RequestContext(ngx_http_request_t* r) : r_(r), headers_(r), cour
 RequestContext::~RequestContext() {
   // Whoever waits for the body is in the course, which dies first.
   course_.reset();
+  look_.reset();
   if (!finished_) finish({.outcome = audit::Outcome::aborted});
 }
 
@@ -99,6 +100,8 @@ void RequestContext::begin_call() {
     finish(left_behind);
   }
   course_.reset();
+  look_.reset();
+  streams_ = false;
   capture.reset();
   upstream_conf = nullptr;
   if (call_.location != nullptr) {
@@ -222,6 +225,8 @@ void RequestContext::finish(audit::Completion completion) noexcept {
   }
   here->gateway().finish(call_, completion);
 }
+
+RequestContext* RequestContext::first_open() noexcept { return open_calls; }
 
 void RequestContext::link() noexcept {
   next_open_ = open_calls;

@@ -21,6 +21,9 @@ namespace agw::nginx {
 /// Completes the audit events of all calls that are under way in this process, as aborted.
 void finish_open_calls() noexcept;
 
+/// Judges every stream that is open in this process as of now, and ends those that must end.
+void look_at_streams() noexcept;
+
 /// Lives in the request's pool, and dies with it: then the course is cancelled wherever it waits.
 ///
 /// nginx clears every module's context on internal redirects; the pool's cleanup list still knows
@@ -71,6 +74,11 @@ class RequestContext final : public gateway::Request {
   /// The gateway's own time so far.
   void stop_watch() noexcept;
 
+  /// From here on it goes on only as long as its caller may: looked at by look_at_streams().
+  void watch_stream() noexcept { streams_ = call_.enforced; }
+  /// Judges it as of now, and ends it where it must end: this object may be gone afterwards.
+  void look(Worker& worker) noexcept;
+
   /// The gateway itself gives the response: its status is not the backend's.
   bool answered = false;
   /// A call that is sent once has the proxy's settings to itself. Null without memory; the pool's.
@@ -99,7 +107,12 @@ class RequestContext final : public gateway::Request {
   using Outcome = Result<gateway::Forward, gateway::Answer>;
 
   friend void finish_open_calls() noexcept;
+  friend void look_at_streams() noexcept;
 
+  [[nodiscard]] static RequestContext* first_open() noexcept;
+  void end_stream(Worker& worker, Reason reason) noexcept;
+  [[nodiscard]] std::optional<Reason> judge_anew(Worker& worker);
+  static Task<std::optional<Reason>> await_look(ValueTask<std::optional<Reason>> step);
   void begin_call();
   void link() noexcept;
   void unlink() noexcept;
@@ -132,6 +145,7 @@ class RequestContext final : public gateway::Request {
   Completion<bool>* body_waiter_ = nullptr;
   bool suspended_ = false;
   bool finished_ = true;
+  bool streams_ = false;
   // The list of open calls of this process.
   RequestContext* previous_open_ = nullptr;
   RequestContext* next_open_ = nullptr;
@@ -139,6 +153,7 @@ class RequestContext final : public gateway::Request {
   std::int64_t overhead_us_ = 0;
   std::optional<NginxLoop::Hold> hold_;
   Wake wake_{*this};
+  Task<std::optional<Reason>> look_{nullptr};  ///< under way where somebody has to be asked
   Task<void> course_;  ///< last: destroyed first
 };
 

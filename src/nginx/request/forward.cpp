@@ -27,6 +27,19 @@ bool is_credential(const ngx_str_t& name) noexcept {
                      [&](std::string_view lower) { return folds_to(name, lower, false); });
 }
 
+bool is_session(const ngx_str_t& name) noexcept { return folds_to(name, "mcp-session-id", false); }
+
+/// The field itself, and nothing that some backend would take for it.
+bool is_exactly_session(const ngx_str_t& name) noexcept {
+  return is_session(name) && name.data[3] == '-' && name.data[11] == '-';
+}
+
+/// Points the field to bytes that belong to the call, which lives as long as the request: whoever kept a pointer to
+/// the field finds the new value.
+void set_value(ngx_table_elt_t& field, std::string_view value) noexcept {
+  field.value = {value.size(), const_cast<u_char*>(reinterpret_cast<const u_char*>(value.data()))};
+}
+
 /// Only the gateway speaks under these names.
 bool is_ours(const ngx_str_t& name) noexcept {
   return folds_to(name, "x-agent-", true) || folds_to(name, "x-request-id", false);
@@ -143,9 +156,16 @@ void forget_cached(ngx_http_request_t* r) noexcept {
 bool apply(ngx_http_request_t* r, const gateway::Forward& forward, std::string_view request_id) {
   if (forward.strip_credentials) {
     ngx_table_elt_t* const own = forward.authorization.empty() ? nullptr : r->headers_in.authorization;
-    const bool recorded = forward.recorded;
-    const auto unwanted = [own, recorded](const ngx_table_elt_t& field) {
-      if (recorded && folds_to(field.key, "accept-encoding", false)) return true;
+    const ngx_table_elt_t* session = nullptr;
+    const auto unwanted = [own, &session, &forward](ngx_table_elt_t& field) {
+      if (forward.recorded && folds_to(field.key, "accept-encoding", false)) return true;
+      if (forward.binds_session && is_session(field.key)) {
+        if (&field == session) return false;
+        if (session != nullptr || forward.session.empty() || !is_exactly_session(field.key)) return true;
+        session = &field;
+        set_value(field, forward.session);
+        return false;
+      }
       return &field != own && (is_credential(field.key) || is_ours(field.key));
     };
     if (!remove_all(r, unwanted)) return false;
@@ -155,10 +175,7 @@ bool apply(ngx_http_request_t* r, const gateway::Forward& forward, std::string_v
     r->headers_in.cookies.nelts = 0;
 #endif
     if (own != nullptr) {
-      // In place: whoever kept a pointer to the field finds the new value. The bytes belong to the
-      // call, which lives as long as the request.
-      own->value.data = reinterpret_cast<u_char*>(const_cast<char*>(forward.authorization.data()));
-      own->value.len = forward.authorization.size();
+      set_value(*own, forward.authorization);
     } else {
       r->headers_in.authorization = nullptr;
       if (!forward.authorization.empty()) return false;

@@ -41,6 +41,16 @@ bool replace(ngx_http_request_t* r, RequestContext& context, gateway::Answer ans
   return true;
 }
 
+/// The agent gets the sealed form of the id that the backend gave its session, and never the id itself.
+bool seal_session(ngx_http_request_t* r, RequestContext& context) {
+  std::string sealed;
+  each_field(r, "Mcp-Session-Id", [&](ngx_table_elt_t& field) {
+    if (sealed.empty()) sealed = worker()->gateway().session_field(context.call(), view(field.value));
+    field.hash = 0;
+  });
+  return sealed.empty() || add_field(r, "Mcp-Session-Id", sealed);
+}
+
 bool dress(ngx_http_request_t* r, RequestContext& context) {
   const gateway::Location& location = *context.call().location;
   // The id under which audit has the call, whoever answered.
@@ -51,6 +61,7 @@ bool dress(ngx_http_request_t* r, RequestContext& context) {
     drop_fields(r, "WWW-Authenticate");
     drop_fields(r, "Set-Cookie");
     r->headers_out.www_authenticate = nullptr;
+    if (gateway::binds(location) && !seal_session(r, context)) return false;
     const auto cors = gateway::cors_headers(location, context.headers());
     if (!cors.empty()) {
       drop_fields(r, "Access-Control-Allow-Origin");
@@ -64,7 +75,10 @@ bool dress(ngx_http_request_t* r, RequestContext& context) {
     }
   }
   // nginx looks at this flag after the header filters: events go out as they come.
-  if (r->upstream != nullptr && is_event_stream(r)) r->upstream->buffering = 0;
+  if (r->upstream != nullptr && is_event_stream(r)) {
+    r->upstream->buffering = 0;
+    if (location.kind == gateway::Kind::mcp) context.watch_stream();
+  }
   return true;
 }
 

@@ -15,6 +15,7 @@
 #include "agw/gateway/gateway.h"
 #include "agw/gateway/issuer_access.h"
 #include "agw/gateway/limit_events.h"
+#include "agw/gateway/sessions.h"
 #include "agw/grants/policy_file.h"
 #include "agw/grants/store.h"
 #include "agw/idempotency/ledger.h"
@@ -241,8 +242,10 @@ struct GatewayWorld {
   gateway::Breakers breakers{{clock, random, breaker_memory, metrics, log, audit.writer}};
   LedgerRedis claims{loop, clock};
   idempotency::Ledger ledger{{loop, random, claims, log}, idempotency::Keys(one_key())};
-  gateway::Gateway gateway{
-      {clock, log, metrics, authenticator, store, limiter, exchanger, audit.writer, nullptr, &breakers, &ledger}};
+  SealKeys handed_out{one_key(), "agw handed out"};
+  gateway::Sessions sessions{handed_out, random, 100};
+  gateway::Gateway gateway{{clock, log, metrics, authenticator, store, limiter, exchanger, audit.writer, nullptr,
+                            &breakers, &ledger, &sessions}};
   gateway::Location location;
   FakeRequest request;
   std::optional<gateway::Call> under_way;

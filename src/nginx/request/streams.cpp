@@ -1,0 +1,74 @@
+// Streams that are open: each goes on only as long as its caller may.
+#include <utility>
+
+#include "answer.h"
+#include "context.h"
+
+namespace agw::nginx {
+
+Task<std::optional<Reason>> RequestContext::await_look(ValueTask<std::optional<Reason>> step) {
+  co_return co_await std::move(step);
+}
+
+/// Nothing where it may go on, or where somebody has to be asked first: then the next look takes the answer.
+std::optional<Reason> RequestContext::judge_anew(Worker& worker) {
+  if (!look_) {
+    auto step = worker.gateway().look_again(*call_.location, *this, call_);
+    if (step.ready()) return step.take();
+    look_ = await_look(std::move(step));
+    look_.start();
+  }
+  if (!look_.done()) return std::nullopt;
+  auto ended = std::exchange(look_, Task<std::optional<Reason>>(nullptr));
+  return ended.take();
+}
+
+void RequestContext::look(Worker& worker) noexcept {
+  std::optional<Reason> reason;
+  try {
+    reason = judge_anew(worker);
+  } catch (...) {
+    look_.reset();
+    reason = Reason::internal_error;
+  }
+  if (reason) end_stream(worker, *reason);
+}
+
+/// The backend's connection is closed, and what the agent has got so far is closed as a whole answer is. Where no byte
+/// has come from the backend yet, the agent is told what a new call would be told.
+void RequestContext::end_stream(Worker& worker, Reason reason) noexcept {
+  ngx_http_request_t* const r = r_;
+  ngx_connection_t* const c = r->connection;
+  streams_ = false;
+  // The answer has come whole: nginx is only sending what is left of it.
+  if (r->upstream == nullptr || r->upstream->cleanup == nullptr || *r->upstream->cleanup == nullptr) return;
+  // nginx's own cleanup of the proxying, as if the client had left, with a reference that keeps the request.
+  ++r->main->count;
+  const ngx_http_cleanup_pt end_upstream = *r->upstream->cleanup;
+  end_upstream(r);
+  if (r->header_sent) {
+    call_.failure = reason;
+    ngx_http_finalize_request(r, ngx_http_send_special(r, NGX_HTTP_LAST));
+  } else {
+    try {
+      answered = true;
+      const auto answer = worker.gateway().refuse(*call_.location, *this, call_, reason);
+      send_answer(r, answer);
+    } catch (...) {
+      ngx_http_finalize_request(r, NGX_HTTP_SERVICE_UNAVAILABLE);
+    }
+  }
+  ngx_http_run_posted_requests(c);
+}
+
+void look_at_streams() noexcept {
+  Worker* const here = worker();
+  if (here == nullptr) return;
+  for (RequestContext* one = RequestContext::first_open(); one != nullptr;) {
+    RequestContext* const next = one->next_open_;
+    if (one->streams_) one->look(*here);
+    one = next;
+  }
+}
+
+}  // namespace agw::nginx

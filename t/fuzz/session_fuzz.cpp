@@ -1,0 +1,103 @@
+// Session ids as strangers send them, and what backends call their sessions.
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agw/base/encoding.h"
+#include "agw/gateway/sessions.h"
+#include "agw/json/document.h"
+
+#include "support/claims.h"
+
+namespace {
+
+using namespace agw;
+using fuzz::expect;
+
+class CountingRandom final : public Random {
+ public:
+  void fill(unsigned char* out, std::size_t size) override { std::fill_n(out, size, ++next_); }
+
+ private:
+  unsigned char next_ = 0;
+};
+
+const SealKeys& keys() {
+  static const SealKeys made = [] {
+    std::vector<Secret> files;
+    files.emplace_back(std::string(32, 'a'));
+    files.emplace_back(std::string(32, 'b'));
+    return SealKeys(files, "fuzz");
+  }();
+  return made;
+}
+
+Principal owner() {
+  Principal out;
+  out.issuer_url = "https://as.example";
+  out.user = "company|mira";
+  out.agent = "company|docs";
+  out.tenant = "default";
+  return out;
+}
+
+void check_foreign(std::string_view input, gateway::Sessions& sessions, const gateway::Location& location) {
+  const auto opened = sessions.open(input, owner(), location);
+  expect(!opened && opened.error() == Reason::session_unknown, "nobody opens what wasn't sealed");
+  // What a key of ours has sealed, but as something else.
+  CountingRandom random;
+  const std::string other = base64url_encode(keys().seal(input, "something else", random));
+  expect(!sessions.open(other, owner(), location), "what was sealed for another use is no session");
+  // Whatever stands inside, reading it ends in a session or in none.
+  const std::string same = base64url_encode(keys().seal(input, "mcp session 1", random));
+  const auto read = sessions.open(same, owner(), location);
+  if (read) expect(!(*read)->backend_id.empty(), "a session has an id");
+}
+
+void check_own(std::string_view input, gateway::Sessions& sessions, const gateway::Location& location) {
+  const std::size_t cut = std::min<std::size_t>(input.size(), 12);
+  gateway::Session session;
+  session.version = input.substr(0, cut);
+  session.backend_id = input.substr(cut);
+  session.capabilities = static_cast<mcp::ClientCapabilities>(input.size() * 257);
+  const std::string sealed = sessions.seal(session, owner(), location);
+  const bool visible = std::ranges::all_of(session.backend_id, [](char c) { return c > 0x20 && c < 0x7f; });
+  expect(sealed.empty() == (session.backend_id.empty() || !visible ||
+                            session.backend_id.size() > gateway::Sessions::longest_backend_id),
+         "what can be a session id is sealed, and nothing else");
+  if (sealed.empty()) return;
+  expect(sealed.size() <= 2048, "a client's request may carry it");
+  const auto opened = sessions.open(sealed, owner(), location);
+  expect(opened && (*opened)->backend_id == session.backend_id && (*opened)->version == session.version &&
+             (*opened)->capabilities == session.capabilities,
+         "its owner finds what was sealed");
+  Principal other = owner();
+  other.user += 'x';
+  const auto foreign = sessions.open(sealed, other, location);
+  expect(!foreign && foreign.error() == Reason::session_foreign, "and nobody else");
+}
+
+void check_capabilities(std::string_view input) {
+  json::Document document;
+  const auto root = document.read(input, {});
+  if (root) expect(mcp::client_capabilities(*root) < 64, "only known capabilities are carried");
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size == 0) return 0;
+  const std::string_view input(reinterpret_cast<const char*>(data) + 1, size - 1);
+  CountingRandom random;
+  gateway::Sessions sessions(keys(), random, 4);
+  gateway::Location location;
+  location.name_space = "tickets";
+  switch (data[0] % 3) {
+    case 0: check_foreign(input, sessions, location); break;
+    case 1: check_own(input, sessions, location); break;
+    default: check_capabilities(input); break;
+  }
+  return 0;
+}
