@@ -17,11 +17,10 @@ std::int64_t request_bytes(const Request& request, std::size_t body_bytes) {
 
 }  // namespace
 
-std::vector<policy::Charge> charges_of(const Call& call, const policy::FactsPtr& facts, const Request& request,
-                                       std::size_t body_bytes) {
+std::vector<policy::Charge> charges_of(const Call& call, const Request& request, std::size_t body_bytes) {
   policy::Question question{.principal = *call.principal};
   question.route = &call.route->policy;
-  auto out = policy::charges(question, facts, request_bytes(request, body_bytes));
+  auto out = policy::charges(question, call.facts, request_bytes(request, body_bytes));
   if (!call.enforced)
     for (auto& charge : out) charge.key.insert(0, "observed:");
   return out;

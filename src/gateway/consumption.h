@@ -14,15 +14,14 @@ namespace agw::gateway {
 
 /// Where a call has limits, by its route or by policy: only operations have, and nothing is taken for those that were
 /// denied.
-[[nodiscard]] inline bool is_limited(const Call& call, const policy::Facts& facts) noexcept {
+[[nodiscard]] inline bool is_limited(const Call& call) noexcept {
   return call.route != nullptr && call.decision.allowed() &&
-         (!call.route->policy.limits.empty() || !facts.limits.empty());
+         (!call.route->policy.limits.empty() || !call.facts->limits.empty());
 }
 
-/// What it would take. What is only observed is counted beside what is enforced, in counters of
-/// its own, and uses nothing up.
-[[nodiscard]] std::vector<policy::Charge> charges_of(const Call& call, const policy::FactsPtr& facts,
-                                                     const Request& request, std::size_t body_bytes);
+/// What it would take, by the facts that it was judged by last. What is only observed is counted beside what is
+/// enforced, in counters of its own, and uses nothing up.
+[[nodiscard]] std::vector<policy::Charge> charges_of(const Call& call, const Request& request, std::size_t body_bytes);
 
 /// The decision as the limits leave it.
 [[nodiscard]] Decision within_limits(Decision decision, const limits::Usage& usage);

@@ -145,8 +145,8 @@ Task<Result<Forward, Answer>> Gateway::govern(const Location& location, Request&
   }
 
   // What it uses up is taken once, all of it or nothing, now that every check has passed.
-  if (is_limited(call, **facts)) {
-    auto charges = charges_of(call, *facts, request, body->size());
+  if (is_limited(call)) {
+    auto charges = charges_of(call, request, body->size());
     call.usage = co_await services_.limiter.commit(std::move(charges));
     // Who waited for a turn is judged as of now: what was revoked meanwhile is revoked.
     if (call.usage->outcome.wait.count() > 0 && !call.usage->refusal)

@@ -134,7 +134,7 @@ void LastUse::turn_day(WallTime now) noexcept {
   recent_.fill(Recent());
 }
 
-void LastUse::learn(Recent& recent, const PrincipalPtr& principal, const std::shared_ptr<const void>& facts,
+void LastUse::learn(Recent& recent, const PrincipalPtr& principal, const policy::FactsPtr& facts,
                     const Decision& decision) noexcept {
   try {
     add(*principal, decision.granted);

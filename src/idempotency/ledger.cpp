@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "agw/io/complaints.h"
+#include "agw/io/key_types.h"
 #include "agw/io/redis_script.h"
 #include "agw/io/single_flight.h"
 
@@ -26,7 +28,7 @@ constexpr std::string_view word_unknown = "u";
 constexpr std::string_view word_large = "l";
 constexpr std::string_view word_release;
 
-enum class Finding : std::uint8_t { claimed, busy, unknown, other, large, done, failed };
+enum class Finding : std::uint8_t { claimed, busy, unknown, other, large, done, mistyped, failed };
 
 Finding finding_of(const RedisReply& reply) {
   constexpr std::array<std::pair<std::string_view, Finding>, 6> words{{{"claimed", Finding::claimed},
@@ -63,7 +65,7 @@ struct Ledger::Found {
 
 /// Shared with every claim and every task: a call may outlive the ledger when a worker ends.
 struct Ledger::State : std::enable_shared_from_this<State> {
-  State(Host given, Keys with) : host(given), keys(std::move(with)) {}
+  State(Host given, Keys with) : host(given), keys(std::move(with)), complaints(given.log) {}
 
   void hold(const EntryPtr& entry) {
     held.emplace(entry->owner, entry);
@@ -90,6 +92,7 @@ struct Ledger::State : std::enable_shared_from_this<State> {
 
   Host host;
   Keys keys;
+  Complaints complaints;
   RedisScript claim{claim_script};
   RedisScript settled{settle_script};
   RedisScript release{release_script};
@@ -162,6 +165,14 @@ Task<Ledger::FoundPtr> Ledger::ask(StatePtr state, EntryPtr entry, std::shared_p
   arguments.insert(arguments.end(), entry->arguments.begin(), entry->arguments.end());
   auto running = state->claim.run(state->host.redis, entry->names, std::move(arguments));
   auto reply = co_await std::move(running);
+  if (!reply && reply.error() == RedisScript::wrong_type) {
+    // Each name is looked at before any is written: there is nothing to give back.
+    claim->stage_ = Claim::Stage::settled;
+    found->kind = Finding::mistyped;
+    auto complaining = complain(*state, *entry);
+    co_await std::move(complaining);
+    co_return found;
+  }
   if (reply) found->kind = finding_of(*reply);
   if (!reply) found->detail = std::move(reply.error());
   if (found->kind == Finding::failed) {
@@ -169,6 +180,8 @@ Task<Ledger::FoundPtr> Ledger::ask(StatePtr state, EntryPtr entry, std::shared_p
     // It may have been claimed, and the answer lost: the claim dies here and gives it back.
     co_return found;
   }
+  if (state->complaints.any())
+    for (const auto& name : entry->names) state->complaints.whole(name);
   if (found->kind != Finding::claimed) {
     claim->stage_ = Claim::Stage::settled;
     if (found->kind == Finding::done) found->record = std::move(reply->elements[1].text);
@@ -180,6 +193,15 @@ Task<Ledger::FoundPtr> Ledger::ask(StatePtr state, EntryPtr entry, std::shared_p
   co_return found;
 }
 
+/// Which of the call's names holds something else.
+Task<void> Ledger::complain(State& state, const Entry& entry) {
+  std::vector<TypedKey> keys;
+  keys.reserve(entry.names.size());
+  for (const auto& name : entry.names) keys.push_back({name, "hash"});
+  return complain_of_types(state.host.redis, state.complaints, std::move(keys),
+                           "repeats of its call are denied, and nothing is recorded for them");
+}
+
 Outcome Ledger::outcome_of(const Entry& entry, Found& found) const {
   Outcome out;
   out.detail = std::move(found.detail);
@@ -189,6 +211,7 @@ Outcome Ledger::outcome_of(const Entry& entry, Found& found) const {
     case Finding::unknown: out.refusal = Reason::idempotency_unknown; return out;
     case Finding::other: out.refusal = Reason::idempotency_mismatch; return out;
     case Finding::large: out.refusal = Reason::idempotency_unrecorded; return out;
+    case Finding::mistyped: out.refusal = Reason::idempotency_unreadable; return out;
     case Finding::failed: out.refusal = Reason::idempotency_unavailable; return out;
     case Finding::done: break;
   }
@@ -228,6 +251,11 @@ Task<void> Ledger::write(StatePtr state, EntryPtr entry, std::string state_word,
     auto running = script.run(state->host.redis, entry->names, arguments);
     const auto reply = co_await std::move(running);
     if (reply) co_return;
+    if (reply.error() == RedisScript::wrong_type) {
+      auto complaining = complain(*state, *entry);
+      co_await std::move(complaining);
+      co_return;
+    }
     if (attempt == most_attempts) {
       state->host.log.write(LogLevel::error, "agent_gateway: Redis can't be told what became of a call (" +
                                                  reply.error() + "): its idempotency key is unknown from now on");

@@ -40,6 +40,9 @@ Task<Result<RedisReply, std::string>> RedisScript::run(Redis& redis, std::vector
       command[1] = text_;
       continue;
     }
+    // Before Redis 7 what a command in a script says stands within another sentence.
+    if (reply.type == RedisReply::Type::error && reply.text.contains(wrong_type))
+      co_return fail(std::string(wrong_type));
     if (reply.type == RedisReply::Type::error) co_return fail(reply.text.substr(0, reply.text.find(' ')));
     co_return std::move(reply);
   }

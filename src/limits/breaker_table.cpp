@@ -8,6 +8,8 @@
 #include <new>
 #include <utility>
 
+#include "shared_table.h"
+
 namespace agw::limits {
 namespace {
 
@@ -17,10 +19,6 @@ constexpr std::size_t ways = 16;
 constexpr std::size_t share_of_memory = 16;
 
 std::int64_t milliseconds(SteadyTime time) noexcept { return time.time_since_epoch().count(); }
-
-/// What was written before is in memory before what follows makes it count: a worker that is killed
-/// between the two leaves a table that can be read.
-void publish() noexcept { std::atomic_signal_fence(std::memory_order_seq_cst); }
 
 struct Part {
   std::uint32_t counted = 0;
@@ -85,38 +83,17 @@ struct BreakerTable::Root {
   Set* first;
 };
 
-class BreakerTable::Lock {
- public:
-  explicit Lock(SharedMemory& memory) noexcept : memory_(memory) { memory_.lock(); }
-  Lock(const Lock&) = delete;
-  Lock& operator=(const Lock&) = delete;
-  ~Lock() { memory_.unlock(); }
-
- private:
-  SharedMemory& memory_;
-};
-
 /// Under the lock. Null: there is no room for a table at all.
 BreakerTable::Root* BreakerTable::root() noexcept {
   if (root_ != nullptr) return root_;
   root_ = static_cast<Root*>(memory_.root());
   if (root_ != nullptr) return root_;
-  std::size_t sets = std::max<std::size_t>(memory_.size() / share_of_memory / sizeof(Set), 1);
-  void* room = memory_.allocate(sets * sizeof(Set));
-  // Where memory has been used for long there may be no piece so large.
-  while (room == nullptr && sets > 1) {
-    sets /= 2;
-    room = memory_.allocate(sets * sizeof(Set));
-  }
-  if (room == nullptr) return nullptr;
-  void* place = memory_.allocate(sizeof(Root));
-  if (place == nullptr) {
-    memory_.release(room);
-    return nullptr;
-  }
-  auto* first = static_cast<Set*>(room);
-  for (std::size_t i = 0; i < sets; ++i) new (first + i) Set();
-  auto* made = new (place) Root{{0}, sets, first};
+  const std::size_t wanted = std::max<std::size_t>(memory_.size() / share_of_memory / sizeof(Set), 1);
+  const TableRoom room = make_room(memory_, sizeof(Root), sizeof(Set), wanted, 1);
+  if (room.root == nullptr) return nullptr;
+  auto* first = static_cast<Set*>(room.pieces);
+  for (std::size_t i = 0; i < room.count; ++i) new (first + i) Set();
+  auto* made = new (room.root) Root{{0}, room.count, first};
   publish();
   memory_.root() = made;
   root_ = made;
@@ -125,7 +102,7 @@ BreakerTable::Root* BreakerTable::root() noexcept {
 
 bool BreakerTable::all_closed() noexcept {
   if (root_ == nullptr) {
-    const Lock lock(memory_);
+    const TableLock lock(memory_);
     root_ = static_cast<Root*>(memory_.root());
     if (root_ == nullptr) return true;
   }
@@ -195,7 +172,7 @@ Gate BreakerTable::ask(const Watch& watch, std::optional<Milliseconds> closed_ag
   out.closed.reserve(watch.breakers.size());
   std::vector<std::pair<Entry*, Milliseconds>> to_try;
   to_try.reserve(watch.breakers.size());
-  const Lock lock(memory_);
+  const TableLock lock(memory_);
   if (root() == nullptr) return out;
   for (std::size_t i = 0; i < watch.breakers.size(); ++i) {
     Entry* entry = find(watch.breakers[i].key);
@@ -268,7 +245,7 @@ Counted BreakerTable::count(const Watch& watch, std::span<const Mark> marks, Ste
   const std::int64_t now = milliseconds(moment);
   Counted out;
   out.turns.reserve(watch.breakers.size());
-  const Lock lock(memory_);
+  const TableLock lock(memory_);
   if (root() == nullptr) {
     out.no_room = true;
     return out;
@@ -283,7 +260,7 @@ Counted BreakerTable::count(const Watch& watch, std::span<const Mark> marks, Ste
 }
 
 BreakerState BreakerTable::state(const CounterKey& key) noexcept {
-  const Lock lock(memory_);
+  const TableLock lock(memory_);
   if (root() == nullptr) return BreakerState::closed;
   const Entry* entry = find(key);
   return entry == nullptr ? BreakerState::closed : entry->state;
@@ -295,7 +272,7 @@ std::size_t BreakerTable::open_agents(SteadyTime moment) noexcept {
   std::size_t out = 0;
   // A set at a time: calls don't wait for the whole of it.
   for (std::size_t i = 0; i < root_->sets; ++i) {
-    const Lock lock(memory_);
+    const TableLock lock(memory_);
     for (const Entry& entry : root_->first[i].entries)
       if (entry.used && entry.subject == BreakerSubject::agent && entry.state == BreakerState::open &&
           entry.until > now)

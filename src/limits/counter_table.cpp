@@ -2,12 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <bit>
 #include <cstring>
 #include <new>
 
 #include "agw/base/digest.h"
+
+#include "shared_table.h"
 
 namespace agw::limits {
 namespace {
@@ -15,10 +16,6 @@ namespace {
 constexpr std::size_t counters_per_chain = 4;
 constexpr std::size_t fewest_chains = 64;
 constexpr std::int64_t sweep_interval = 1'000;
-
-/// What was written before is in memory before what follows makes it visible: a worker that is
-/// killed between the two leaves chains that can be read.
-void publish() noexcept { std::atomic_signal_fence(std::memory_order_seq_cst); }
 
 }  // namespace
 
@@ -82,36 +79,16 @@ struct CounterTable::Pick {
   Step step;
 };
 
-class CounterTable::Lock {
- public:
-  explicit Lock(SharedMemory& memory) noexcept : memory_(memory) { memory_.lock(); }
-  Lock(const Lock&) = delete;
-  Lock& operator=(const Lock&) = delete;
-  ~Lock() { memory_.unlock(); }
-
- private:
-  SharedMemory& memory_;
-};
-
 CounterTable::Root* CounterTable::root() noexcept {
   if (void* known = memory_.root()) return static_cast<Root*>(known);
   const std::size_t room = memory_.size() / 2;
-  std::size_t chains =
+  const std::size_t wanted =
       std::bit_floor(std::max<std::size_t>(room / sizeof(Counter) / counters_per_chain, fewest_chains));
-  auto* heads = static_cast<Counter**>(memory_.allocate(chains * sizeof(Counter*)));
-  // Where memory has been used for long there may be no piece so large; longer chains do, too.
-  while (heads == nullptr && chains > fewest_chains) {
-    chains /= 2;
-    heads = static_cast<Counter**>(memory_.allocate(chains * sizeof(Counter*)));
-  }
-  void* place = memory_.allocate(sizeof(Root));
-  if (heads == nullptr || place == nullptr) {
-    if (heads != nullptr) memory_.release(static_cast<void*>(heads));
-    if (place != nullptr) memory_.release(place);
-    return nullptr;
-  }
-  std::fill_n(heads, chains, nullptr);
-  auto* made = new (place) Root{chains, 0, room, 0, 0, 0, 0, heads};
+  const TableRoom made_room = make_room(memory_, sizeof(Root), sizeof(Counter*), wanted, fewest_chains);
+  if (made_room.root == nullptr) return nullptr;
+  auto** heads = static_cast<Counter**>(made_room.pieces);
+  std::fill_n(heads, made_room.count, nullptr);
+  auto* made = new (made_room.root) Root{made_room.count, 0, room, 0, 0, 0, 0, heads};
   publish();
   memory_.root() = made;
   return made;
@@ -221,7 +198,7 @@ Outcome CounterTable::take(std::span<const Want> wants, const HoldId& hold, std:
   Outcome out;
   std::vector<Pick> picks(wants.size());
   out.standings.resize(wants.size());
-  const Lock lock(memory_);
+  const TableLock lock(memory_);
   Root* const table = root();
   if (table == nullptr) {
     out.kind = Taking::no_room;
@@ -262,7 +239,7 @@ Outcome CounterTable::take(std::span<const Want> wants, const HoldId& hold, std:
 
 std::vector<Standing> CounterTable::settle(std::span<const Want> wants, std::int64_t now) {
   std::vector<Standing> out(wants.size());
-  const Lock lock(memory_);
+  const TableLock lock(memory_);
   Root* const table = root();
   for (std::size_t i = 0; i < wants.size() && table != nullptr; ++i) {
     Counter* counter = find_or_add(*table, wants[i].key, now);
@@ -275,7 +252,7 @@ std::vector<Standing> CounterTable::settle(std::span<const Want> wants, std::int
 }
 
 void CounterTable::give_back(std::span<const CounterKey> keys, std::uint64_t id) noexcept {
-  const Lock lock(memory_);
+  const TableLock lock(memory_);
   Root* const table = root();
   for (std::size_t i = 0; i < keys.size() && table != nullptr; ++i) {
     Counter* counter = find(*table, keys[i]);
@@ -294,7 +271,7 @@ void CounterTable::give_back(std::span<const CounterKey> keys, std::uint64_t id)
 }
 
 bool CounterTable::renew(std::span<const CounterKey> keys, const HoldId& hold) noexcept {
-  const Lock lock(memory_);
+  const TableLock lock(memory_);
   Root* const table = root();
   bool all = table != nullptr;
   for (std::size_t i = 0; i < keys.size() && table != nullptr; ++i) {
@@ -310,7 +287,7 @@ bool CounterTable::renew(std::span<const CounterKey> keys, const HoldId& hold) n
 }
 
 CounterTable::Counts CounterTable::counts() noexcept {
-  const Lock lock(memory_);
+  const TableLock lock(memory_);
   Root* const table = root();
   if (table == nullptr) return {};
   return {table->counters, table->holds};

@@ -1,10 +1,8 @@
 #include "agw/limits/redis_counters.h"
 
 #include <algorithm>
-#include <array>
 
-#include <openssl/evp.h>
-
+#include "agw/io/key_types.h"
 #include "agw/limits/counter.h"
 
 #include "script.h"
@@ -15,34 +13,20 @@ namespace {
 constexpr std::size_t numbers_before = 3;
 constexpr std::size_t numbers_each = 3;
 
-/// Redis names scripts by their SHA-1.
-std::string sha1_hex(std::string_view text) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned int size = 0;
-  if (EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha1(), nullptr) != 1) return {};
-  constexpr std::string_view hex = "0123456789abcdef";
-  std::string out;
-  for (unsigned int i = 0; i < size; ++i) {
-    out += hex[digest[i] >> 4U];
-    out += hex[digest[i] & 15U];
-  }
-  return out;
-}
-
-void append_counter(RedisCommand& command, const policy::Charge& charge) {
+void append_counter(std::vector<std::string>& arguments, const policy::Charge& charge) {
   const Limit& limit = *charge.limit;
   const bool month = limit.period == LimitPeriod::month;
   const std::int64_t period = length_of(limit.period);
   const bool bucket = limit.kind == LimitKind::bucket;
   const std::int64_t wanted = bucket ? charge.amount * period : charge.amount;
   const std::int64_t needed = limit.unit == LimitUnit::bytes ? 1 : wanted;
-  command.emplace_back(bucket ? "b" : limit.kind == LimitKind::window ? "w" : "c");
-  command.push_back(std::to_string(limit.amount));
-  command.push_back(std::to_string(month ? 0 : period));
-  command.push_back(std::to_string(bucket ? limit.burst * period : 0));
-  command.push_back(std::to_string(limit.queue.count() * limit.amount));
-  command.push_back(std::to_string(wanted));
-  command.push_back(std::to_string(needed));
+  arguments.emplace_back(bucket ? "b" : limit.kind == LimitKind::window ? "w" : "c");
+  arguments.push_back(std::to_string(limit.amount));
+  arguments.push_back(std::to_string(month ? 0 : period));
+  arguments.push_back(std::to_string(bucket ? limit.burst * period : 0));
+  arguments.push_back(std::to_string(limit.queue.count() * limit.amount));
+  arguments.push_back(std::to_string(wanted));
+  arguments.push_back(std::to_string(needed));
 }
 
 std::vector<Standing> standings_of(const std::vector<policy::Charge>& charges, const std::vector<std::int64_t>& numbers,
@@ -59,8 +43,7 @@ std::vector<Standing> standings_of(const std::vector<policy::Charge>& charges, c
 
 }  // namespace
 
-RedisCounters::RedisCounters(Redis& redis, Log& log)
-    : redis_(redis), complaints_(log), digest_(sha1_hex(take_script)) {}
+RedisCounters::RedisCounters(Redis& redis, Log& log) : redis_(redis), complaints_(log), take_(take_script) {}
 
 std::string RedisCounters::key_of(const policy::Charge& charge) {
   return "agw:v:{" + charge.tenant + "}:limit:" + charge.key;
@@ -69,56 +52,37 @@ std::string RedisCounters::key_of(const policy::Charge& charge) {
 Task<Result<RedisCounters::Numbers, std::string>> RedisCounters::run(std::vector<policy::Charge> charges,
                                                                      std::uint64_t hold, Milliseconds lease,
                                                                      Mode mode) {
-  RedisCommand command{"EVALSHA", digest_, std::to_string(charges.size())};
-  for (const auto& charge : charges) command.push_back(key_of(charge));
-  command.push_back(std::to_string(hold));
-  command.push_back(std::to_string(lease.count()));
-  command.emplace_back(mode == Mode::settled ? "1" : "0");
-  for (const auto& charge : charges) append_counter(command, charge);
-
-  for (int attempt = 0; attempt < 2; ++attempt) {
-    auto sent = redis_.pipeline({command});
-    auto replies = co_await std::move(sent);
-    if (!replies) co_return fail(std::string(to_string(replies.error())));
-    const RedisReply& reply = replies->front();
-    // A restarted Redis doesn't know the script: nothing was run, so that it can be sent as a whole.
-    if (attempt == 0 && reply.type == RedisReply::Type::error && reply.text.starts_with("NOSCRIPT")) {
-      command[0] = "EVAL";
-      command[1] = take_script;
-      continue;
-    }
-    if (reply.type == RedisReply::Type::error && reply.text.find("WRONGTYPE") != std::string::npos) {
-      auto complaining = complain(std::move(charges));
-      co_await std::move(complaining);
-      co_return fail(std::string());
-    }
-    if (reply.type == RedisReply::Type::error) co_return fail(reply.text.substr(0, reply.text.find(' ')));
-    Numbers out;
-    for (const auto& element : reply.elements)
-      if (element.type == RedisReply::Type::integer) out.push_back(element.integer);
-    if (out.size() != numbers_before + charges.size() * numbers_each) break;
-    if (complaints_.any())
-      for (const auto& charge : charges) complaints_.whole(key_of(charge));
-    co_return out;
+  std::vector<std::string> keys;
+  keys.reserve(charges.size());
+  for (const auto& charge : charges) keys.push_back(key_of(charge));
+  std::vector<std::string> arguments{std::to_string(hold), std::to_string(lease.count()),
+                                     mode == Mode::settled ? "1" : "0"};
+  for (const auto& charge : charges) append_counter(arguments, charge);
+  auto running = take_.run(redis_, std::move(keys), std::move(arguments));
+  const auto reply = co_await std::move(running);
+  if (!reply && reply.error() == RedisScript::wrong_type) {
+    auto complaining = complain(charges);
+    co_await std::move(complaining);
+    co_return fail(std::string());
   }
-  co_return fail(std::string("an answer of another form"));
+  if (!reply) co_return fail(reply.error());
+  Numbers out;
+  for (const auto& element : reply->elements)
+    if (element.type == RedisReply::Type::integer) out.push_back(element.integer);
+  if (out.size() != numbers_before + charges.size() * numbers_each)
+    co_return fail(std::string("an answer of another form"));
+  if (complaints_.any())
+    for (const auto& charge : charges) complaints_.whole(key_of(charge));
+  co_return out;
 }
 
 /// Which of the keys isn't what it should be.
-Task<void> RedisCounters::complain(std::vector<policy::Charge> charges) {
-  std::vector<RedisCommand> questions;
-  questions.reserve(charges.size());
-  for (const auto& charge : charges) questions.push_back({"TYPE", key_of(charge)});
-  auto asking = redis_.pipeline(std::move(questions));
-  const auto types = co_await std::move(asking);
-  if (!types || types->size() != charges.size()) co_return;
-  for (std::size_t i = 0; i < charges.size(); ++i) {
-    const std::string_view wanted = charges[i].limit->kind == LimitKind::concurrent ? "zset" : "hash";
-    const std::string& type = (*types)[i].text;
-    if (type == wanted || type == "none") continue;
-    const std::string key = key_of(charges[i]);
-    complaints_.broken(key, "key " + key + ": is not a " + std::string(wanted), "calls that it limits are denied");
-  }
+Task<void> RedisCounters::complain(const std::vector<policy::Charge>& charges) {
+  std::vector<TypedKey> keys;
+  keys.reserve(charges.size());
+  for (const auto& charge : charges)
+    keys.push_back({key_of(charge), charge.limit->kind == LimitKind::concurrent ? "zset" : "hash"});
+  return complain_of_types(redis_, complaints_, std::move(keys), "calls that it limits are denied");
 }
 
 Task<Outcome> RedisCounters::take(std::vector<policy::Charge> charges, std::uint64_t hold, Milliseconds lease,

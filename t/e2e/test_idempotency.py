@@ -614,14 +614,20 @@ def test_an_answer_of_redis_that_gets_lost(make, server):
 
 
 def test_keys_of_another_type(make, server):
-    site = make()
+    site = make(workers="1")
     ran(call(site))
     name, _ = settled(server)
     server.client.delete(name)
     server.client.set(name, "a string")
-    unavailable(call(site))
+    for _ in range(5):
+        answer = call(site)
+        assert answer.status == 503 and answer.event()["reason"] == "idempotency_unreadable"
     assert site.backend.count() == 1
     ran(call(site, "k-2"))
+    said = [line for line in site.nginx.error_log.splitlines() if name in line or "idempotency_unreadable" in line]
+    assert len(said) == 1 and f"key {name}: is not a hash" in said[0]
+    server.client.delete(name)
+    ran(call(site))
 
 
 def test_the_permissions_that_the_docs_name_are_enough(make, make_redis):

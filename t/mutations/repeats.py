@@ -48,6 +48,11 @@ ALL = [
         (LEDGER, "i < state_->keys.size(); ++i) {", "i < 1; ++i) {")], STORY),
     Mutation("who waited isn't judged again", [
         (GATEWAY, "if (outcome.waited) call.decision =", "if (false) call.decision =")], STORY),
+    Mutation("who waited uses up what was limited before", [
+        (GATEWAY, "  call.facts = *facts;\n  call.decision = judge(location, request, body, **facts,",
+         "  call.decision = judge(location, request, body, **facts,")]),
+    Mutation("a record of a wrong type is told with every call", [
+        (LEDGER, "    found->kind = Finding::mistyped;\n", "    found->detail = reply.error();\n")], STORY),
     Mutation("nginx's own error page is the backend's answer", [
         (CAPTURE, "  if (r->err_status != 0) return false;\n"
                   "  return r->upstream == nullptr || r->upstream->headers_in.status_n == r->headers_out.status;",

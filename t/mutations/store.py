@@ -80,8 +80,8 @@ ALL = [
         (COPYING, "return channel && channel->live(now) && (server.run_id().empty() || "
                   "server.run_id() == channel->run_id());", "return channel && channel->live(now);")], ["test_copy.py"]),
     Mutation("what a limited call uses up isn't taken", [
-        ("src/gateway/gateway.cpp", "if (is_limited(call, **facts)) {",
-         'if (is_limited(call, **facts) && call.rpc_id == "never") {')],
+        ("src/gateway/gateway.cpp", "if (is_limited(call)) {",
+         'if (is_limited(call) && call.rpc_id == "never") {')],
         ["test_limits.py"]),
     Mutation("an agent whose breaker is open is heard", [
         (BREAKERS, "  if (!gate.held_by) return;", "  if (!gate.held_by || gate.wait) return;")], ["test_breakers.py"]),
@@ -111,7 +111,8 @@ ALL = [
         ("src/gateway/consumption.cpp", "if (!usage.refusal) return decision;",
          "if (!usage.refusal || decision.allowed()) return decision;")], ["test_limits.py"]),
     Mutation("what policy limits isn't taken", [
-        ("src/gateway/consumption.h", "!facts.limits.empty());", "facts.limits.size() > 1000);")], ["test_policy_limits.py"]),
+        ("src/gateway/consumption.h", "!call.facts->limits.empty());", "call.facts->limits.size() > 1000);")],
+             ["test_policy_limits.py"]),
     Mutation("a parent's limit doesn't hold for who has the child", [
         (PACKAGE, "each != nullptr; each = parent_of(held, *each)) {", "each != nullptr; each = nullptr) {\n"
                   "    static_cast<void>(parent_of(held, *each));")], ["test_policy_limits.py"]),

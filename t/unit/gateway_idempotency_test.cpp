@@ -186,6 +186,37 @@ TEST(KeyedCall, that_is_only_observed_needs_no_key) {
   EXPECT_TRUE(world.claims.ran.empty());
 }
 
+TEST(KeyedCall, that_waited_uses_up_what_policy_limits_now) {
+  for (const bool lifted : {false, true}) {
+    Keyed world;
+    const auto policy = [&](const std::string& limits) {
+      world.policy(R"({"schema":1,"tenants":{"default":{"limits":[)" + limits + R"(],
+          "agents":{"company|docs":{}},"grants":[{"id":"g","to":"agent:company|docs","operation":"tickets/*"}],
+          "entitlements":[{"id":"e","to":"user:company|mira","operation":"tickets/*"}]}}})");
+    };
+    const std::string tight = R"("agent 1r/d")";
+    policy(lifted ? tight : "");
+    auto rule = *world.location.routes[0].idempotency;
+    rule.wait = Milliseconds(10'000);
+    world.location.routes[0].idempotency = std::make_shared<const idempotency::Rule>(rule);
+    EXPECT_FALSE(world.call());
+    std::optional<Call> first = std::move(world.under_way);
+    world.under_way.emplace();
+    auto task = world.gateway.govern(world.location, world.request, *world.under_way);
+    EXPECT_FALSE(world.loop.run(task));
+    policy(lifted ? "" : tight);
+    first->claim->not_carried_out();
+    first.reset();
+    world.loop.advance(Milliseconds(2000));
+    const auto outcome = world.loop.run(task);
+    ASSERT_TRUE(outcome && *outcome) << "the key was given back, and nothing limits it, or for the first time";
+    world.finish(200);
+    world.key("k-2");
+    const auto next = world.call();
+    EXPECT_EQ(next && next->body.contains("limit_exceeded"), !lifted);
+  }
+}
+
 TEST(KeyedCall, that_waited_is_judged_anew) {
   for (const bool revoked : {false, true}) {
     Keyed world;

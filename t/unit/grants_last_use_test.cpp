@@ -64,8 +64,10 @@ struct World {
     question.route = &route;
     question.resource = resource;
     question.now = clock.now();
-    Decision decision = policy::evaluate(question, policy->facts(*who, operation));
-    if (decision.allowed()) uses.note(who, policy, decision);
+    auto facts = std::make_shared<policy::Facts>(policy->facts(*who, operation));
+    facts->keep = policy;
+    Decision decision = policy::evaluate(question, *facts);
+    if (decision.allowed()) uses.note(who, facts, decision);
     return decision;
   }
   void flush() { loop.advance(LastUse::interval); }

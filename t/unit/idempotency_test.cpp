@@ -377,7 +377,7 @@ TEST(Ledger, an_answer_that_redis_never_heard_of_is_unknown) {
 TEST(Ledger, odd_answers_of_redis_are_none) {
   for (const auto& reply : {test::text_reply("claimed"), test::array_reply({}),
                             test::array_reply({test::text_reply("yes")}), test::array_reply({test::text_reply("done")}),
-                            test::integer_reply(1), test::error_reply("WRONGTYPE x"), RedisReply{}}) {
+                            test::integer_reply(1), test::error_reply("OOM x"), RedisReply{}}) {
     World world;
     world.redis.odd = reply;
     const auto outcome = world.commit();
@@ -387,6 +387,45 @@ TEST(Ledger, odd_answers_of_redis_are_none) {
     world.loop.advance(Milliseconds(5000));
     EXPECT_NE(world.commit().claim, nullptr);
   }
+}
+
+TEST(Ledger, a_record_of_a_wrong_type_is_said_once_until_it_changes) {
+  World world;
+  world.claimed();
+  const std::string name = world.redis.records.begin()->first;
+  world.settle();
+  const auto denied = [&] {
+    for (int i = 0; i < 3; ++i) {
+      const auto outcome = world.commit();
+      EXPECT_EQ(outcome.refusal, Reason::idempotency_unreadable);
+      EXPECT_EQ(outcome.detail, "") << "it isn't said again with the call";
+      world.loop.advance(Milliseconds(60'000));
+    }
+  };
+  world.redis.mistyped[name] = "list";
+  denied();
+  EXPECT_EQ(world.log.lines.size(), 1U);
+  EXPECT_TRUE(world.log.contains("key " + name + ": is not a hash"));
+  EXPECT_NE(world.commit("l").claim, nullptr) << "that call only";
+  world.redis.mistyped.clear();
+  EXPECT_NE(world.commit().claim, nullptr);
+  world.settle();
+  world.redis.mistyped[name] = "list";
+  denied();
+  EXPECT_EQ(world.log.lines.size(), 2U);
+}
+
+TEST(Ledger, a_record_that_becomes_another_type_under_a_call_is_left_alone) {
+  World world;
+  auto claim = world.claimed();
+  claim->sent();
+  world.redis.mistyped[world.redis.records.begin()->first] = "string";
+  claim->keep(answer_of("done"));
+  claim = nullptr;
+  world.loop.advance(Milliseconds(60'000));
+  EXPECT_EQ(world.redis.count("settle"), 1U) << "trying again changes nothing";
+  EXPECT_EQ(world.log.lines.size(), 1U);
+  EXPECT_EQ(world.commit().refusal, Reason::idempotency_unreadable);
 }
 
 TEST(Ledger, nodes_that_have_one_key_in_common_know_each_others_calls) {

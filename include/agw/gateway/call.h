@@ -18,6 +18,7 @@
 #include "agw/model/decision.h"
 #include "agw/model/principal.h"
 #include "agw/outbound/exchanger.h"
+#include "agw/policy/facts.h"
 
 namespace agw::gateway {
 
@@ -58,7 +59,7 @@ struct Call {
   std::string detail;             ///< for log and audit; never a value of the client
   const outbound::ExchangeSpec* exchange = nullptr;
   outbound::BackendTokenPtr backend_token;
-  std::shared_ptr<const void> facts;  ///< holds the three names
+  policy::FactsPtr facts;         ///< those that it was judged by last; hold the three names
   std::string_view agent_name;
   std::string_view user_name;
   std::string_view tier;

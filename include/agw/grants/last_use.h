@@ -102,8 +102,7 @@ class LastUse {
   explicit LastUse(Host host);
 
   /// An allowed call. `facts` own what the decision's grants are of.
-  void note(const PrincipalPtr& principal, const std::shared_ptr<const void>& facts,
-            const Decision& decision) noexcept {
+  void note(const PrincipalPtr& principal, const policy::FactsPtr& facts, const Decision& decision) noexcept {
     const auto now = host_.clock.now();
     if (now < day_begin_ || now - day_begin_ >= std::chrono::days(1)) [[unlikely]]
       turn_day(now);
@@ -123,7 +122,7 @@ class LastUse {
   /// Holds what the addresses are of, so that they aren't another's meanwhile.
   struct Recent {
     PrincipalPtr principal;
-    std::shared_ptr<const void> facts;
+    policy::FactsPtr facts;
     const Grant* granted = nullptr;
     const Grant* entitled = nullptr;
   };
@@ -135,7 +134,7 @@ class LastUse {
     return static_cast<std::size_t>(mixed >> 54U);
   }
   void turn_day(WallTime now) noexcept;
-  void learn(Recent& recent, const PrincipalPtr& principal, const std::shared_ptr<const void>& facts,
+  void learn(Recent& recent, const PrincipalPtr& principal, const policy::FactsPtr& facts,
              const Decision& decision) noexcept;
   void add(const Principal& principal, const Basis& basis);
   Task<void> flush();

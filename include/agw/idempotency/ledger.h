@@ -76,6 +76,7 @@ class Ledger {
   static Task<FoundPtr> ask(StatePtr state, EntryPtr entry, std::shared_ptr<Claim> claim);
   static Task<void> write(StatePtr state, EntryPtr entry, std::string state_word, std::string record);
   static Task<void> renew(StatePtr state);
+  static Task<void> complain(State& state, const Entry& entry);
   [[nodiscard]] EntryPtr entry_of(const Ask& ask);
   [[nodiscard]] Outcome outcome_of(const Entry& entry, Found& found) const;
 

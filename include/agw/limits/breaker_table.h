@@ -83,7 +83,6 @@ class BreakerTable {
   struct Entry;
   struct Set;
   struct Root;
-  class Lock;
 
   [[nodiscard]] Root* root() noexcept;
   [[nodiscard]] Entry* find(const CounterKey& key) noexcept;

@@ -56,7 +56,6 @@ class CounterTable {
   struct Hold;
   struct Counter;
   struct Root;
-  class Lock;
   struct Pick;
 
   [[nodiscard]] Root* root() noexcept;

@@ -11,6 +11,7 @@
 #include "agw/base/time.h"
 #include "agw/io/complaints.h"
 #include "agw/io/redis.h"
+#include "agw/io/redis_script.h"
 #include "agw/limits/outcome.h"
 #include "agw/policy/charges.h"
 
@@ -45,11 +46,11 @@ class RedisCounters {
   [[nodiscard]] Task<Result<Numbers, std::string>> run(std::vector<policy::Charge> charges, std::uint64_t hold,
                                                        Milliseconds lease, Mode mode);
 
-  [[nodiscard]] Task<void> complain(std::vector<policy::Charge> charges);
+  [[nodiscard]] Task<void> complain(const std::vector<policy::Charge>& charges);
 
   Redis& redis_;
   Complaints complaints_;
-  std::string digest_;  // of the script, as EVALSHA wants it
+  RedisScript take_;
 };
 
 }  // namespace agw::limits

@@ -24,6 +24,7 @@ class LedgerRedis final : public Redis {
   using Record = std::map<std::string, std::string>;
   std::map<std::string, Record> records;
   std::map<std::string, std::int64_t> ttls;
+  std::map<std::string, std::string> mistyped;  ///< keys that are no hashes, and what they are
   std::vector<std::string> ran;      ///< the scripts, in order
   bool gone = false;                 ///< nothing is run, nobody answers
   bool answers_get_lost = false;     ///< everything is run, nobody answers
@@ -51,11 +52,15 @@ class LedgerRedis final : public Redis {
   RedisReply answer(const RedisCommand& command) {
     if (command[0] == "EVALSHA") return error_reply("NOSCRIPT No matching script.");
     if (odd) return *odd;
+    if (command[0] == "TYPE") return text_reply(mistyped.contains(command[1]) ? mistyped[command[1]] : "none");
     const std::string script = command[1].substr(3, command[1].find('\n') - 3);
     ran.push_back(script);
     const auto count = static_cast<std::size_t>(std::stoul(command[2]));
     const std::vector<std::string> keys(command.begin() + 3, command.begin() + 3 + static_cast<std::ptrdiff_t>(count));
     const std::vector<std::string> arguments(command.begin() + 3 + static_cast<std::ptrdiff_t>(count), command.end());
+    for (const auto& key : keys)
+      if (mistyped.contains(key))
+        return error_reply("WRONGTYPE Operation against a key holding the wrong kind of value");
     if (script == "claim") return claim(keys, arguments);
     for (const auto& key : keys) change(script, key, arguments);
     return integer_reply(1);
