@@ -45,6 +45,17 @@ void parameters(std::ostream& out, std::span<const ParameterRow> rows) {
   }
 }
 
+void parameters_without(std::ostream& out, unsigned block) {
+  out << "\nIts parameters are those of `agent_tool`";
+  std::string_view before = ", without `";
+  for (const ParameterRow& row : route_parameters()) {
+    if ((row.blocks & block) != 0) continue;
+    out << before << row.name << '`';
+    before = ", `";
+  }
+  out << ".\n";
+}
+
 void directive(std::ostream& out, const DirectiveRow& row) {
   out << "## " << row.name << "\n\n| | |\n|---|---|\n| syntax | `" << row.name;
   if (!row.syntax.empty()) out << ' ' << cell(row.syntax);
@@ -55,7 +66,9 @@ void directive(std::ostream& out, const DirectiveRow& row) {
   out << "| since | " << row.since << " |\n\n" << row.summary << '\n';
   if (row.id == Directive::issuer) parameters(out, issuer_parameters());
   if (row.id == Directive::tool) parameters(out, route_parameters());
-  if (row.id == Directive::operation) out << "\nIts parameters are those of `agent_tool`, without `operation`.\n";
+  if (row.id == Directive::operation) parameters_without(out, of_operation);
+  if (row.id == Directive::prompt) parameters_without(out, of_prompt);
+  if (row.id == Directive::mcp_resource) parameters_without(out, of_resource);
   if (!row.example.empty()) out << "\n```nginx\n" << row.example << "\n```\n";
   out << '\n';
 }

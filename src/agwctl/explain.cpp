@@ -153,6 +153,8 @@ void print_text(const Verdicts& verdicts, const ExplainOptions& options, std::st
     const policy::RouteRecord& record = *verdicts.record;
     out << " at " << printable(record.location) << " (" << printable(record.kind);
     if (!record.tool.empty()) out << ", tool " << printable(record.tool);
+    if (!record.prompt.empty()) out << ", prompt " << printable(record.prompt);
+    if (!record.uri.empty()) out << ", resources " << printable(record.uri);
     if (!record.method.empty()) out << ", " << printable(record.method) << " " << printable(record.path);
     out << ", " << printable(record.mode) << ")";
   } else {

@@ -51,6 +51,8 @@ void give_client_ip(GivenCall& call, const std::string& option, const std::strin
 
 Answered<std::string_view> GivenDetails::method() const {
   if (place_ == nullptr) return Text::open();
+  if (!place_->prompt.empty()) return Text::known("prompts/get");
+  if (!place_->uri.empty()) return Text::known("resources/read");
   return place_->kind == "mcp" ? Text::known("tools/call") : said(place_->method);
 }
 

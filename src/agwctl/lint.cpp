@@ -144,7 +144,7 @@ class TenantLint {
   [[nodiscard]] bool has_field(const policy::RouteRecord& place, CallField field) const {
     const auto record = tenant_.operations.find(place.route.operation);
     switch (field) {
-      case CallField::tool: return place.kind == "mcp";
+      case CallField::tool: return !place.tool.empty();
       case CallField::resource: return place.route.resource.has_value();
       case CallField::risk: return !place.route.risk.empty();
       case CallField::classification:
@@ -157,6 +157,7 @@ class TenantLint {
 
   /// Of an MCP tool only the tool itself knows its arguments.
   static bool has_argument(const policy::RouteRecord& place, const ArgumentPath& path) {
+    if (!place.uri.empty()) return path.size() == 1 && place.uri.find("<" + path[0] + ">") != std::string::npos;
     if (place.kind == "mcp") return true;
     if (path.size() == 1) return place.path.find("<" + path[0] + ">") != std::string::npos;
     if (path[0] == "query") return path.size() == 2;

@@ -32,6 +32,8 @@ void each_size(const Event& event, Add add) noexcept {
   add(event.mcp_method.size());
   add(event.mcp_id.size());
   add(event.mcp_tool.size());
+  add(event.mcp_prompt.size());
+  add(event.mcp_uri.size());
   add(event.client_ip.size());
   add(event.user_agent.size());
   add(event.trace_id.size());
@@ -151,6 +153,14 @@ void append_mcp(Composition& to, const Event& event, Holes& holes) noexcept {
   if (!event.mcp_tool.empty()) {
     comma();
     to.member(R"("tool":")", event.mcp_tool);
+  }
+  if (!event.mcp_prompt.empty()) {
+    comma();
+    to.member(R"("prompt":")", event.mcp_prompt);
+  }
+  if (!event.mcp_uri.empty()) {
+    comma();
+    to.member(R"("uri":")", event.mcp_uri);
   }
   out.literal("}");
 }

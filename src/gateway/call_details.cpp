@@ -3,6 +3,8 @@
 #include "agw/json/scalar.h"
 #include "agw/mcp/message.h"
 
+#include "subject.h"
+
 namespace agw::gateway {
 
 using Text = Answered<std::string_view>;
@@ -62,6 +64,8 @@ CallDetails::Sources CallDetails::read_mcp() const {
   const auto message = mcp::read_message(document_, body_, request_.headers(), limits);
   out.readable = message.has_value();
   if (message) out.json = message->arguments;
+  if (message && message->subject == mcp::SubjectKind::resource)
+    out.captures = subject_of(location_, message->subject, message->name).captures;
   return out;
 }
 
@@ -83,6 +87,11 @@ CallDetails::Sources CallDetails::read_rest() const {
 }
 
 CallDetails::Found CallDetails::in_request(const ArgumentPath& path) const {
+  if (call_.subject == mcp::SubjectKind::resource) {
+    for (const auto& capture : sources().captures)
+      if (path.size() == 1 && capture.name == path.front()) return {Kind::text, capture.value};
+    return {Kind::missing, {}};
+  }
   if (location_.kind == gateway::Kind::mcp) return in_json(sources(), path, 0);
   if (path.size() == 1) {
     const auto match = location_.router.match(request_.method(), request_.path());

@@ -12,6 +12,7 @@
 #include "agw/gateway/location.h"
 #include "agw/gateway/request.h"
 #include "agw/json/document.h"
+#include "agw/mcp/resource_uri.h"
 #include "agw/policy/call_details.h"
 #include "agw/rest/path.h"
 
@@ -43,6 +44,7 @@ class CallDetails final : public policy::CallDetails {
   struct Sources {
     bool readable = true;  ///< the JSON
     std::optional<json::Value> json;
+    std::vector<mcp::UriCapture> captures;  ///< of a resource's URI
     bool query_readable = true;
     std::vector<rest::QueryParameter> query;
   };

@@ -217,6 +217,7 @@ Decision Gateway::judge(const Location& location, const Request& request, std::s
   question.route = call.route != nullptr ? &call.route->policy : nullptr;
   question.resource = call.resource;
   question.resource_failure = resource_failure;
+  question.of_many = call.of_many;
   if (call.route != nullptr) {
     if (call.route->exchange) call.exchange = &*call.route->exchange;
   }
@@ -386,6 +387,8 @@ bool Gateway::begin_record(const Request& request, Call& call) {
   event.mcp_method = call.mcp_method;
   event.mcp_id = call.rpc_id;
   event.mcp_tool = call.mcp_tool;
+  event.mcp_prompt = call.mcp_prompt;
+  event.mcp_uri = call.mcp_uri;
   event.client_ip = request.client_ip();
   event.user_agent = request.headers().get("user-agent");
   event.trace_id = call.trace_id;

@@ -11,6 +11,7 @@
 #include "agw/rest/path.h"
 
 #include "repeats.h"
+#include "subject.h"
 
 namespace agw::gateway {
 namespace {
@@ -30,6 +31,32 @@ class McpArguments final : public policy::Arguments {
 
  private:
   std::optional<json::Value> arguments_;
+  mutable std::string scratch_;
+};
+
+/// The names of a resource's pattern.
+class UriArguments final : public policy::Arguments {
+ public:
+  explicit UriArguments(const std::vector<mcp::UriCapture>& captures) : captures_(captures) {}
+  [[nodiscard]] Result<std::string_view, Reason> find(const std::vector<std::string>& path) const override {
+    for (const auto& capture : captures_)
+      if (path.size() == 1 && capture.name == path.front()) return std::string_view(capture.value);
+    return fail(Reason::argument_missing);
+  }
+
+ private:
+  const std::vector<mcp::UriCapture>& captures_;
+};
+
+/// Where values are only looked for, each name stands for all that it could be.
+class AnyArguments final : public policy::Arguments {
+ public:
+  [[nodiscard]] Result<std::string_view, Reason> find(const std::vector<std::string>& path) const override {
+    scratch_ = "<" + path.back() + ">";
+    return std::string_view(scratch_);
+  }
+
+ private:
   mutable std::string scratch_;
 };
 
@@ -97,12 +124,9 @@ std::string judged_of(const Request& request, std::string_view body, std::option
 }
 
 /// An operation that the route doesn't name, as audit files it.
-void name_operation(const Location& location, std::string_view kind, std::string_view name, Call& call) {
-  std::string& operation = call.unnamed_operation;
-  operation = location.name_space + "/";
-  operation += kind;
-  append_encoded_part(operation, name);
-  call.operation = operation;
+void name_operation(const Location& location, const mcp::Message& message, Call& call) {
+  call.unnamed_operation = operation_of(location, message.subject, message.name, Subject());
+  call.operation = call.unnamed_operation;
 }
 
 std::optional<Reason> expand_resource(const policy::Arguments& arguments, Call& call) {
@@ -116,19 +140,38 @@ std::optional<Reason> expand_resource(const policy::Arguments& arguments, Call& 
 
 Understanding understand_tool(const Location& location, const Request& request, const mcp::Message& message,
                               Call& call) {
-  const auto found = location.tools.find(message.name);
-  if (found == location.tools.end()) {
+  const Subject subject = subject_of(location, message.subject, message.name);
+  if (subject.route == nullptr) {
     call.subject_name = message.name;
     call.mcp_tool = call.subject_name;
-    name_operation(location, "", message.name, call);
+    name_operation(location, message, call);
     return {};
   }
-  call.mcp_tool = found->first;
-  call.route = &location.routes[found->second];
+  call.mcp_tool = subject.name;
+  call.route = subject.route;
   call.operation = call.route->policy.operation;
   const McpArguments arguments(message.arguments);
   if (call.route->idempotency != nullptr) note_key(request, arguments, judged_of(message), call);
   return {.refusal = std::nullopt, .resource_failure = expand_resource(arguments, call)};
+}
+
+/// A prompt or a resource is read, followed, or completed.
+Understanding understand_reference(const Location& location, const mcp::Message& message, Call& call) {
+  call.subject_name = message.name;
+  (message.subject == mcp::SubjectKind::prompt ? call.mcp_prompt : call.mcp_uri) = call.subject_name;
+  const Subject subject = subject_of(location, message.subject, message.name);
+  if (subject.route == nullptr) {
+    name_operation(location, message, call);
+    return {};
+  }
+  call.route = subject.route;
+  call.operation = call.route->policy.operation;
+  // A resource that is completed to its end is that one.
+  call.of_many = message.category == mcp::Category::completion && message.subject != mcp::SubjectKind::resource;
+  if (call.of_many) return {.refusal = std::nullopt, .resource_failure = expand_resource(AnyArguments(), call)};
+  if (message.subject == mcp::SubjectKind::prompt)
+    return {.refusal = std::nullopt, .resource_failure = expand_resource(McpArguments(message.arguments), call)};
+  return {.refusal = std::nullopt, .resource_failure = expand_resource(UriArguments(subject.captures), call)};
 }
 
 Understanding understand_message(const Location& location, const Request& request, std::string_view body,
@@ -155,18 +198,23 @@ Understanding understand_message(const Location& location, const Request& reques
     return {.refusal = Reason::method_unknown, .resource_failure = std::nullopt};
   }
   call.mcp_method = message->method;
+  call.subject = message->subject;
   call.type = message->kind == mcp::Kind::response ? "mcp.response" : message->event_type;
   // A client's answer is to somebody who asked it: by its id alone it could be anybody's.
   call.needs_session = message->kind == mcp::Kind::response;
   if (message->method == "initialize") call.capabilities = mcp::client_capabilities(message->params);
   switch (message->category) {
     case mcp::Category::tool: return understand_tool(location, request, *message, call);
-    case mcp::Category::prompt: name_operation(location, "prompts/", message->name, call); break;
-    case mcp::Category::resource: name_operation(location, "resources/", message->name, call); break;
+    case mcp::Category::prompt:
+    case mcp::Category::resource:
+    case mcp::Category::completion:
+    case mcp::Category::subscribe: return understand_reference(location, *message, call);
+    case mcp::Category::listen:
+    case mcp::Category::task:
+      call.subject_name = message->method;
+      return {.refusal = Reason::method_unknown, .resource_failure = std::nullopt};
     default: return {};
   }
-  call.subject_name = message->name;
-  return {};
 }
 
 Understanding understand_mcp(const Location& location, const Request& request, std::string_view body,

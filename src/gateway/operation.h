@@ -9,6 +9,8 @@
 #include "agw/gateway/request.h"
 #include "agw/json/document.h"
 
+#include "subject.h"
+
 namespace agw::gateway {
 
 /// Whether the request can be judged only with its body.

@@ -65,6 +65,10 @@ void append_operation(std::string& out, const OperationRoute& route, const Stand
   out += out.ends_with('[') ? "\n    {" : ",\n    {";
   if (!route.tool.empty()) {
     out += R"("tool": )" + json_quoted(route.tool);
+  } else if (!route.prompt.empty()) {
+    out += R"("prompt": )" + json_quoted(route.prompt);
+  } else if (!route.uri.empty()) {
+    out += R"("uri": )" + json_quoted(route.uri);
   } else {
     out += R"("method": )" + json_quoted(route.method) + R"(, "path": )" + json_quoted(route.path);
   }

@@ -102,10 +102,11 @@ std::string data_object(const Call& call, const Decision& decision, Reason reaso
 std::string unknown_body(const Location& location, const Call& call, const Decision& decision) {
   std::string what = "Unknown tool: ";
   int code = invalid_params;
-  if (call.category == mcp::Category::prompt) what = "Unknown prompt: ";
-  if (call.category == mcp::Category::resource) {
+  if (call.subject == mcp::SubjectKind::prompt) what = "Unknown prompt: ";
+  if (call.subject == mcp::SubjectKind::resource || call.subject == mcp::SubjectKind::resource_template) {
     what = "Resource not found: ";
-    if (call.era == mcp::Era::legacy) code = resource_not_found;
+    // Completion has a code of its own for what it can't find, in all versions.
+    if (call.era == mcp::Era::legacy && call.category != mcp::Category::completion) code = resource_not_found;
   }
   std::string data = R"({"request_id":)" + json_quoted(call.request_id) + "}";
   if (location.disclosure == Disclosure::explain) data = data_object(call, decision, decision.reason);

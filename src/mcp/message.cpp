@@ -4,6 +4,7 @@
 #include <array>
 
 #include "agw/json/scalar.h"
+#include "agw/mcp/resource_uri.h"
 
 #include "fields.h"
 #include "method.h"
@@ -16,12 +17,17 @@ constexpr std::array<std::string_view, 5> versions{"2026-07-28", "2025-11-25", "
 /// What a legacy call speaks that names no version (MCP 2025-06-18, "Protocol Version Header").
 constexpr std::string_view unnamed_version = "2025-03-26";
 constexpr std::size_t longest_version = 32;
+/// The first legacy version that has tasks; the modern one has them as an extension.
+constexpr std::string_view first_with_tasks = "2025-11-25";
+/// Each resource that a listener follows is judged by itself.
+constexpr std::size_t most_subscriptions = 256;
 
 constexpr std::array<std::string_view, 6> envelope_keys{"jsonrpc", "id", "method", "params", "result", "error"};
-constexpr std::array<std::string_view, 18> params_keys{
-    "name",         "arguments",      "_meta",           "uri",           "cursor",     "notifications",
-    "requestState", "inputResponses", "protocolVersion", "capabilities",  "clientInfo", "level",
-    "task",         "taskId",         "requestId",       "progressToken", "ref",        "argument"};
+constexpr std::array<std::string_view, 19> params_keys{
+    "name",           "arguments",       "_meta",        "uri",        "cursor", "notifications", "requestState",
+    "inputResponses", "protocolVersion", "capabilities", "clientInfo", "level",  "task",          "taskId",
+    "requestId",      "progressToken",   "ref",          "argument",   "context"};
+constexpr std::array<std::string_view, 3> reference_keys{"type", "name", "uri"};
 constexpr std::string_view meta_version = "io.modelcontextprotocol/protocolVersion";
 constexpr std::string_view meta_capabilities = "io.modelcontextprotocol/clientCapabilities";
 constexpr std::array<std::string_view, 9> meta_keys{meta_version,
@@ -106,7 +112,9 @@ class Reader {
   Fault read_legacy();
   Fault read_category();
   Fault read_subscription();
+  Fault read_reference();
   Fault read_subject();
+  Fault read_name(json::Value holder, std::string_view member, SubjectKind kind);
   Fault check_mirrors();
 
   const Fields fields_;
@@ -241,6 +249,7 @@ Reader::Fault Reader::read_category() {
   }
   const Method* const known = find_method(message_.method, message_.era);
   if (known == nullptr) return std::nullopt;
+  if (known->category == Category::task && message_.protocol_version < first_with_tasks) return std::nullopt;
   message_.category = known->category;
   message_.method = known->name;
   message_.event_type = known->event_type;
@@ -262,7 +271,7 @@ Reader::Fault Reader::read_category() {
   return read_subject();
 }
 
-/// Following a resource is reading it, which isn't judged here: only other changes can be listened to.
+/// Other changes than those of resources are nobody's in particular.
 Reader::Fault Reader::read_subscription() {
   const auto wanted = message_.params ? message_.params->member("notifications") : std::nullopt;
   if (!wanted) return std::nullopt;
@@ -270,18 +279,70 @@ Reader::Fault Reader::read_subscription() {
   constexpr std::string_view subscriptions = "resourceSubscriptions";
   if (wanted->has_lookalike_of(subscriptions)) return fault(Reason::key_lookalike, "in notifications");
   const auto resources = wanted->member(subscriptions);
-  if (resources && !(resources->is(json::Kind::array) && resources->size() == 0)) message_.category = Category::unknown;
+  if (!resources) return std::nullopt;
+  if (!resources->is(json::Kind::array)) return fault(Reason::params_invalid, "resourceSubscriptions must be an array");
+  if (resources->size() == 0) return std::nullopt;
+  if (resources->size() > most_subscriptions) return fault(Reason::params_invalid, "too many resources");
+  for (const json::Value uri : *resources)
+    if (!uri.is(json::Kind::string) || uri.text().empty() || uri.text().size() > limits_.max_name_bytes)
+      return fault(Reason::params_invalid, "resourceSubscriptions must hold URIs");
+  message_.category = Category::listen;
+  message_.resources = resources;
+  return std::nullopt;
+}
+
+/// What is to be completed: a prompt's argument, or a variable of a resource's template (whose values are the URIs that
+/// there are).
+Reader::Fault Reader::read_reference() {
+  const auto reference = message_.params ? message_.params->member("ref") : std::nullopt;
+  const auto argument = message_.params ? message_.params->member("argument") : std::nullopt;
+  if (!reference || !reference->is(json::Kind::object) || !argument || !argument->is(json::Kind::object))
+    return fault(Reason::params_invalid, "ref and argument must be objects");
+  static const json::Names names_of_reference(reference_keys);
+  if (!reference->lookalike_among(names_of_reference).empty()) return fault(Reason::key_lookalike, "in ref");
+  const auto type = reference->member("type");
+  const bool of_prompt = type && type->is(json::Kind::string) && type->text() == "ref/prompt";
+  const bool of_resource = type && type->is(json::Kind::string) && type->text() == "ref/resource";
+  if (!of_prompt && !of_resource) return fault(Reason::params_invalid, "ref must be of a prompt or a resource");
+  if (reference->member(of_prompt ? "uri" : "name")) return fault(Reason::params_invalid, "ref names two things");
+  if (of_prompt) return read_name(*reference, "name", SubjectKind::prompt);
+  if (auto wrong = read_name(*reference, "uri", SubjectKind::resource)) return wrong;
+  if (is_uri_template(message_.name)) message_.subject = SubjectKind::resource_template;
+  return std::nullopt;
+}
+
+Reader::Fault Reader::read_name(json::Value holder, std::string_view member, SubjectKind kind) {
+  const auto name = holder.member(member);
+  if (!name || !name->is(json::Kind::string) || name->text().empty() || name->text().size() > limits_.max_name_bytes) {
+    switch (kind) {
+      case SubjectKind::resource: return fault(Reason::params_invalid, "uri must be a string");
+      case SubjectKind::task: return fault(Reason::params_invalid, "taskId must be a string");
+      default: return fault(Reason::params_invalid, "name must be a string");
+    }
+  }
+  message_.subject = kind;
+  message_.name = name->text();
   return std::nullopt;
 }
 
 Reader::Fault Reader::read_subject() {
-  const bool by_name = message_.category == Category::tool || message_.category == Category::prompt;
-  if (!by_name && message_.category != Category::resource) return std::nullopt;
-  const auto name = message_.params ? message_.params->member(by_name ? "name" : "uri") : std::nullopt;
-  if (!name || !name->is(json::Kind::string) || name->text().empty() || name->text().size() > limits_.max_name_bytes)
-    return fault(Reason::params_invalid, by_name ? "name must be a string" : "uri must be a string");
-  message_.name = name->text();
-  if (!by_name) return std::nullopt;
+  const auto named = [&](std::string_view member, SubjectKind kind) -> Fault {
+    if (!message_.params) return fault(Reason::params_invalid, "params must name something");
+    return read_name(*message_.params, member, kind);
+  };
+  switch (message_.category) {
+    case Category::resource:
+    case Category::subscribe: return named("uri", SubjectKind::resource);
+    case Category::task:
+      if (message_.method == "tasks/list") return std::nullopt;
+      return named("taskId", SubjectKind::task);
+    case Category::completion: return read_reference();
+    case Category::tool:
+    case Category::prompt: break;
+    default: return std::nullopt;
+  }
+  if (auto wrong = named("name", message_.category == Category::tool ? SubjectKind::tool : SubjectKind::prompt))
+    return wrong;
   message_.arguments = message_.params->member("arguments");
   if (message_.arguments && !message_.arguments->is(json::Kind::object))
     return fault(Reason::params_invalid, "arguments must be an object");
@@ -295,7 +356,9 @@ Reader::Fault Reader::check_mirrors() {
   if (fields_.method.sent() ? fields_.method.value != message_.method : required)
     return fault(Reason::header_mismatch, "Mcp-Method");
   if (message_.category == Category::unknown) return std::nullopt;  // refused for that
-  if (message_.name.empty()) {
+  const bool repeated = message_.category == Category::tool || message_.category == Category::prompt ||
+                        message_.category == Category::resource || message_.category == Category::task;
+  if (message_.name.empty() || !repeated) {
     if (fields_.name.sent()) return fault(Reason::header_mismatch, "Mcp-Name repeats nothing");
     return std::nullopt;
   }

@@ -12,8 +12,6 @@ struct Row {
   Eras eras;
 };
 
-/// completion/complete, resources/subscribe and tasks/… are absent: they name or return what only
-/// a grant may open, and nothing judges them yet.
 constexpr std::array rows{
     Row{{"tools/call", "mcp.tools.call", Category::tool}, Eras::both},
     Row{{"tools/list", "mcp.tools.list", Category::list}, Eras::both},
@@ -22,6 +20,14 @@ constexpr std::array rows{
     Row{{"resources/read", "mcp.resources.read", Category::resource}, Eras::both},
     Row{{"resources/list", "mcp.resources.list", Category::list}, Eras::both},
     Row{{"resources/templates/list", "mcp.resources.templates.list", Category::list}, Eras::both},
+    Row{{"completion/complete", "mcp.completion.complete", Category::completion}, Eras::both},
+    Row{{"resources/subscribe", "mcp.resources.subscribe", Category::subscribe}, Eras::legacy},
+    Row{{"resources/unsubscribe", "mcp.resources.unsubscribe", Category::subscribe}, Eras::legacy},
+    Row{{"tasks/get", "mcp.tasks.get", Category::task}, Eras::both},
+    Row{{"tasks/cancel", "mcp.tasks.cancel", Category::task}, Eras::both},
+    Row{{"tasks/result", "mcp.tasks.result", Category::task}, Eras::legacy},
+    Row{{"tasks/list", "mcp.tasks.list", Category::task}, Eras::legacy},
+    Row{{"tasks/update", "mcp.tasks.update", Category::task}, Eras::modern},
     Row{{"initialize", "mcp.initialize", Category::session}, Eras::legacy},
     Row{{"ping", "mcp.ping", Category::session}, Eras::legacy},
     Row{{"logging/setLevel", "mcp.logging.setLevel", Category::session}, Eras::legacy},

@@ -46,6 +46,8 @@ Reader reader_of(Directive id) {
     case Directive::gateway: return read_gateway;
     case Directive::protected_resource: return read_protected_resource;
     case Directive::tool: return read_tool;
+    case Directive::prompt: return read_prompt;
+    case Directive::mcp_resource: return read_mcp_resource;
     case Directive::operation: return read_operation;
     case Directive::metrics:
     case Directive::ready: return read_answering_handler;

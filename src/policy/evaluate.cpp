@@ -64,10 +64,9 @@ Tally tally(const std::vector<const GrantSet*>& sets, const Question& question, 
     if (!in_force(grant, question.now)) return;
     if (grant.effect == Effect::deny) {
       // A denial whose resource can't be compared must not be slipped past.
-      out.denied =
-          out.denied ||
-          ((question.resource_failure || covers_resource(grant, question.resource) || question.resource.empty()) &&
-           conditions.denies(grant.when.get()));
+      out.denied = out.denied || ((question.resource_failure || question.of_many ||
+                                   covers_resource(grant, question.resource) || question.resource.empty()) &&
+                                  conditions.denies(grant.when.get()));
     } else if (!out.allowed && (question.resource_failure || covers_resource(grant, question.resource))) {
       const Condition* unmet = conditions.lets_pass(grant.when.get()) ? unmet_of_holder() : grant.when.get();
       if (unmet != nullptr) {
@@ -78,7 +77,7 @@ Tally tally(const std::vector<const GrantSet*>& sets, const Question& question, 
       out.basis = {holder->holder(), &grant};
     }
   };
-  const bool comparable = !question.resource_failure && !question.resource.empty();
+  const bool comparable = !question.resource_failure && !question.of_many && !question.resource.empty();
   for (const GrantSet* set : sets) {
     holder = set;
     if (comparable)

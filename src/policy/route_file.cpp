@@ -75,6 +75,8 @@ Result<RouteRecord, std::string> read_record(const json_t* object) {
   out.disclosure = text_of(object, "disclosure");
   out.delegation = text_of(object, "delegation") == "implicit" ? DelegationMode::implicit : DelegationMode::required;
   out.tool = text_of(object, "tool");
+  out.prompt = text_of(object, "prompt");
+  out.uri = text_of(object, "uri");
   out.method = text_of(object, "method");
   out.path = text_of(object, "path");
   out.route.operation = text_of(object, "operation");
@@ -110,6 +112,8 @@ std::string write_routes(const RouteFile& file) {
     text("disclosure", record.disclosure);
     text("delegation", record.delegation == DelegationMode::implicit ? "implicit" : "required");
     text("tool", record.tool);
+    text("prompt", record.prompt);
+    text("uri", record.uri);
     text("method", record.method);
     text("path", record.path);
     text("operation", record.route.operation);

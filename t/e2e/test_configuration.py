@@ -54,6 +54,10 @@ def tool(line):
     return {"tools": f"\nagent_tool ticket.read {{\n{line} {MARK}\n}}\n"}
 
 
+def block(line):
+    return {"tools": f"\n{line} {MARK}\n"}
+
+
 def rest(line):
     return {"operations": f"\n{line} {MARK}\n"}
 
@@ -204,6 +208,32 @@ BAD = {
                     "twice|already|duplicate|operation"),
                    ({"tools": f"\nagent_operation a GET /mcp/x {{ }} {MARK}\n"}, "agent_tool|mcp"),
                    ({"server": f"\nagent_tool a {{ }} {MARK}\n"}, "not allowed")],
+    "agent_prompt": [(block("agent_prompt a { inner name=<x>; }"), "write one of"),
+                     (block("agent_prompt a { idempotency header; }"), "write one of"),
+                     (block("agent_prompt { }"), "argument"), (block('agent_prompt "" { }'), "printable"),
+                     (block('agent_prompt "a b" { }'), "operation NAME"), (block("agent_prompt a { operation a/b; }"), "letters"),
+                     (block("agent_prompt a { require 'tool == \"a\"'; }"), "no tool"),
+                     ({"tools": f"\nagent_prompt a {{ }}\nagent_prompt a {{ }} {MARK}\n"}, "twice"),
+                     ({"tools": f"\nagent_prompt a {{ }}\nagent_prompt b {{ operation a; }} {MARK}\n"}, "twice"),
+                     (rest("agent_prompt a { }"), "agent_operation|rest"),
+                     ({"server": f"\nagent_prompt a {{ }} {MARK}\n"}, "not allowed")],
+    "agent_mcp_resource": [(block("agent_mcp_resource docs { }"), "docs://guides/<id>"),
+                           (block("agent_mcp_resource docs://a* { }"), "right after"),
+                           (block("agent_mcp_resource docs://<id { }"), "without a name"),
+                           (block("agent_mcp_resource docs://a<id> { }"), "whole segment"),
+                           (block("agent_mcp_resource docs://<a>/<a> { }"), "twice"),
+                           (block("agent_mcp_resource docs://a/../b { }"), "canonical"),
+                           (block("agent_mcp_resource Docs://a { }"), "canonical"),
+                           (block("agent_mcp_resource docs://%61 { }"), "canonical"),
+                           (block('agent_mcp_resource "docs://{a}" { }'), "names in <>"),
+                           (block("agent_mcp_resource docs://<id> { resource doc:<nr>; }"), "<nr>"),
+                           (block("agent_mcp_resource docs://<id> { require '<nr> == \"a\"'; }"), "<nr>"),
+                           (block("agent_mcp_resource * { }"), "operation NAME"),
+                           ({"tools": "\nagent_mcp_resource docs://<a> { }\n"
+                                      f"agent_mcp_resource docs://<b> {{ }} {MARK}\n"}, "twice"),
+                           ({"tools": f"\nagent_mcp_resource docs://a {{ }}\nagent_mcp_resource docs:a {{ }} {MARK}\n"}, "twice"),
+                           (rest("agent_mcp_resource docs://a { }"), "agent_operation|rest"),
+                           ({"server": f"\nagent_mcp_resource docs://a {{ }} {MARK}\n"}, "not allowed")],
     "agent_operation": [(rest("agent_operation a GET api/x { }"), "/"),
                         (rest("agent_operation a GET /api/<x> { require '<y> == \"a\"'; }"), "no segment"),
                         (rest("agent_operation a GET /api/<x> { require '<body/y> == \"a\"'; }"), "has no body"),

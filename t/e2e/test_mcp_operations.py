@@ -171,7 +171,7 @@ def test_answers_to_the_server_pass_and_are_audited(site, reply):
 
 
 @pytest.mark.parametrize("method", ["tools/Call", "tools/call ", "TOOLS/CALL", "tools//call", "admin/delete", "rpc.x",
-                                    "tools/call/", "tasks/cancel", "sampling/createMessage"])
+                                    "tools/call/", "tasks/drop", "sampling/createMessage"])
 def test_unknown_methods_are_denied(site, method):
     answer = site.post(mcp.message(method, {"name": "ticket.read", "arguments": {"id": "T-1"}}))
     assert answer.status == 200 and answer.json()["error"]["code"] == -32601

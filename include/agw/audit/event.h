@@ -50,6 +50,8 @@ struct Event {
   std::string_view mcp_method;
   std::string_view mcp_id;  ///< raw JSON
   std::string_view mcp_tool;
+  std::string_view mcp_prompt;
+  std::string_view mcp_uri;
   std::string_view client_ip;
   std::string_view user_agent;
   std::string_view trace_id;

@@ -40,14 +40,18 @@ struct Call {
   std::string_view operation;     ///< `ns/name`, or empty
   std::string unnamed_operation;  ///< holds `operation` where the route doesn't name it
   std::string resource;
+  bool of_many = false;           ///< `resource` stands for every one that its names could make
   Decision decision;
   bool enforced = true;
   mcp::Category category = mcp::Category::unknown;
+  mcp::SubjectKind subject = mcp::SubjectKind::none;
   mcp::Era era = mcp::Era::legacy;
   bool speaks_rpc = false;        ///< the request was an MCP POST: a refusal's body is a JSON-RPC error
   std::string rpc_id;             ///< raw JSON of the id
   std::string_view mcp_method;
   std::string_view mcp_tool;
+  std::string_view mcp_prompt;
+  std::string_view mcp_uri;       ///< of a resource, or a template of such
   std::string mcp_version;
   std::string requested_version;
   std::string_view session_id;    ///< Mcp-Session-Id as sent; empty: none

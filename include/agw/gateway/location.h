@@ -13,6 +13,7 @@
 #include "agw/base/digest.h"
 #include "agw/idempotency/rule.h"
 #include "agw/identity/authenticator.h"
+#include "agw/mcp/resource_uri.h"
 #include "agw/model/breaker.h"
 #include "agw/outbound/exchanger.h"
 #include "agw/policy/evaluate.h"
@@ -26,11 +27,13 @@ enum class Mode : std::uint8_t { enforce, observe, off };
 /// What a caller is told about an operation that isn't visible to it.
 enum class Disclosure : std::uint8_t { hide, explain };
 
-/// One agent_tool or agent_operation.
+/// One agent_tool, agent_prompt, agent_mcp_resource or agent_operation.
 struct OperationRoute {
   policy::Route policy;
   Mode mode = Mode::enforce;
   std::string tool;                               ///< MCP: the name that agents call
+  std::string prompt;                             ///< MCP: the name that agents get it by
+  std::string uri;                                ///< MCP: the pattern of resources as written
   std::string method;                             ///< REST
   std::string path;                               ///< REST: the template as written
   std::optional<outbound::ExchangeSpec> exchange; ///< replaces the location's
@@ -51,6 +54,9 @@ struct ProtectedResource {
   std::vector<std::string> scopes_supported;  ///< challenge scopes and those of every operation
 };
 
+/// Name → routes.
+using NameRoutes = std::unordered_map<std::string, std::uint32_t, StringHash, std::equal_to<>>;
+
 struct Location {
   std::string label;  ///< `server/location` for logs and routes.json; from configuration
   Kind kind = Kind::mcp;
@@ -68,7 +74,9 @@ struct Location {
   std::size_t max_body = 1U << 20;   ///< bytes that are judged at most (client_max_body_size, 16 MiB)
   std::vector<Breaker> breakers;
   std::vector<OperationRoute> routes;
-  std::unordered_map<std::string, std::uint32_t, StringHash, std::equal_to<>> tools;  ///< MCP name → routes
+  NameRoutes tools;                  ///< MCP
+  NameRoutes prompts;                ///< MCP
+  mcp::UriRoutes resources;          ///< MCP
   rest::Router router;               ///< REST; index → routes
   bool body_is_judged = false;       ///< REST: some template names <body/…>, or repeats are recognised
 

@@ -23,10 +23,17 @@ enum class Category : std::uint8_t {
   tool,       ///< tools/call
   prompt,     ///< prompts/get
   resource,   ///< resources/read
+  completion, ///< completion/complete: of a prompt, a resource or a template
+  subscribe,  ///< resources/subscribe, resources/unsubscribe
+  listen,     ///< subscriptions/listen with resources: Message::resources
+  task,       ///< tasks/get, tasks/result, tasks/update, tasks/cancel, tasks/list (which names none)
   notify,     ///< any notification of the specification
   reply,      ///< a client's response to a server's request
   unknown     ///< everything else: refused
 };
+
+/// What a message names.
+enum class SubjectKind : std::uint8_t { none, tool, prompt, resource, resource_template, task };
 
 inline constexpr std::string_view modern_version = "2026-07-28";
 
@@ -39,9 +46,11 @@ struct Message {
   std::string_view event_type;        ///< `mcp.tools.call`: what audit files a known method under
   std::string_view id;                ///< raw JSON of the id (`7`, `"7"`); empty if none
   std::string_view protocol_version;  ///< of body or header; "2025-03-26" where nobody says
-  std::string_view name;              ///< tool or prompt name, or resource URI
+  SubjectKind subject = SubjectKind::none;
+  std::string_view name;              ///< of the subject: a name, a URI, a URI template, a task's id
   std::optional<json::Value> params;
   std::optional<json::Value> arguments;  ///< params.arguments of a tool or prompt
+  std::optional<json::Value> resources;  ///< of a listen: an array of URIs, one at least
   std::string_view session_id;           ///< Mcp-Session-Id; legacy only
 };
 

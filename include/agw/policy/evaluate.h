@@ -43,6 +43,9 @@ struct Question {
   const Route* route = nullptr;
   std::string_view resource{};  ///< expanded; empty if the route has no template
   std::optional<Reason> resource_failure{};  ///< why it couldn't be expanded
+  /// The call learns of every resource of the operation (their names, as values of a completion): each denial of some
+  /// counts.
+  bool of_many = false;
   DelegationMode delegation = DelegationMode::implicit;
   WallTime now{};
   /// What conditions may ask beyond this and the facts; null: all of it is absent.

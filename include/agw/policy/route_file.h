@@ -17,7 +17,9 @@ struct RouteRecord {
   std::string mode;      ///< enforce | observe | off
   std::string disclosure;
   DelegationMode delegation = DelegationMode::implicit;
-  std::string tool;      ///< MCP
+  std::string tool;      ///< MCP: one of these three
+  std::string prompt;
+  std::string uri;       ///< a pattern
   std::string method;    ///< REST
   std::string path;      ///< REST
   Route route;

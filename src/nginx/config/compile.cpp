@@ -75,7 +75,8 @@ class LocationCompiler {
       problems_.error(where,
                       location_->kind == gateway::Kind::mcp
                           ? "\"agent_operation\" belongs to a location with agent_gateway rest; write agent_tool here"
-                          : "\"agent_tool\" belongs to a location with agent_gateway mcp; write agent_operation here");
+                          : "\"agent_tool\", \"agent_prompt\" and \"agent_mcp_resource\" belong to a location with "
+                            "agent_gateway mcp; write agent_operation here");
       return;
     }
     location_->routes.reserve(settings_.routes->list.size());
@@ -102,8 +103,7 @@ class LocationCompiler {
     add_new(scopes_, route.policy.exchange_scopes);
     const auto index = static_cast<std::uint32_t>(location_->routes.size());
     if (location_->kind == gateway::Kind::mcp) {
-      route.tool = setting.name;
-      location_->tools.emplace(setting.name, index);
+      take_subject(setting, index, route);
     } else {
       route.method = setting.path.method;
       route.path = setting.path_text;
@@ -114,6 +114,20 @@ class LocationCompiler {
           location_->body_is_judged = location_->body_is_judged || (path.size() > 1 && path[0] == "body");
     }
     location_->routes.push_back(std::move(route));
+  }
+
+  void take_subject(const RouteSetting& setting, std::uint32_t index, gateway::OperationRoute& route) {
+    switch (setting.subject) {
+      case mcp::SubjectKind::prompt:
+        route.prompt = setting.name;
+        location_->prompts.emplace(setting.name, index);
+        return;
+      case mcp::SubjectKind::resource:
+        route.uri = setting.uri->text();
+        static_cast<void>(location_->resources.add(*setting.uri, index));
+        return;
+      default: route.tool = setting.name; location_->tools.emplace(setting.name, index);
+    }
   }
 
   void take_breakers() {
@@ -178,10 +192,10 @@ class LocationCompiler {
       if (asks(CallField::risk) && route.risk.empty())
         problems_.warning(one.place, "a condition asks for risk, and " + route.operation +
                                          " has none: what hangs on it doesn't hold; write risk NAME in its block");
-      if (location_->kind != gateway::Kind::rest) continue;
-      if (asks(CallField::tool))
+      if (asks(CallField::tool) && setting.subject != mcp::SubjectKind::tool)
         problems_.error(one.place, "a condition asks for tool, and " + route.operation +
-                                       " is an operation of REST: it could never hold; write operation in its place");
+                                       " is no tool: it could never hold; write operation in its place");
+      if (location_->kind != gateway::Kind::rest) continue;
       for (const auto& path : one.condition->arguments()) {
         if (const auto checked = check_argument("require", path, setting.path, setting.path_text); !checked)
           problems_.error(one.place, checked.error());

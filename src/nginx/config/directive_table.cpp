@@ -201,6 +201,25 @@ constexpr std::array rows{
         "A tool of an MCP location, by the name that agents call. Its operation is NAMESPACE/NAME. A block may be "
         "empty: the tool then needs no scope, and grants aren't tied to a resource.",
         "agent_tool ticket.read {\n    scope    tickets:read;\n    resource ticket:<id>;\n}", first, true, true},
+    DirectiveRow{Directive::prompt, "agent_prompt", in_location, 1, 1, "NAME { … }", "",
+                 "none: a prompt without it is unknown",
+                 "A prompt of an MCP location, by its name. Its operation is NAMESPACE/prompts/NAME: no grant of a "
+                 "tool opens it. "
+                 "Getting it and completing its arguments are calls of that operation. See [mcp.md](mcp.md).",
+                 "agent_prompt summary {\n    scope    tickets:read;\n    resource ticket:<id>;\n}", first, true, true},
+    DirectiveRow{
+        Directive::mcp_resource, "agent_mcp_resource", in_location, 1, 1, "PATTERN { … }", "",
+        "none: a resource without it is unknown",
+        "Resources of an MCP location, by their URIs: exact bytes, with `<name>` for a whole segment of the path, or "
+        "with "
+        "a `*` at the end right after a `:`, `/` or `.`. Of several patterns that fit the most specific one counts. "
+        "The "
+        "operation is NAMESPACE/resources/ and the words of the pattern (`docs://guides/<id>`: `docs/guides/id`), "
+        "unless "
+        "`operation` names it. Reading, following (subscriptions) and completing are calls of that operation. See "
+        "[mcp.md](mcp.md).",
+        "agent_mcp_resource docs://guides/<id> {\n    scope    docs:read;\n    resource guide:<id>;\n}", first, true,
+        true},
     DirectiveRow{
         Directive::operation, "agent_operation", in_location, 3, 3, "NAME METHOD PATH { … }", "",
         "none: an operation without it is unknown",
@@ -273,12 +292,15 @@ constexpr std::array issuer_rows{
 
 constexpr std::array route_rows{
     ParameterRow{Parameter::operation, "operation", 1, 1, "NAME", "", "the tool's name",
-                 "The operation's name in the namespace (agent_tool only)."},
+                 "The operation's name in the namespace; of a prompt behind `prompts/`, of resources behind "
+                 "`resources/` (not in agent_operation).",
+                 false, of_tool | of_prompt | of_resource},
     ParameterRow{Parameter::scope, "scope", 1, any_number, "SCOPE…", "", "none",
                  "The scopes that the caller's token must have, all of them."},
     ParameterRow{Parameter::resource, "resource", 1, 1, "TEMPLATE", "", "none",
                  "What it acts on, made of the judged arguments: `ticket:<id>`. MCP: `<name>` is a top-level argument, "
-                 "`<a/b>` a nested one. REST: `<name>` is a segment of the path, `<query/x>` a query parameter, "
+                 "`<a/b>` a nested one; of resources a `<name>` of the pattern. REST: `<name>` is a segment of the "
+                 "path, `<query/x>` a query parameter, "
                  "`<body/x>` a member of the JSON body. Values are percent-encoded before they enter."},
     ParameterRow{Parameter::classification, "class", 1, 1, "NAME", "", "none",
                  "How confidential it is; in audit and `$agent_class`."},
@@ -302,7 +324,8 @@ constexpr std::array route_rows{
                  "field (`Idempotency-Key`), and is carried out once for each key: a repeat gets the recorded answer. "
                  "It is known for `ttl` (24h), answers are kept up to `answer` (64k), and a repeat waits up to `wait` "
                  "(1s) for a call that is under way. Needs `agent_store` in Redis and `agent_key`. See "
-                 "[idempotency.md](idempotency.md)."},
+                 "[idempotency.md](idempotency.md). Of tools and operations only.",
+                 false, of_tool | of_operation},
 };
 
 }  // namespace

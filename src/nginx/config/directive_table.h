@@ -37,6 +37,8 @@ enum class Directive : std::uint8_t {
   require,
   breaker,
   tool,
+  prompt,
+  mcp_resource,
   operation,
   metrics,
   ready
@@ -63,7 +65,7 @@ enum class Parameter : std::uint8_t {
   keys_refresh,
   keys_max_age,
   keys_floor,
-  // agent_tool, agent_operation
+  // agent_tool, agent_prompt, agent_mcp_resource, agent_operation
   operation,
   scope,
   resource,
@@ -76,6 +78,9 @@ enum class Parameter : std::uint8_t {
   require,
   idempotency
 };
+
+/// The blocks of operations, for the parameters that not each of them takes.
+enum Block : unsigned { of_tool = 1, of_prompt = 2, of_resource = 4, of_operation = 8, of_all = 15 };
 
 /// Where a directive may stand. No directive may stand in `if` or `limit_except`: they inherit.
 enum Context : unsigned { in_http = 1, in_server = 2, in_location = 4 };
@@ -108,12 +113,13 @@ struct ParameterRow {
   std::string_view fallback;
   std::string_view summary;
   bool repeatable = false;
+  unsigned blocks = of_all;
 };
 
 /// In the order of the enum Directive.
 [[nodiscard]] std::span<const DirectiveRow> directives() noexcept;
 [[nodiscard]] std::span<const ParameterRow> issuer_parameters() noexcept;
-/// Of agent_tool; agent_operation takes all but `operation`, which is the first.
+/// Of the blocks of operations, `ParameterRow::blocks` says of which.
 [[nodiscard]] std::span<const ParameterRow> route_parameters() noexcept;
 
 }  // namespace agw::nginx

@@ -71,6 +71,8 @@ struct FileFacts {
 [[nodiscard]] Checked read_protected_resource(const Reading& in);
 [[nodiscard]] Checked read_location_setting(const Reading& in);
 [[nodiscard]] Checked read_tool(const Reading& in);
+[[nodiscard]] Checked read_prompt(const Reading& in);
+[[nodiscard]] Checked read_mcp_resource(const Reading& in);
 [[nodiscard]] Checked read_operation(const Reading& in);
 
 /// Reads a block's lines, `include` among them: `line(words, place)` says what is wrong with one.

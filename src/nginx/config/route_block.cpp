@@ -1,4 +1,5 @@
-// agent_tool NAME { … } and agent_operation NAME METHOD PATH { … }
+// agent_tool NAME { … }, agent_prompt NAME { … }, agent_mcp_resource PATTERN { … }, agent_operation NAME METHOD PATH {
+// … }
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -14,7 +15,7 @@ namespace {
 
 /// MCP 2025-11-25: names of 1 to 128 of [A-Za-z0-9_.-]; older servers have others, so anything
 /// printable is taken, quoted.
-bool is_tool_name(std::string_view name) {
+bool is_subject_name(std::string_view name) {
   return !name.empty() && name.size() <= 1024 &&
          std::all_of(name.begin(), name.end(), [](char c) { return c >= 0x20 && c != 0x7F; });
 }
@@ -73,24 +74,25 @@ Result<idempotency::Rule, std::string> read_idempotency(std::string_view name, W
 
 class RouteReader final : public BlockReader {
  public:
-  RouteReader(RouteSetting& route, gateway::Kind kind) : route_(route), kind_(kind) {}
+  RouteReader(RouteSetting& route, Block block) : route_(route), block_(block) {}
   Checked line(ngx_conf_t* cf, Words words, const Place& place) override;
 
  private:
   Checked take(ngx_conf_t* cf, const ParameterRow& row, Words words, const Place& place);
 
   RouteSetting& route_;
-  gateway::Kind kind_;
+  Block block_;
   std::map<std::string_view, Place> seen_;
 };
 
 Checked RouteReader::line(ngx_conf_t* cf, Words words, const Place& place) {
-  auto rows = route_parameters();
-  if (kind_ == gateway::Kind::rest) rows = rows.subspan(1);
-  const auto row = std::ranges::find(rows, words[0], &ParameterRow::name);
+  const auto rows = route_parameters();
+  const auto row = std::ranges::find_if(
+      rows, [&](const ParameterRow& known) { return known.name == words[0] && (known.blocks & block_) != 0; });
   if (row == rows.end()) {
     std::vector<std::string_view> names;
-    for (const auto& known : rows) names.push_back(known.name);
+    for (const auto& known : rows)
+      if ((known.blocks & block_) != 0) names.push_back(known.name);
     return fail(quoted(words[0]) + " is unknown here; write one of " + listed(names));
   }
   if (words.size() - 1 < row->least || words.size() - 1 > row->most)
@@ -116,7 +118,7 @@ Checked RouteReader::take(ngx_conf_t* cf, const ParameterRow& row, Words words, 
     case Parameter::resource: {
       auto resource = policy::ResourceTemplate::parse(words[1]);
       if (!resource) return fail(quoted("resource") + " is " + quoted(words[1]) + ": it " + resource.error());
-            // Patterns end after one of these: no grant but an exact one could ever name it.
+      // Patterns end after one of these: no grant but an exact one could ever name it.
       if (resource->placeholders().empty() && words[1].find_first_of(":/.") == std::string_view::npos)
         return fail(quoted("resource") + " is " + quoted(words[1]) + "; write a kind and what it is of, as " +
                     std::string(words[1]) + ":<id>");
@@ -177,7 +179,8 @@ Result<RouteSettings*, std::string> routes_of(const Reading& in, gateway::Kind k
   }
   if (routes->kind != kind)
     return fail(quoted(in.name()) +
-                " stands beside routes of the other kind; a location has agent_tool (mcp) or agent_operation (rest)");
+                " stands beside routes of the other kind; a location has agent_tool, agent_prompt and "
+                "agent_mcp_resource (mcp) or agent_operation (rest)");
   return routes.get();
 }
 
@@ -194,6 +197,25 @@ Checked check_placeholders(std::string_view name, const policy::ResourceTemplate
   for (const auto& path : named.placeholders())
     if (auto checked = check_argument(name, path, route.path, route.path_text); !checked) return checked;
   return {};
+}
+
+/// The pattern as an operation's name: what can't be in one separates its words.
+std::string words_of_pattern(std::string_view pattern) {
+  std::string out;
+  bool begins = false;
+  for (const char c : pattern) {
+    const bool of_word = is_name(std::string_view(&c, 1));
+    if (of_word && begins && !out.empty()) out += '/';
+    begins = !of_word;
+    if (of_word) out += c;
+  }
+  return out;
+}
+
+Checked check_capture(std::string_view name, const ArgumentPath& path, const mcp::UriPattern& pattern) {
+  if (path.size() == 1 && std::ranges::find(pattern.names(), path[0]) != pattern.names().end()) return {};
+  return fail(quoted(name) + " names <" + path[0] + ">, which is no segment of " + pattern.text() +
+              "; write a name that stands there, as docs://guides/<id>");
 }
 
 /// A template that no request of this location can have is a mistake.
@@ -236,19 +258,69 @@ Checked check_argument(std::string_view name, const ArgumentPath& path, const re
 Checked read_tool(const Reading& in) {
   const auto routes = routes_of(in, gateway::Kind::mcp);
   if (!routes) return fail(routes.error());
-  if (!is_tool_name(in.words[1]))
+  if (!is_subject_name(in.words[1]))
     return fail(quoted(in.name()) + " needs the tool's name, printable and up to 1024 bytes");
   const auto [before, added] = (*routes)->tools.emplace(std::string(in.words[1]), in.place);
   if (!added) return fail(twice(std::string(in.name()) + " " + std::string(in.words[1]), before->second));
   RouteSetting route;
   route.place = in.place;
+  route.subject = mcp::SubjectKind::tool;
   route.name = in.words[1];
   if (is_name(in.words[1])) route.operation = in.words[1];
-  RouteReader reader(route, gateway::Kind::mcp);
+  RouteReader reader(route, of_tool);
   if (auto read = reader.read(in.cf); !read) return read;
   if (route.operation.empty())
     return fail(quoted(in.name()) + " " + quoted(in.words[1]) +
                 " can't name an operation; write: operation NAME; of letters, digits and . _ -");
+  return add(in, **routes, std::move(route));
+}
+
+Checked read_prompt(const Reading& in) {
+  const auto routes = routes_of(in, gateway::Kind::mcp);
+  if (!routes) return fail(routes.error());
+  if (!is_subject_name(in.words[1]))
+    return fail(quoted(in.name()) + " needs the prompt's name, printable and up to 1024 bytes");
+  const auto [before, added] = (*routes)->prompts.emplace(std::string(in.words[1]), in.place);
+  if (!added) return fail(twice(std::string(in.name()) + " " + std::string(in.words[1]), before->second));
+  RouteSetting route;
+  route.place = in.place;
+  route.subject = mcp::SubjectKind::prompt;
+  route.name = in.words[1];
+  if (is_name(in.words[1])) route.operation = in.words[1];
+  RouteReader reader(route, of_prompt);
+  if (auto read = reader.read(in.cf); !read) return read;
+  if (route.operation.empty())
+    return fail(quoted(in.name()) + " " + quoted(in.words[1]) +
+                " can't name an operation; write: operation NAME; of letters, digits and . _ -");
+  route.operation.insert(0, "prompts/");
+  return add(in, **routes, std::move(route));
+}
+
+Checked read_mcp_resource(const Reading& in) {
+  const auto routes = routes_of(in, gateway::Kind::mcp);
+  if (!routes) return fail(routes.error());
+  auto pattern = mcp::UriPattern::parse(in.words[1]);
+  if (!pattern) return fail(quoted(in.name()) + " is " + quoted(in.words[1]) + ": it " + pattern.error());
+  for (const auto& other : (*routes)->list)
+    if (other.uri && other.uri->same_as(*pattern))
+      return fail(twice(std::string(in.name()) + " " + std::string(in.words[1]), other.place));
+  RouteSetting route;
+  route.place = in.place;
+  route.subject = mcp::SubjectKind::resource;
+  route.operation = words_of_pattern(in.words[1]);
+  route.uri = *std::move(pattern);
+  RouteReader reader(route, of_resource);
+  if (auto read = reader.read(in.cf); !read) return read;
+  if (route.operation.empty())
+    return fail(quoted(in.name()) + " " + quoted(in.words[1]) +
+                " can't name an operation; write: operation NAME; of letters, digits and . _ -");
+  route.operation.insert(0, "resources/");
+  if (route.resource)
+    for (const auto& path : route.resource->placeholders())
+      if (auto checked = check_capture("resource", path, *route.uri); !checked) return checked;
+  for (const auto& one : route.require)
+    for (const auto& path : one.condition->arguments())
+      if (auto checked = check_capture("require", path, *route.uri); !checked) return checked;
   return add(in, **routes, std::move(route));
 }
 
@@ -267,7 +339,7 @@ Checked read_operation(const Reading& in) {
   route.operation = in.words[1];
   route.path = *std::move(path);
   route.path_text = in.words[3];
-  RouteReader reader(route, gateway::Kind::rest);
+  RouteReader reader(route, of_operation);
   if (auto read = reader.read(in.cf); !read) return read;
   if (route.resource)
     if (auto checked = check_placeholders("resource", *route.resource, route); !checked) return checked;

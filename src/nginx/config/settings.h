@@ -15,6 +15,8 @@
 #include "agw/base/digest.h"
 #include "agw/gateway/location.h"
 #include "agw/idempotency/rule.h"
+#include "agw/mcp/message.h"
+#include "agw/mcp/resource_uri.h"
 #include "agw/model/breaker.h"
 #include "agw/model/condition.h"
 #include "agw/model/limit.h"
@@ -63,10 +65,12 @@ struct ConditionSetting {
   Place place;
 };
 
-/// One agent_tool or agent_operation as written.
+/// One agent_tool, agent_prompt, agent_mcp_resource or agent_operation as written.
 struct RouteSetting {
   Place place;
-  std::string name;       ///< the tool's, or the operation's
+  mcp::SubjectKind subject = mcp::SubjectKind::none;  ///< MCP
+  std::string name;       ///< the tool's, the prompt's, or the operation's
+  std::optional<mcp::UriPattern> uri;
   std::string operation;  ///< without namespace
   rest::Template path;    ///< REST
   std::string path_text;
@@ -87,6 +91,7 @@ struct RouteSettings {
   std::vector<RouteSetting> list;
   std::unordered_map<std::string, Place, StringHash, std::equal_to<>> operations;  ///< for duplicates
   std::unordered_map<std::string, Place, StringHash, std::equal_to<>> tools;
+  std::unordered_map<std::string, Place, StringHash, std::equal_to<>> prompts;
   gateway::Kind kind = gateway::Kind::mcp;  ///< what they were written as
 };
 

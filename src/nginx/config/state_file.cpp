@@ -38,6 +38,8 @@ policy::RouteFile route_file(const MainConf& main) {
       record.disclosure = location->disclosure == gateway::Disclosure::hide ? "hide" : "explain";
       record.delegation = location->delegation;
       record.tool = route.tool;
+      record.prompt = route.prompt;
+      record.uri = route.uri;
       record.method = route.method;
       record.path = route.path;
       record.route = route.policy;

@@ -1,0 +1,152 @@
+// Prompts and resources, and what refers to them.
+#include <gtest/gtest.h>
+
+#include "support/gateway_world.h"
+
+namespace agw {
+namespace {
+
+using test::GatewayWorld;
+
+class SubjectsWorld : public GatewayWorld {
+ public:
+  SubjectsWorld() {
+    add_prompt("summary", {"tickets:read"}, "ticket:<id>");
+    add_prompt("hidden", {}, nullptr);
+    add_resource("docs://guides/<id>", "docs/guides", {"tickets:read"}, "guide:<id>");
+    add_resource("docs://plain", "docs/plain", {"docs:read"}, nullptr);
+    policy(R"({"schema":1,"tenants":{"default":{
+      "agents":{"company|docs":{"name":"Docs"}},
+      "grants":[{"id":"g1","to":"agent:company|docs","operation":"tickets/prompts/summary","resource":"ticket:*"},
+                {"id":"g2","to":"agent:company|docs","operation":"tickets/resources/docs/*"},
+                {"id":"g3","to":"agent:company|docs","operation":"tickets/resources/docs/guides",
+                 "resource":"guide:secret","effect":"deny"}],
+      "entitlements":[{"id":"e","to":"user:company|mira","operation":"tickets/*"}]}}})");
+    authorize(token());
+  }
+  void add_prompt(const char* name, std::vector<std::string> scopes, const char* resource) {
+    location.prompts.emplace(name, add(std::string("prompts/") + name, std::move(scopes), resource));
+    location.routes.back().prompt = name;
+  }
+  void add_resource(const char* pattern, const char* operation, std::vector<std::string> scopes, const char* resource) {
+    const auto index = add(std::string("resources/") + operation, std::move(scopes), resource);
+    ASSERT_TRUE(location.resources.add(*mcp::UriPattern::parse(pattern), index));
+    location.routes.back().uri = pattern;
+  }
+  void ask(const std::string& method, const std::string& params, bool modern = false, const std::string& name = "") {
+    request.fields.add("Content-Type", "application/json");
+    std::string all = params;
+    if (modern) {
+      all.insert(1, R"("_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",)"
+                    R"("io.modelcontextprotocol/clientCapabilities":{}},)");
+      request.fields.add("MCP-Protocol-Version", "2026-07-28");
+      request.fields.add("Mcp-Method", method);
+      if (!name.empty()) request.fields.add("Mcp-Name", name);
+    } else {
+      request.fields.add("MCP-Protocol-Version", "2025-11-25");
+    }
+    request.content = R"({"jsonrpc":"2.0","id":7,"method":")" + method + R"(","params":)" + all + "}";
+  }
+
+ private:
+  std::uint32_t add(const std::string& operation, std::vector<std::string> scopes, const char* resource) {
+    gateway::OperationRoute route;
+    route.policy.operation = "tickets/" + operation;
+    route.policy.scopes = std::move(scopes);
+    if (resource != nullptr) route.policy.resource = *policy::ResourceTemplate::parse(resource);
+    location.routes.push_back(std::move(route));
+    return static_cast<std::uint32_t>(location.routes.size() - 1);
+  }
+};
+
+struct Case {
+  const char* name;
+  const char* method;
+  const char* params;
+  int status;          ///< 0: it goes on
+  const char* reason;
+  const char* told;    ///< part of the answer
+  const char* resource = "";
+};
+void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
+
+const Case cases[]{
+    {"a prompt", "prompts/get", R"({"name":"summary","arguments":{"id":"T-1"}})", 0, "allowed", "", "ticket:T-1"},
+    {"a prompt without its argument", "prompts/get", R"({"name":"summary"})", 200, "argument_missing", "4030"},
+    {"a prompt that isn't visible", "prompts/get", R"({"name":"hidden"})", 200, "agent_grant_missing",
+     R"("code":-32602,"message":"Unknown prompt: hidden")"},
+    {"no prompt", "prompts/get", R"({"name":"nothing"})", 200, "operation_unknown",
+     R"("code":-32602,"message":"Unknown prompt: nothing")"},
+    {"a tool's name", "prompts/get", R"({"name":"ticket.read"})", 200, "operation_unknown", "Unknown prompt"},
+    {"a resource", "resources/read", R"({"uri":"docs://guides/a%20b"})", 0, "allowed", "", "guide:a%20b"},
+    {"one that is denied", "resources/read", R"({"uri":"docs://guides/secret"})", 200, "agent_grant_denied", "4030",
+     "guide:secret"},
+    {"no resource", "resources/read", R"({"uri":"docs://other"})", 200, "operation_unknown",
+     R"("code":-32002,"message":"Resource not found: docs://other")"},
+    {"an odd URI", "resources/read", R"({"uri":"docs://guides/%61"})", 200, "operation_unknown", "-32002"},
+    {"a scope is missing", "resources/read", R"({"uri":"docs://plain"})", 403, "scope_missing", ""},
+    {"following", "resources/subscribe", R"({"uri":"docs://guides/a"})", 0, "allowed", "", "guide:a"},
+    {"following none", "resources/subscribe", R"({"uri":"docs://other"})", 200, "operation_unknown", "-32002"},
+    {"no longer following", "resources/unsubscribe", R"({"uri":"docs://guides/a"})", 0, "allowed", "", "guide:a"},
+    {"completing a prompt", "completion/complete",
+     R"({"ref":{"type":"ref/prompt","name":"summary"},"argument":{"name":"id","value":"T"}})", 0, "allowed", "",
+     "ticket:%3Cid%3E"},
+    {"completing no prompt", "completion/complete",
+     R"({"ref":{"type":"ref/prompt","name":"nothing"},"argument":{"name":"id","value":"T"}})", 200, "operation_unknown",
+     R"("code":-32602,"message":"Unknown prompt: nothing")"},
+    {"completing where some are denied", "completion/complete",
+     R"({"ref":{"type":"ref/resource","uri":"docs://guides/{id}"},"argument":{"name":"id","value":"s"}})", 200,
+     "agent_grant_denied", "4030", "guide:%3Cid%3E"},
+    {"completing no template", "completion/complete",
+     R"({"ref":{"type":"ref/resource","uri":"docs://{a}/{b}"},"argument":{"name":"id","value":"s"}})", 200,
+     "operation_unknown", R"("code":-32602,"message":"Resource not found: docs://{a}/{b}")"},
+    {"completing a whole URI", "completion/complete",
+     R"({"ref":{"type":"ref/resource","uri":"docs://guides/a"},"argument":{"name":"id","value":"s"}})", 0, "allowed",
+     "", "guide:a"},
+    {"a task", "tasks/get", R"({"taskId":"t"})", 200, "method_unknown", "-32601"},
+};
+
+class Subjects : public testing::TestWithParam<Case> {};
+
+TEST_P(Subjects, are_judged) {
+  SubjectsWorld world;
+  world.ask(GetParam().method, GetParam().params);
+  const auto answer = world.call();
+  EXPECT_EQ(answer ? answer->status : 0, GetParam().status) << (answer ? answer->body : "");
+  if (answer) EXPECT_NE(answer->body.find(GetParam().told), std::string::npos) << answer->body;
+  EXPECT_EQ(world.under_way->resource, GetParam().resource);
+  const std::string line = world.finish(200).back();
+  EXPECT_NE(line.find(std::string("\"reason\":\"") + GetParam().reason), std::string::npos) << line;
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, Subjects, testing::ValuesIn(cases), [](const auto& info) {
+  std::string name = info.param.name;
+  std::erase_if(name, [](char c) { return c == '\''; });
+  for (char& c : name)
+    if (c == ' ') c = '_';
+  return name;
+});
+
+TEST(Subjects, of_the_modern_era_have_its_codes) {
+  SubjectsWorld world;
+  world.ask("resources/read", R"({"uri":"docs://other"})", true, "docs://other");
+  const auto answer = world.call();
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, 200);
+  EXPECT_NE(answer->body.find(R"("code":-32602,"message":"Resource not found: docs://other")"), std::string::npos);
+}
+
+TEST(Subjects, are_told_what_scopes_they_need) {
+  SubjectsWorld world;
+  world.location.resource.scopes_supported = {"tickets:read", "docs:read"};
+  world.ask("resources/read", R"({"uri":"docs://plain"})", true, "docs://plain");
+  const auto answer = world.call();
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, 403);
+  for (const auto& [name, value] : answer->headers)
+    if (name == "WWW-Authenticate")
+      EXPECT_NE(value.find(R"(scope="docs:read tickets:read")"), std::string::npos) << value;
+}
+
+}  // namespace
+}  // namespace agw
