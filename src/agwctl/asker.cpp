@@ -70,6 +70,19 @@ policy::Facts Asker::facts(const Caller& caller, const std::string& operation) c
   return source_.policy->facts(principal(caller), operation);
 }
 
+std::vector<policy::Charge> Asker::charges(const Caller& caller, const std::string& operation,
+                                           const Answer& answer) const {
+  if (!answer.decision.allowed()) return {};
+  const Principal who = principal(caller);
+  auto known = std::make_shared<policy::Facts>(source_.policy->facts(who, operation));
+  known->keep = source_.policy;
+  policy::Route nowhere;
+  nowhere.operation = operation;
+  policy::Question question{.principal = who};
+  question.route = answer.place != nullptr ? &answer.place->route : &nowhere;
+  return policy::charges(question, std::move(known), 0);
+}
+
 Judged judge_both(policy::Question question, const policy::Facts& facts) {
   Judged out;
   out.decision = policy::evaluate(question, facts);

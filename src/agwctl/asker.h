@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "agw/policy/charges.h"
 #include "agw/policy/evaluate.h"
 #include "agw/policy/reach.h"
 
@@ -61,6 +62,9 @@ class Asker {
   /// The first place that allows, else what the first one says. Without routes: what the store's policy says. A place
   /// whose operation has no resource doesn't look at it; one that has a resource and gets none denies.
   [[nodiscard]] Answer ask(const Caller& caller, const std::string& operation, const std::string& resource) const;
+  /// What a call that got this answer uses up of the limits of its place and of policy; nothing where it was denied.
+  [[nodiscard]] std::vector<policy::Charge> charges(const Caller& caller, const std::string& operation,
+                                                    const Answer& answer) const;
   [[nodiscard]] policy::Facts facts(const Caller& caller, const std::string& operation) const;
 
   [[nodiscard]] const grants::TenantPolicy& tenant() const noexcept { return *tenant_; }

@@ -34,8 +34,7 @@ void give_argument(GivenCall& call, const std::string& option, const std::string
     throw Failure(option + ": \"" + name + "\" must be a name as id or filter/id", exit_usage);
   if (!call.arguments) call.arguments.emplace();
   // A command line has no types: it is whichever is asked for.
-  if (value == "true" || value == "false") call.flags[path] = value == "true";
-  (*call.arguments)[path] = value;
+  (*call.arguments)[path] = policy::ArgumentValue::untyped(value);
 }
 
 void give_variable(GivenCall& call, const std::string& option, const std::string& text) {
@@ -62,21 +61,11 @@ Answered<std::string_view> GivenDetails::client_ip() const {
   return call_.client_ip ? Text::known(*call_.client_ip) : Text::open();
 }
 
-Answered<std::string_view> GivenDetails::argument(const ArgumentPath& path) const {
-  if (!call_.arguments) return Text::open();
+const policy::ArgumentValue* GivenDetails::find(const ArgumentPath& path) const {
+  static const policy::ArgumentValue missing;
+  if (!call_.arguments) return nullptr;
   const auto found = call_.arguments->find(path);
-  return found == call_.arguments->end() ? Text() : Text::known(found->second);
-}
-
-Answered<bool> GivenDetails::flag(const ArgumentPath& path) const {
-  if (!call_.arguments) return Answered<bool>::open();
-  const auto found = call_.flags.find(path);
-  return found == call_.flags.end() ? Answered<bool>() : Answered<bool>::known(found->second);
-}
-
-Answered<bool> GivenDetails::has(const ArgumentPath& path) const {
-  if (!call_.arguments) return Answered<bool>::open();
-  return Answered<bool>::known(call_.arguments->contains(path) || call_.flags.contains(path));
+  return found == call_.arguments->end() ? &missing : &found->second;
 }
 
 Answered<std::string_view> GivenDetails::variable(const HostVariable& variable) const {

@@ -5,15 +5,14 @@
 #include <optional>
 #include <string>
 
-#include "agw/policy/call_details.h"
+#include "agw/policy/argument_details.h"
 #include "agw/policy/route_file.h"
 
 namespace agw::agwctl {
 
 struct GivenCall {
   /// By path; once there are any, all of them are said. Text and integers as text.
-  std::optional<std::map<ArgumentPath, std::string>> arguments;
-  std::map<ArgumentPath, bool> flags;
+  std::optional<std::map<ArgumentPath, policy::ArgumentValue>> arguments;
   std::optional<std::string> client_ip;
   std::map<std::string, std::string> variables;  ///< of nginx, without the dollar
   std::optional<WallTime> authenticated_at;
@@ -27,19 +26,18 @@ void give_variable(GivenCall& call, const std::string& option, const std::string
 void give_client_ip(GivenCall& call, const std::string& option, const std::string& text);
 
 /// What isn't given is open; what the place (null: not known) says is known.
-class GivenDetails final : public policy::CallDetails {
+class GivenDetails final : public policy::ArgumentDetails {
  public:
   GivenDetails(const GivenCall& call, const policy::RouteRecord* place) noexcept
-      : policy::CallDetails(Knowledge::open), call_(call), place_(place) {}
+      : policy::ArgumentDetails(Knowledge::open), call_(call), place_(place) {}
   [[nodiscard]] Answered<std::string_view> method() const override;
   [[nodiscard]] Answered<std::string_view> tool() const override;
   [[nodiscard]] Answered<std::string_view> client_ip() const override;
-  [[nodiscard]] Answered<std::string_view> argument(const ArgumentPath& path) const override;
-  [[nodiscard]] Answered<bool> flag(const ArgumentPath& path) const override;
-  [[nodiscard]] Answered<bool> has(const ArgumentPath& path) const override;
   [[nodiscard]] Answered<std::string_view> variable(const HostVariable& variable) const override;
 
  private:
+  [[nodiscard]] const policy::ArgumentValue* find(const ArgumentPath& path) const override;
+
   const GivenCall& call_;
   const policy::RouteRecord* place_;
 };

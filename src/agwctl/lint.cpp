@@ -30,9 +30,9 @@ struct Finding {
 };
 
 const std::vector<std::string>& codes() {
-  static const std::vector<std::string> all{"expired",     "contradictory", "unreachable",          "nobody",
-                                            "unowned",     "unclassified",  "wildcard_destructive", "never_met",
-                                            "absent_field"};
+  static const std::vector<std::string> all{"expired",      "contradictory", "unreachable",          "nobody",
+                                            "unowned",      "unclassified",  "wildcard_destructive", "never_met",
+                                            "absent_field", "held"};
   return all;
 }
 
@@ -72,6 +72,7 @@ class TenantLint {
     judge_unused();
     judge_members();
     judge_limits();
+    judge_breakers();
     for (const auto& operation : asker_.operations())
       if (!operation.ends_with('*')) judge_operation(operation);
   }
@@ -258,6 +259,20 @@ class TenantLint {
           find("unreachable", "bundle:" + name, "no user is in " + group + ", which is a member");
       if (!bundle.members.empty() && tenant_.agents.empty())
         find("unreachable", "bundle:" + name, "has members, and no agent has a record: none acts for them by it");
+    }
+  }
+
+  /// An emergency that nobody has ended, and breakers that hold nobody.
+  void judge_breakers() {
+    for (const auto& [agent, record] : tenant_.breakers) {
+      const std::string where = "breaker:" + agent;
+      if (!tenant_.agents.contains(agent) && tenant_.tier_map.empty() && tenant_.fallback_tier.empty())
+        find("unreachable", where, "its agent has no record, and no tier admits it");
+      if (record.state != BreakerRecordState::open) continue;
+      if (!record.until)
+        find("held", where, "is open until somebody closes it: agwctl breaker close, or take the agent's grants away");
+      else if (*record.until <= now_)
+        find("expired", where, "was open until a moment that is over; close it");
     }
   }
 

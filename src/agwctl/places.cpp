@@ -37,6 +37,7 @@ Places::Places(const std::string& file) {
     records("agents", "agent:");
     records("tiers", "tier:");
     records("bundles", "bundle:");
+    records("breakers", "breaker:");
     records("operations", "");
     if (json_object_get(content, "limits") != nullptr) add(tenant, "limits", above + "limits");
     const auto grants = [&](const json_t* list, const std::string& path, const std::string& holder) {

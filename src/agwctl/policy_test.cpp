@@ -4,6 +4,7 @@
 
 #include "agw/base/encoding.h"
 #include "agw/json/tree.h"
+#include "agw/limits/counter.h"
 #include "agw/model/network.h"
 #include "agw/model/pattern.h"
 
@@ -14,16 +15,21 @@
 #include "json_text.h"
 #include "policy_error.h"
 #include "printable.h"
+#include "table.h"
 
 namespace agw::agwctl {
 namespace {
+
+constexpr std::int64_t most_before = 1'000'000;
 
 struct Expected {
   std::string name;
   std::string path;
   std::string operation;
   std::string resource;
-  std::string expect;  ///< allow, deny or a reason
+  std::string expect;  ///< allow, deny, rate_limited or a reason
+  std::optional<std::vector<std::string>> limits;  ///< as write_limit has them, sorted; absent: nothing is expected
+  std::int64_t after = 0;                          ///< so many others like it came at the same moment
   Caller caller;
   AskOptions ask;
 };
@@ -57,10 +63,10 @@ class TableReader {
 
  private:
   using Names = std::vector<std::string_view>;
-  inline static const Names fields{"name",      "user",      "agent",     "groups",   "operation",
-                                   "resource",  "expect",    "tenant",    "scopes",   "provider",
-                                   "model",     "issued_at", "at",        "location", "delegation",
-                                   "arguments", "client_ip", "auth_time", "acr",      "variables"};
+  inline static const Names fields{"name",   "user",      "agent",      "groups",    "operation", "resource",
+                                   "expect", "tenant",    "scopes",     "provider",  "model",     "issued_at",
+                                   "at",     "location",  "delegation", "arguments", "client_ip", "auth_time",
+                                   "acr",    "variables", "limits",     "after"};
 
   [[noreturn]] void refuse(const std::string& path, const std::string& message) {
     if (text_.lines.empty())
@@ -130,11 +136,11 @@ class TableReader {
       if (json_is_object(value)) {
         take_arguments(value, path, call);
       } else if (json_is_boolean(value)) {
-        call.flags[path] = json_is_true(value);
+        (*call.arguments)[path] = {.truth = json_is_true(value)};
       } else if (json_is_string(value)) {
-        (*call.arguments)[path] = std::string(json_string_value(value), json_string_length(value));
+        (*call.arguments)[path] = {.text = std::string(json_string_value(value), json_string_length(value))};
       } else if (json_is_integer(value)) {
-        (*call.arguments)[path] = std::to_string(json_integer_value(value));
+        (*call.arguments)[path] = {.text = std::to_string(json_integer_value(value))};
       } else {
         refuse(where_, "must hold texts, whole numbers, true and false, and objects of these");
       }
@@ -166,6 +172,25 @@ class TableReader {
     return out;
   }
 
+  std::optional<std::vector<std::string>> limits() {
+    auto out = texts("limits");
+    for (std::size_t i = 0; out && i < out->size(); ++i) {
+      const auto limit = parse_limit((*out)[i]);
+      if (!limit) refuse(where_ + "[" + std::to_string(i) + "]", limit.error());
+      (*out)[i] = write_limit(*limit);
+    }
+    if (out) std::sort(out->begin(), out->end());
+    return out;
+  }
+
+  std::int64_t count(const char* key) {
+    const json_t* value = find(key);
+    if (value == nullptr) return 0;
+    const std::int64_t out = json_is_integer(value) ? json_integer_value(value) : -1;
+    if (out < 0 || out > most_before) refuse(where_, "must be a number of calls, at most 1000000");
+    return out;
+  }
+
   std::string id(const char* key) {
     std::string out = needed(key);
     if (!is_principal_id(out)) refuse(where_, "must be ISSUER|NAME; write for example company|mira");
@@ -182,8 +207,10 @@ class TableReader {
     if (!is_operation_name(out.operation)) refuse(where_, "must be NAMESPACE/OPERATION, as tickets/ticket.read");
     out.resource = text("resource");
     out.expect = needed("expect");
-    if (out.expect != "allow" && out.expect != "deny" && !reason_from(out.expect))
-      refuse(where_, "must be allow, deny, or a reason of docs/reasons.md as agent_grant_missing");
+    if (out.expect != "allow" && out.expect != "deny" && out.expect != "rate_limited" && !reason_from(out.expect))
+      refuse(where_, "must be allow, deny, rate_limited, or a reason of docs/reasons.md as agent_grant_missing");
+    out.limits = limits();
+    out.after = count("after");
     out.caller.groups = texts("groups").value_or(std::vector<std::string>());
     for (const auto& group : out.caller.groups)
       if (!is_principal_id(group) || group.starts_with("store|"))
@@ -214,6 +241,38 @@ class TableReader {
   std::string where_;
 };
 
+/// What limits leave of a call that comes after others like it, all at one moment and each over before the next.
+Decision after_others(Decision decision, const std::vector<policy::Charge>& charges, const Expected& test) {
+  const std::int64_t now = test.ask.now.time_since_epoch().count();
+  std::vector<limits::Level> levels(charges.size());
+  for (std::int64_t call = 0; call <= test.after; ++call)
+    for (std::size_t i = 0; i < charges.size(); ++i) {
+      if (charges[i].limit->kind == LimitKind::concurrent) continue;
+      const limits::Step step = limits::take(*charges[i].limit, levels[i], charges[i].amount, now);
+      levels[i] = step.next;
+      if (step.taken) continue;
+      decision.kind = DecisionKind::rate_limited;
+      decision.reason = Reason::limit_exceeded;
+      decision.checks.set(Check::limit, Verdict::fail);
+      return decision;
+    }
+  return decision;
+}
+
+std::vector<std::string> texts_of(const std::vector<policy::Charge>& charges) {
+  std::vector<std::string> out;
+  out.reserve(charges.size());
+  for (const policy::Charge& charge : charges) out.push_back(write_limit(*charge.limit));
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+bool is_expected(const std::string& expect, const Decision& decision) {
+  if (expect == "allow") return decision.allowed();
+  if (expect == "deny") return !decision.allowed();
+  return expect == to_string(decision.kind) || expect == to_string(decision.reason);
+}
+
 std::string call_text(const Expected& test) {
   std::string out = test.name.empty() ? test.path : test.name;
   out += ": " + test.caller.agent + " for " + test.caller.user + ", " + test.operation;
@@ -233,14 +292,17 @@ int test_policy(const TestOptions& options, std::ostream& out) {
   std::size_t failed = 0;
   std::vector<std::string> rows;
   for (const auto& test : tests) {
-    const Answer answer = Asker(source, test.ask).ask(test.caller, test.operation, sample_of(test.resource));
-    const Decision& decision = answer.decision;
+    const Asker asker(source, test.ask);
+    const Answer answer = asker.ask(test.caller, test.operation, sample_of(test.resource));
+    const auto charges = asker.charges(test.caller, test.operation, answer);
+    const auto limits = texts_of(charges);
+    const Decision decision = after_others(answer.decision, charges, test);
     const std::string reason(to_string(decision.reason));
-    const bool good = test.expect == "allow"  ? decision.allowed()
-                      : test.expect == "deny" ? !decision.allowed()
-                                              : test.expect == reason;
+    const bool limited_so = !test.limits || *test.limits == limits;
+    const bool good = is_expected(test.expect, decision) && limited_so;
     failed += good ? 0 : 1;
-    std::string got = decision.allowed() ? "allow" : "deny (" + reason + ")";
+    std::string got = decision.allowed() ? "allow" : std::string(to_string(decision.kind)) + " (" + reason + ")";
+    if (!limited_so) got += ", with the limits [" + joined(limits) + "] instead of [" + joined(*test.limits) + "]";
     if (!answer.hangs_on.empty()) got += ", which hangs on what the test doesn't say: " + answer.hangs_on;
     if (!options.json && (!good || options.all))
       out << (good ? "good  " : "WRONG ") << printable(call_text(test)) << ": " << got
@@ -248,6 +310,7 @@ int test_policy(const TestOptions& options, std::ostream& out) {
     JsonObject row;
     row.text("test", test.path).text_if("name", test.name).flag("good", good).text("expected", test.expect);
     row.text("decision", to_string(decision.kind)).text("reason", reason).text_if("hangs_on", answer.hangs_on);
+    if (test.limits) row.list("limits", limits);
     rows.push_back(row.str());
   }
   if (options.json)

@@ -19,37 +19,16 @@ Answered<std::string_view> CallDetails::tool() const {
 
 Answered<std::string_view> CallDetails::client_ip() const { return Text::known(request_.client_ip()); }
 
-Answered<std::string_view> CallDetails::argument(const ArgumentPath& path) const {
-  const Found& found = find(path);
-  return found.kind == Kind::text ? Text::known(found.text) : Text();
-}
-
-Answered<bool> CallDetails::flag(const ArgumentPath& path) const {
-  const Found& found = find(path);
-  if (found.kind == Kind::truth) return Answered<bool>::known(found.truth);
-  // What isn't JSON has no type of its own.
-  const bool untyped = location_.kind == gateway::Kind::rest && path.front() != "body";
-  if (untyped && found.kind == Kind::text && (found.text == "true" || found.text == "false"))
-    return Answered<bool>::known(found.text == "true");
-  return {};
-}
-
-Answered<bool> CallDetails::has(const ArgumentPath& path) const {
-  const Found& found = find(path);
-  if (found.kind == Kind::odd) return {};
-  return Answered<bool>::known(found.kind != Kind::missing);
-}
-
 Answered<std::string_view> CallDetails::variable(const HostVariable& variable) const {
   const auto value = request_.variable(variable.handle);
   return value ? Text::known(*value) : Text();
 }
 
-const CallDetails::Found& CallDetails::find(const ArgumentPath& path) const {
+const CallDetails::Value* CallDetails::find(const ArgumentPath& path) const {
   if (!found_) found_.emplace();
   const auto known = found_->find(path);
-  if (known != found_->end()) return known->second;
-  return found_->emplace(path, in_request(path)).first->second;
+  if (known != found_->end()) return &known->second;
+  return &found_->emplace(path, in_request(path)).first->second;
 }
 
 const CallDetails::Sources& CallDetails::sources() const {
@@ -86,49 +65,50 @@ CallDetails::Sources CallDetails::read_rest() const {
   return out;
 }
 
-CallDetails::Found CallDetails::in_request(const ArgumentPath& path) const {
+CallDetails::Value CallDetails::in_request(const ArgumentPath& path) const {
   if (call_.subject == mcp::SubjectKind::resource) {
     for (const auto& capture : sources().captures)
-      if (path.size() == 1 && capture.name == path.front()) return {Kind::text, capture.value};
-    return {Kind::missing, {}};
+      if (path.size() == 1 && capture.name == path.front()) return {.text = std::string(capture.value)};
+    return {};
   }
   if (location_.kind == gateway::Kind::mcp) return in_json(sources(), path, 0);
   if (path.size() == 1) {
     const auto match = location_.router.match(request_.method(), request_.path());
     if (match)
       for (const auto& capture : match->captures)
-        if (capture.name == path.front()) return {Kind::text, std::string(capture.value)};
-    return {Kind::missing, {}};
+        if (capture.name == path.front()) return Value::untyped(std::string(capture.value));
+    return {};
   }
   if (path.front() == "body") return in_json(sources(), path, 1);
-  if (path.front() != "query" || path.size() != 2) return {Kind::missing, {}};
-  if (!sources().query_readable) return {};
-  Found out{Kind::missing, {}};
+  if (path.front() != "query" || path.size() != 2) return {};
+  if (!sources().query_readable) return {.certain = false};
+  Value out;
   for (const auto& parameter : sources().query) {
     if (parameter.name != path[1]) continue;
     // Which of two the backend takes nobody knows.
-    if (out.kind != Kind::missing) return {};
-    out = {Kind::text, parameter.value};
+    if (out.text) return {.certain = false};
+    out = Value::untyped(parameter.value);
   }
   return out;
 }
 
-CallDetails::Found CallDetails::in_json(const Sources& sources, const ArgumentPath& path, std::size_t from) {
-  if (!sources.readable) return {};
+CallDetails::Value CallDetails::in_json(const Sources& sources, const ArgumentPath& path, std::size_t from) {
+  if (!sources.readable) return {.certain = false};
   std::optional<json::Value> here = sources.json;
   for (std::size_t i = from; i < path.size() && here; ++i) {
-    if (!here->is(json::Kind::object)) return {};
+    if (!here->is(json::Kind::object)) return {.certain = false};
     const auto inner = here->member(path[i]);
     // Some readers take a look-alike for the name: then it isn't certain that it is missing.
-    if (!inner && here->has_lookalike_of(path[i])) return {};
+    if (!inner && here->has_lookalike_of(path[i])) return {.certain = false};
     here = inner;
   }
-  if (!here) return {Kind::missing, {}};
-  if (const auto truth = here->boolean()) return {Kind::truth, {}, *truth};
-  if (here->is(json::Kind::string)) return {Kind::text, std::string(here->text())};
+  if (!here) return {};
+  if (const auto truth = here->boolean()) return {.truth = *truth};
+  if (here->is(json::Kind::string)) return {.text = std::string(here->text())};
   std::string scratch;
   const auto integer = json::scalar_text(*here, scratch);
-  return integer ? Found{Kind::text, std::string(*integer)} : Found();
+  if (!integer) return {.certain = false};
+  return {.text = std::string(*integer)};
 }
 
 }  // namespace agw::gateway

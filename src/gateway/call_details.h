@@ -13,13 +13,13 @@
 #include "agw/gateway/request.h"
 #include "agw/json/document.h"
 #include "agw/mcp/resource_uri.h"
-#include "agw/policy/call_details.h"
+#include "agw/policy/argument_details.h"
 #include "agw/rest/path.h"
 
 namespace agw::gateway {
 
 /// Reads nothing before a condition asks. Lives on the stack between two suspensions, since the worker's document does.
-class CallDetails final : public policy::CallDetails {
+class CallDetails final : public policy::ArgumentDetails {
  public:
   CallDetails(const Location& location, const Request& request, std::string_view body, json::Document& document,
               const Call& call) noexcept
@@ -28,18 +28,10 @@ class CallDetails final : public policy::CallDetails {
   [[nodiscard]] Answered<std::string_view> method() const override;
   [[nodiscard]] Answered<std::string_view> tool() const override;
   [[nodiscard]] Answered<std::string_view> client_ip() const override;
-  [[nodiscard]] Answered<std::string_view> argument(const ArgumentPath& path) const override;
-  [[nodiscard]] Answered<bool> flag(const ArgumentPath& path) const override;
-  [[nodiscard]] Answered<bool> has(const ArgumentPath& path) const override;
   [[nodiscard]] Answered<std::string_view> variable(const HostVariable& variable) const override;
 
  private:
-  enum class Kind : std::uint8_t { missing, odd, text, truth };
-  struct Found {
-    Kind kind = Kind::odd;
-    std::string text;
-    bool truth = false;
-  };
+  using Value = policy::ArgumentValue;
   /// Where arguments are, read once.
   struct Sources {
     bool readable = true;  ///< the JSON
@@ -49,12 +41,12 @@ class CallDetails final : public policy::CallDetails {
     std::vector<rest::QueryParameter> query;
   };
 
-  [[nodiscard]] const Found& find(const ArgumentPath& path) const;
+  [[nodiscard]] const Value* find(const ArgumentPath& path) const override;
   [[nodiscard]] const Sources& sources() const;
   [[nodiscard]] Sources read_mcp() const;
   [[nodiscard]] Sources read_rest() const;
-  [[nodiscard]] Found in_request(const ArgumentPath& path) const;
-  [[nodiscard]] static Found in_json(const Sources& sources, const ArgumentPath& path, std::size_t from);
+  [[nodiscard]] Value in_request(const ArgumentPath& path) const;
+  [[nodiscard]] static Value in_json(const Sources& sources, const ArgumentPath& path, std::size_t from);
 
   const Location& location_;
   const Request& request_;
@@ -63,7 +55,7 @@ class CallDetails final : public policy::CallDetails {
   const Call& call_;
   mutable std::optional<Sources> sources_;
   /// Made for the first that asks. Its values stay where they are: answers are views of them.
-  mutable std::optional<std::map<ArgumentPath, Found>> found_;
+  mutable std::optional<std::map<ArgumentPath, Value>> found_;
 };
 
 }  // namespace agw::gateway

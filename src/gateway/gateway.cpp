@@ -335,6 +335,7 @@ Result<Forward, Answer> Gateway::conclude(const Location& location, const Reques
   if (!begin_record(request, call) && call.enforced) call.decision = deny(Reason::audit_unavailable, Verdict::pass);
   if (!call.decision.allowed() && call.enforced) {
     call.claim = nullptr;
+    if (call.usage != nullptr) call.usage->end();
     return fail(answer_for(location, request.headers(), call, call.decision));
   }
   if (call.replay != nullptr) return fail(replayed(location, request.headers(), call));

@@ -17,6 +17,27 @@ def tool(*conditions):
     return READ.format(" ".join(f"require '{condition}';" for condition in conditions))
 
 
+@pytest.fixture(params=["file", "redis"])
+def governed(request, make_site, make_redis):
+    """governed(policy): a site with this policy, once in a file, once in Redis."""
+    def begin(content):
+        if request.param == "redis":
+            server = make_redis()
+            server.load(content)
+            return make_site(store=server.store)
+        site = make_site(start=False)
+        site.write_policy(content)
+        return site.start()
+    return begin
+
+
+@pytest.fixture
+def server(make_redis):
+    made = make_redis()
+    made.load(policy.base())
+    return made
+
+
 def refused(answer, condition, reason="condition_failed"):
     denied(answer, reason)
     event = answer.event()
@@ -124,22 +145,14 @@ def test_observed_it_is_only_told(make_site):
     assert event["reason"] == "condition_failed" and event["enforced"] is False and event["detail"] == "false"
 
 
-@pytest.mark.parametrize("where", ["file", "redis"])
-def test_grants_count_where_their_condition_holds(make_site, make_redis, where):
+def test_grants_count_where_their_condition_holds(governed):
     content = policy.base()
     tenant = policy.tenant(content)
     tenant["grants"] = [{"id": "g", "to": "agent:company|narrow-agent", "operation": "tickets/*", "resource": "ticket:*",
                          "when": '<amount> <= 100 && "company|support" in groups'},
                         {"id": "d", "to": "agent:company|narrow-agent", "operation": "tickets/*", "effect": "deny",
                          "when": '<to> == "root"'}]
-    if where == "redis":
-        server = make_redis()
-        server.load(content)
-        site = make_site(store=server.store)
-    else:
-        site = make_site(start=False)
-        site.write_policy(content)
-        site.start()
+    site = governed(content)
     token = site.token(agent="narrow-agent")
     good = {"id": "T-1", "amount": 5, "to": "mira"}
     allowed(site.call(arguments=good, token=token))
@@ -149,8 +162,7 @@ def test_grants_count_where_their_condition_holds(make_site, make_redis, where):
     denied(site.call(arguments={"id": "T-1", "amount": 5}, token=token), "agent_grant_denied")
 
 
-@pytest.mark.parametrize("where", ["file", "redis"])
-def test_a_bundles_condition_holds_for_its_grants_and_a_parents_for_what_inherits(make_site, make_redis, where):
+def test_a_bundles_condition_holds_for_its_grants_and_a_parents_for_what_inherits(governed):
     content = policy.base()
     tenant = policy.tenant(content)
     tenant["bundles"] |= {
@@ -161,14 +173,7 @@ def test_a_bundles_condition_holds_for_its_grants_and_a_parents_for_what_inherit
                  "grants": [{"id": "t", "operation": "tickets/ticket.read", "resource": "ticket:T-1"}]}}
     tenant["agents"]["company|bare-agent"]["bundles"] = ["team", "company"]
     policy.grant(content, "agent:company|bare-agent", "tickets/*", "ticket:X")
-    if where == "redis":
-        server = make_redis()
-        server.load(content)
-        site = make_site(store=server.store)
-    else:
-        site = make_site(start=False)
-        site.write_policy(content)
-        site.start()
+    site = governed(content)
     token = site.token(agent="bare-agent")
     allowed(site.call(arguments={"id": "T-1", "level": 5, "team": "a"}, token=token))
     refused(site.call(arguments={"id": "T-1", "level": 5, "team": "b"}, token=token), '<team> == "a"', "agent_grant_missing")
@@ -179,9 +184,7 @@ def test_a_bundles_condition_holds_for_its_grants_and_a_parents_for_what_inherit
     denied(site.call(arguments={"id": "X", "level": 6}, token=token), "agent_grant_denied")
 
 
-def test_windows_are_opened_and_shut_in_the_store(make_site, make_redis):
-    server = make_redis()
-    server.load(policy.base())
+def test_windows_are_opened_and_shut_in_the_store(make_site, server):
     site = make_site(store=server.store)
     store, name = agwctl.where(server), ("--operation", "tickets/ticket.read")
     allowed(site.call())
@@ -199,9 +202,7 @@ def test_windows_are_opened_and_shut_in_the_store(make_site, make_redis):
 
 
 @pytest.mark.parametrize("windows", ['["Mon-Fri 09:00-17:00 Mars/Base"]', "[]", "always", '[""]'])
-def test_windows_that_cannot_be_read_open_nothing(make_site, make_redis, windows):
-    server = make_redis()
-    server.load(policy.base())
+def test_windows_that_cannot_be_read_open_nothing(make_site, server, windows):
     site = make_site(store=server.store)
     allowed(site.call())
     server.client.hset(key("operation:tickets/ticket.read"), "windows", windows)
@@ -212,9 +213,7 @@ def test_windows_that_cannot_be_read_open_nothing(make_site, make_redis, windows
     eventually(lambda: allowed(site.call()))
 
 
-def test_a_grant_whose_condition_cannot_be_read_denies(make_site, make_redis):
-    server = make_redis()
-    server.load(policy.base())
+def test_a_grant_whose_condition_cannot_be_read_denies(make_site, server):
     site = make_site(store=server.store)
     allowed(site.call(token=site.token(agent="narrow-agent")))
     server.client.hset(key("grants:agent:company|narrow-agent"), "g9",
@@ -294,9 +293,7 @@ def test_lint_finds_what_no_call_has(make_site):
     assert {f["where"][-1] for f in found if f["code"] == "absent_field"} == {"a", "b", "c"}, found
 
 
-def test_a_grant_with_a_condition_is_given_by_agwctl(make_site, make_redis):
-    server = make_redis()
-    server.load(policy.base())
+def test_a_grant_with_a_condition_is_given_by_agwctl(make_site, server):
     site = make_site(store=server.store)
     token = site.token(agent="bare-agent")
     assert "result" not in site.call(token=token).json()

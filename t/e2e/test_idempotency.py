@@ -63,6 +63,19 @@ def make(make_site, server):
     return begin
 
 
+def held_back(site):
+    """The backend answers once the event is set."""
+    go = threading.Event()
+    site.backend.answer = lambda received: (go.wait(60), counting(received))[1]
+    return go
+
+
+def disable_agent(server):
+    changed = policy.base()
+    policy.tenant(changed)["agents"]["company|docs-assistant"]["status"] = "disabled"
+    server.load(changed)
+
+
 def call(site, key="k-1", arguments=None, id=1, token=True, **how):
     headers = [("Idempotency-Key", f'"{key}"')] if key is not None else []
     return site.call("ticket.read", arguments, token=token, id=id, headers=headers, **how)
@@ -257,8 +270,7 @@ def test_64_at_once_on_two_nginx_run_once(make):
 
 def test_a_call_that_is_under_way(make, server):
     site = make()
-    go = threading.Event()
-    site.backend.answer = lambda received: (go.wait(30), counting(received))[1]
+    go = held_back(site)
     with ThreadPoolExecutor(1) as pool:
         token = site.token()
         first = pool.submit(call, site, token=token)
@@ -275,17 +287,14 @@ def test_a_call_that_is_under_way(make, server):
 
 def test_who_waits_is_judged_anew(make, server):
     site = make("header wait=50s")
-    go = threading.Event()
-    site.backend.answer = lambda received: (go.wait(60), counting(received))[1]
+    go = held_back(site)
     token = site.token()
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(call, site, token=token)
         eventually(lambda: site.backend.count() == 1)
         second = pool.submit(call, site, token=token, id=2)
         eventually(lambda: server.client.info("commandstats").get("cmdstat_evalsha", {"calls": 0})["calls"] > 4)
-        changed = policy.base()
-        policy.tenant(changed)["agents"]["company|docs-assistant"]["status"] = "disabled"
-        server.load(changed)
+        disable_agent(server)
         eventually(lambda: call(site, None, token=token).status == 403)
         go.set()
         ran(first.result())
@@ -371,8 +380,7 @@ def test_an_exchange_that_fails(make, server):
 @pytest.mark.parametrize("how", ["close", "reset"])
 def test_a_client_that_leaves_finds_the_answer_later(make, server, how):
     site = make()
-    go = threading.Event()
-    site.backend.answer = lambda received: (go.wait(30), counting(received))[1]
+    go = held_back(site)
     token = site.token()
     stream = site.begin_post(mcp.call("ticket.read", {"id": "T-1"}), token, [("Idempotency-Key", "k-1")])
     eventually(lambda: site.backend.count() == 1)
@@ -416,9 +424,7 @@ def test_a_repeat_is_judged_as_of_now(make, server):
     token = site.token()
     text = ran(call(site, token=token))
     settled(server)
-    changed = policy.base()
-    policy.tenant(changed)["agents"]["company|docs-assistant"]["status"] = "disabled"
-    server.load(changed)
+    disable_agent(server)
     eventually(lambda: call(site, token=token).status == 403)
     server.load(policy.base())
     eventually(lambda: ok(call(site, token=token)))
@@ -539,8 +545,7 @@ def test_keys_rotate(make, server):
 
 def test_a_reload_between_claim_and_answer(make, server):
     site = make()
-    go = threading.Event()
-    site.backend.answer = lambda received: (go.wait(30), counting(received))[1]
+    go = held_back(site)
     token = site.token()
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(call, site, token=token)
@@ -583,8 +588,7 @@ def test_redis_that_is_gone(make, server):
 def test_redis_that_hangs_while_the_backend_works(make, server):
     """The client gets its answer; Redis is told as soon as it listens."""
     site = make()
-    go = threading.Event()
-    site.backend.answer = lambda received: (go.wait(30), counting(received))[1]
+    go = held_back(site)
     token = site.token()
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(call, site, token=token)

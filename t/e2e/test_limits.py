@@ -151,7 +151,9 @@ def test_no_longer_than_it_may(make_site):
 
 @pytest.mark.parametrize("how", ["close", "reset", "answer"])
 def test_calls_at_once_end_however_the_call_ends(make_site, how):
-    site = make_site(tools=READ.format("limit agent 2c;"))
+    """A client that doesn't close its side is waited for, and holds no place meanwhile."""
+    site = make_site(tools=READ.format("limit agent 2c;"),
+                     http="lingering_close always; lingering_timeout 60s; lingering_time 60s;")
     token = site.token()
     go_on = threading.Event()
 
@@ -169,8 +171,23 @@ def test_calls_at_once_end_however_the_call_ends(make_site, how):
             stream.close() if how == "close" else stream.reset()
     go_on.set()
     site.backend.answer = None
-    # nginx ends a call whose client doesn't close its connection after lingering_timeout, five seconds.
     eventually(lambda: site.call(token=token).status == 200, timeout=15)
+    if how == "answer":
+        assert all(stream.finish().status == 200 for stream in streams)
+
+
+def test_a_place_is_held_until_the_answer_has_gone_out(make_site):
+    site = make_site(tools=READ.format("limit agent 1c;"))
+    token = site.token()
+    site.backend.answer = lambda _: json_answer({"jsonrpc": "2.0", "id": 1, "result": {"text": "x" * (24 << 20)}})
+    slow = site.begin_post(mcp.call("ticket.read", {"id": "T-1"}), token)
+    assert slow.head().status == 200
+    site.backend.answer = None
+    limited(site.call(token=token), "limit_concurrency")
+    eventually(lambda: site.backend.count() == 1)
+    limited(site.call(token=token), "limit_concurrency")
+    slow.finish()
+    eventually(lambda: site.call(token=token).status == 200)
 
 
 @pytest.mark.long

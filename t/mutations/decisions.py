@@ -111,9 +111,9 @@ ALL = [
     Mutation("who authenticates in the future is fresh", [
         (CONDITIONS, "if (age < -furthest_ahead) return {};", "if (age < -furthest_ahead * 1'000'000) return {};")], ["test_conditions.py"]),
     Mutation("a look-alike of an argument isn't one", [
-        (DETAILS, "if (!inner && here->has_lookalike_of(path[i])) return {};", "")], ["test_conditions.py"]),
+        (DETAILS, "if (!inner && here->has_lookalike_of(path[i])) return {.certain = false};", "")], ["test_conditions.py"]),
     Mutation("the first of two query parameters counts", [
-        (DETAILS, "if (out.kind != Kind::missing) return {};", "if (out.kind != Kind::missing) return out;")],
+        (DETAILS, "if (out.text) return {.certain = false};", "if (out.text) return out;")],
         ["test_conditions.py"]),
     Mutation("an IPv4 address inside IPv6 is in no network of IPv4", [
         ("src/model/network.cpp", "out[10] = out[11] = 0xFF;", "out[10] = out[11] = 0xFE;")], ["test_conditions.py"]),

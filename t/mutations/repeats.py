@@ -29,7 +29,7 @@ ALL = [
         (SCRIPTS, "    return {'unknown'}\n", "    redis.call('DEL', key)\n    return {'claimed'}\n")], STORY),
     Mutation("a call that was sent gives its key back", [
         (LEDGER, "if (stage_ == Stage::sent) settle(word_unknown, {});",
-         "if (stage_ == Stage::sent) settle(word_release, {});")], STORY),
+         "if (stage_ == Stage::sent) settle(word_unknown.substr(1), {});")], STORY),
     Mutation("a claim whose answer got lost stays", [
         (LEDGER, "if (stage_ == Stage::asked || stage_ == Stage::held) settle(word_release, {});",
          "if (stage_ == Stage::held) settle(word_release, {});")], STORY),

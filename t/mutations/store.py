@@ -113,6 +113,13 @@ ALL = [
     Mutation("what policy limits isn't taken", [
         ("src/gateway/consumption.h", "!call.facts->limits.empty());", "call.facts->limits.size() > 1000);")],
              ["test_policy_limits.py"]),
+    Mutation("a client that doesn't close its side keeps its place", [
+        ("src/nginx/request/response.cpp", "context.last_passed && r->out == nullptr) context.call().usage->end();",
+         "context.last_passed && r->out == nullptr && r->main_conf == nullptr) context.call().usage->end();")],
+             ["test_limits.py"]),
+    Mutation("a place is free before the answer has gone out", [
+        ("src/nginx/request/response.cpp", "if (result == NGX_OK && context.last_passed && r->out == nullptr)",
+         "if (result != NGX_ERROR)")], ["test_limits.py"]),
     Mutation("a parent's limit doesn't hold for who has the child", [
         (PACKAGE, "each != nullptr; each = parent_of(held, *each)) {", "each != nullptr; each = nullptr) {\n"
                   "    static_cast<void>(parent_of(held, *each));")], ["test_policy_limits.py"]),

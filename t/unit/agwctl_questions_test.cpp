@@ -366,6 +366,75 @@ tenants:
                     HasSubstr("limit: user 10u/h burst=25 (bundle team)")));
 }
 
+TEST_F(AgwctlQuestions, a_breaker_that_nobody_closes_is_found_where_it_stands) {
+  const std::string file = write("breakers.yaml", R"(schema: 1
+tenants:
+  default:
+    agents: {c|a: {}, c|b: {}, c|d: {}, c|e: {}}
+    breakers:
+      c|a: {state: open}
+      c|b: {state: open, until: 2020-01-01T00:00:00Z}
+      c|d: {state: open, until: 2120-01-01T00:00:00Z}
+      c|e: {state: closed}
+      c|nobody: {state: closed}
+)");
+  const auto found = said(exit_denied, {"lint", file, "--json"});
+  EXPECT_THAT(found,
+              AllOf(HasSubstr(R"("code":"held","tenant":"default","where":"breaker:c|a")"), HasSubstr(R"("line":6)"),
+                    HasSubstr(R"("code":"expired","tenant":"default","where":"breaker:c|b")"),
+                    HasSubstr(R"("code":"unreachable","tenant":"default","where":"breaker:c|nobody")"),
+                    Not(HasSubstr("breaker:c|d")), Not(HasSubstr("breaker:c|e"))));
+}
+
+TEST_F(AgwctlQuestions, a_table_expects_limits) {
+  const std::string file = write("limited.yaml", R"(schema: 1
+tenants:
+  default:
+    agents: {c|a: {bundles: [team]}}
+    entitlements: [{id: e, to: user:c|u, operation: a/*}]
+    limits: [tenant 6u/d, agent 1c]
+    bundles:
+      team: {limits: [agent 5r/h burst=4], grants: [{id: o, operation: a/b}, {id: p, operation: a/c}]}
+)");
+  std::filesystem::create_directories(folder / "state");
+  write("state/routes.json", R"({"v":1,"store":"","routes":[
+    {"location":"s/x","kind":"mcp","mode":"enforce","delegation":"implicit","operation":"a/b","cost":1,
+     "limits":[{"place":"a/b","limit":"user 9r/m"}]},
+    {"location":"s/x","kind":"mcp","mode":"enforce","delegation":"implicit","operation":"a/c","cost":3}]})");
+  const auto test = [&](int status, const std::string& rows, std::vector<std::string> more = {}) {
+    const std::string table =
+        write("limits.yaml", "defaults: {user: c|u, agent: c|a, operation: a/b}\ntests:\n" + rows);
+    std::vector<std::string> words{"test", table, "--store", "file:" + file};
+    words.insert(words.end(), more.begin(), more.end());
+    return said(status, words);
+  };
+  EXPECT_THAT(test(exit_ok, R"(
+  - {expect: allow, limits: [agent 1c, agent 5r/h burst=4, tenant 6u/d]}
+  - {expect: allow, after: 3}
+  - {expect: rate_limited, after: 4}
+  - {expect: limit_exceeded, after: 1000000}
+  - {expect: deny, after: 4}
+  - {user: c|v, expect: user_entitlement_missing, limits: [], after: 9}
+)"),
+              HasSubstr("6 of 6 as expected"));
+  EXPECT_THAT(
+      test(exit_ok,
+           "  - {operation: a/c, expect: allow, after: 1}\n  - {operation: a/c, expect: rate_limited, after: 2}",
+           {"--state", (folder / "state").string()}),
+      HasSubstr("2 of 2"))
+      << "by what a call costs at its location";
+  EXPECT_THAT(
+      test(exit_denied, "  - {expect: allow, limits: [agent 5r/h burst=4]}"),
+      HasSubstr("allow, with the limits [agent 1c, agent 5r/h burst=4, tenant 6u/d] instead of [agent 5r/h burst=4]"));
+  EXPECT_THAT(test(exit_denied, "  - {expect: allow, after: 4}"),
+              HasSubstr("rate_limited (limit_exceeded), expected allow"));
+  EXPECT_THAT(test(exit_denied, "  - {expect: allow, after: 4, limits: []}", {"--json"}),
+              HasSubstr(R"("decision":"rate_limited","reason":"limit_exceeded","limits":["agent 1c",)"));
+  EXPECT_THAT(test(exit_failed, "  - {expect: allow, after: -1}"),
+              HasSubstr("tests[0].after must be a number of calls"));
+  EXPECT_THAT(test(exit_failed, "  - {expect: allow, limits: [agent 5]}"), HasSubstr("tests[0].limits[0] "));
+}
+
 TEST_F(AgwctlQuestions, lint_leaves_alone_what_is_meant) {
   const std::string file = write("fine.yaml", R"(
 schema: 1

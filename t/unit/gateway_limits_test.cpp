@@ -199,6 +199,18 @@ TEST(Limits, bytes_count_the_answer_too) {
   EXPECT_EQ(world.whole_call(), 429);
 }
 
+TEST(Limits, a_call_that_is_refused_later_leaves_its_place_at_once) {
+  Limited world;
+  world.limit({"agent", "1c"});
+  world.exchange();
+  world.http.drop("https://as.example/token");
+  for (int i = 0; i < 3; ++i) {
+    const auto answer = world.call();
+    ASSERT_TRUE(answer);
+    EXPECT_THAT(answer->body, HasSubstr("exchange_unavailable")) << "before its request has ended";
+  }
+}
+
 TEST(Limits, a_threshold_is_one_event) {
   Limited world;
   world.limit({"agent", "4r/d", "warn=50"});

@@ -92,6 +92,7 @@ class RequestContext final : public gateway::Request {
   /// The body that takes the place of the backend's.
   std::optional<std::string> replacement;
   bool replacement_sent = false;
+  bool last_passed = false;  ///< the response's last buffer has come by
 
  private:
   /// Brings nginx back to the request, from a turn of the loop.

@@ -114,12 +114,31 @@ ngx_int_t send_replacement(ngx_http_request_t* r, RequestContext& context, ngx_c
   return next_body_filter(r, &out);
 }
 
+ngx_int_t pass_on(ngx_http_request_t* r, RequestContext& context, ngx_chain_t* in) {
+  if (!context.replacement || in == nullptr) return next_body_filter(r, in);
+  return send_replacement(r, context, in);
+}
+
+bool has_last(const ngx_chain_t* in) noexcept {
+  for (const ngx_chain_t* link = in; link != nullptr; link = link->next)
+    if (link->buf->last_buf != 0) return true;
+  return false;
+}
+
+/// What a call holds among calls at once it holds until its answer has gone out, not until its client has closed.
+ngx_int_t pass_on_and_end(ngx_http_request_t* r, RequestContext& context, ngx_chain_t* in) {
+  context.last_passed = context.last_passed || has_last(in);
+  const ngx_int_t result = pass_on(r, context, in);
+  if (result == NGX_OK && context.last_passed && r->out == nullptr) context.call().usage->end();
+  return result;
+}
+
 ngx_int_t body_filter(ngx_http_request_t* r, ngx_chain_t* in) noexcept try {
   RequestContext* const context = forwarded(r);
-  if (context != nullptr && context->capture) context->capture->take(in);
-  if (context == nullptr || !context->replacement) return next_body_filter(r, in);
-  if (in == nullptr) return next_body_filter(r, in);
-  return send_replacement(r, *context, in);
+  if (context == nullptr) return next_body_filter(r, in);
+  if (context->capture) context->capture->take(in);
+  if (context->call().usage != nullptr) return pass_on_and_end(r, *context, in);
+  return pass_on(r, *context, in);
 } catch (...) {
   return NGX_ERROR;
 }

@@ -2,12 +2,16 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include <openssl/evp.h>
+
+#include "agw/base/encoding.h"
 #include "agw/io/clock.h"
 #include "agw/io/loop.h"
 #include "agw/io/redis.h"
@@ -50,10 +54,12 @@ class LedgerRedis final : public Redis {
 
  private:
   RedisReply answer(const RedisCommand& command) {
-    if (command[0] == "EVALSHA") return error_reply("NOSCRIPT No matching script.");
+    if (command[0] == "EVALSHA" && !scripts_.contains(command[1])) return error_reply("NOSCRIPT No matching script.");
     if (odd) return *odd;
     if (command[0] == "TYPE") return text_reply(mistyped.contains(command[1]) ? mistyped[command[1]] : "none");
-    const std::string script = command[1].substr(3, command[1].find('\n') - 3);
+    if (command[0] == "EVAL") scripts_[sha1_hex(command[1])] = command[1];
+    const std::string& text = command[0] == "EVAL" ? command[1] : scripts_[command[1]];
+    const std::string script = text.substr(3, text.find('\n') - 3);
     ran.push_back(script);
     const auto count = static_cast<std::size_t>(std::stoul(command[2]));
     const std::vector<std::string> keys(command.begin() + 3, command.begin() + 3 + static_cast<std::ptrdiff_t>(count));
@@ -100,6 +106,12 @@ class LedgerRedis final : public Redis {
       ttls[key] = std::stoll(arguments[2]);
     }
   }
+  static std::string sha1_hex(const std::string& text) {
+    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+    unsigned int size = 0;
+    EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha1(), nullptr);
+    return hex_encode({reinterpret_cast<const char*>(digest.data()), size});
+  }
   static RedisReply words(const std::vector<std::string>& texts) {
     std::vector<RedisReply> elements;
     for (const auto& text : texts) elements.push_back(text_reply(text));
@@ -108,6 +120,7 @@ class LedgerRedis final : public Redis {
 
   Loop& loop_;
   Clock& clock_;
+  std::map<std::string, std::string> scripts_;  // by digest
 };
 
 }  // namespace agw::test
