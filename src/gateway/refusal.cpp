@@ -150,8 +150,11 @@ void write_rpc(const Location& location, const Call& call, const Decision& decis
   }
   if (reason == Reason::session_unknown) message = "Session not found";
   if (reason == Reason::version_unsupported) {
-    data = R"({"supported":)" + std::string(mcp::supported_versions_json()) + R"(,"requested":)" +
-           json_quoted(call.requested_version) + R"(,"request_id":)" + json_quoted(call.request_id) + "}";
+    // A request that names its version itself can be answered with no other than one that does so, too.
+    const std::string_view supported =
+        call.requested_version >= mcp::modern_version ? R"(["2026-07-28"])" : mcp::supported_versions_json();
+    data = R"({"supported":)" + std::string(supported) + R"(,"requested":)" + json_quoted(call.requested_version) +
+           R"(,"request_id":)" + json_quoted(call.request_id) + "}";
   }
   if (why.disposition == Disposition::malformed && !call.detail.empty()) message += " (" + call.detail + ")";
   answer.body = mcp::error_body(call.rpc_id, rpc_code(why), message, data);

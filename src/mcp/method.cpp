@@ -23,6 +23,10 @@ constexpr std::array rows{
     Row{{"completion/complete", "mcp.completion.complete", Category::completion}, Eras::both},
     Row{{"resources/subscribe", "mcp.resources.subscribe", Category::subscribe}, Eras::legacy},
     Row{{"resources/unsubscribe", "mcp.resources.unsubscribe", Category::subscribe}, Eras::legacy},
+    // Extension io.modelcontextprotocol/skills (SEP-2640): skills and folders are resources, which no header repeats.
+    Row{{"skills/list", "mcp.skills.list", Category::list}, Eras::both},
+    Row{{"skills/get", "mcp.skills.get", Category::subscribe}, Eras::both},
+    Row{{"resources/directory/read", "mcp.resources.directory.read", Category::subscribe}, Eras::both},
     Row{{"tasks/get", "mcp.tasks.get", Category::task}, Eras::both},
     Row{{"tasks/cancel", "mcp.tasks.cancel", Category::task}, Eras::both},
     Row{{"tasks/result", "mcp.tasks.result", Category::task}, Eras::legacy},

@@ -13,7 +13,8 @@ pytestmark = pytest.mark.timeout(400)   # where packages have to be installed fi
 
 TOOLS = ("test_simple_text", "test_sampling", "test_elicitation", "test_input_required_result_list_roots", "test_reconnection",
          "touch_resource", "count", "cancelled")
-DECLARED = "\n            ".join(f"agent_tool {name} {{ }}" for name in TOOLS)
+DECLARED = "\n            ".join([*(f"agent_tool {name} {{ }}" for name in TOOLS),
+                                 "agent_mcp_resource test://watched-resource { operation watched; }"])
 LOCATION = """proxy_set_header Host 127.0.0.1:@BACKEND@;
             proxy_set_header Connection "";"""
 CAN = {"sampling": {}, "elicitation": {}, "roots": {}}
@@ -230,3 +231,24 @@ def test_nobody_else_takes_up_a_stream(place):
         assert stolen.status == 404 and b"successfully" not in stolen.body
     found, _ = session.listen(primed["id"]).until(is_result)
     assert found["data"]["id"] == 9
+
+
+def test_the_servers_own_stream_is_taken_up_again(place):
+    def updated(message):
+        return message.get("method") == "notifications/resources/updated"
+
+    session = Session(place)
+    assert "result" in session.post(mcp.message("resources/subscribe", {"uri": "test://watched-resource"})).text
+    stream = session.listen()
+    assert stream.head.status == 200
+    touch = ("touch_resource", {"uri": "test://watched-resource"})
+    session.text(*touch)
+    first, _ = stream.until(updated)
+    assert first["data"]["params"]["uri"] == "test://watched-resource"
+    stream.exchange.close()
+    for _ in range(2):
+        session.text(*touch)
+    again = session.listen(first["id"])
+    for _ in range(2):
+        again.until(updated)
+    again.exchange.close()

@@ -254,6 +254,12 @@ def part_bench():
                                                   "--svg", LOGS / "bench.svg"], timeout=600)
 
 
+def part_conformance():
+    """the official MCP suite, 2025-11-25 and 2026-07-28, directly and through the gateway: t/conformance/run"""
+    build("release")
+    return check("t/conformance/run", "conformance", ["t/conformance/run", "--json", LOGS / "conformance.json"], timeout=1200)
+
+
 def part_keycloak():
     """token exchange and login with a real Keycloak"""
     build("release")
@@ -362,6 +368,7 @@ ALL = {
     "budget": (part_budget, True),
     "bench": (part_bench, True),
     "e2e": (part_e2e, True),
+    "conformance": (part_conformance, True),
     "keycloak": (part_keycloak, True),
     "quickstart": (part_quickstart, True),
     "asan": (part_asan, True),

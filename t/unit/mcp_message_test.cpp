@@ -114,6 +114,10 @@ INSTANTIATE_TEST_SUITE_P(
              Category::completion},
         Case{"subscribe", request("resources/subscribe", R"({"uri":"x"})"), {}, {}, Category::subscribe},
         Case{"unsubscribe", request("resources/unsubscribe", R"({"uri":"x"})"), {}, {}, Category::subscribe},
+        Case{"skills", request("skills/list"), {}, {}, Category::list},
+        Case{"skill", request("skills/get", R"({"uri":"skill://a/SKILL.md"})"), {}, {}, Category::subscribe},
+        Case{"skill_of_no_name", request("skills/get", "{}"), {}, Reason::params_invalid},
+        Case{"directory", request("resources/directory/read", R"({"uri":"skill://a"})"), {}, {}, Category::subscribe},
         Case{"task", request("tasks/result", R"({"taskId":"t"})"), {speaks("2025-11-25")}, {}, Category::task},
         Case{"tasks", request("tasks/list"), {speaks("2025-11-25")}, {}, Category::task},
         Case{
