@@ -103,7 +103,7 @@ CallDetails::Value CallDetails::in_json(const Sources& sources, const ArgumentPa
     here = inner;
   }
   if (!here) return {};
-  if (const auto truth = here->boolean()) return {.truth = *truth};
+  if (const auto truth = here->boolean()) return {.truth = truth};
   if (here->is(json::Kind::string)) return {.text = std::string(here->text())};
   std::string scratch;
   const auto integer = json::scalar_text(*here, scratch);
