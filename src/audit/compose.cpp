@@ -354,6 +354,13 @@ char* write_joined(char* const begin, std::string_view composed, const Holes& ho
     out.number(outcomes.upstream_tenths % 10);
     out.literal("}");
   }
+  if ((outcomes.items_shown | outcomes.items_hidden) != 0) {
+    out.literal(R"(,"items":{"shown":)");
+    out.number(outcomes.items_shown);
+    out.literal(R"(,"hidden":)");
+    out.number(outcomes.items_hidden);
+    out.literal("}");
+  }
   out.literal(R"(,"overhead_us":)");
   out.number(outcomes.overhead_us);
   out.raw(composed.substr(holes.upstream));

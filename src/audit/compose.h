@@ -42,6 +42,8 @@ struct Outcomes {
   std::uint16_t upstream_size = 0;
   std::uint32_t upstream_tenths = 0;  ///< of a millisecond
   std::uint32_t overhead_us = 0;
+  std::uint32_t items_shown = 0;
+  std::uint32_t items_hidden = 0;
 };
 
 /// One per worker: it keeps what rarely differs from one event to the next.

@@ -8,7 +8,7 @@ namespace agw::audit {
 namespace {
 
 constexpr std::size_t head_bytes = 256;
-constexpr std::uint64_t layout = 0x6177676a6f757201;  // changes whenever the structures here do
+constexpr std::uint64_t layout = 0x6177676a6f757202;  // changes whenever the structures here do
 
 }  // namespace
 

@@ -125,6 +125,8 @@ struct Writer::State {
     out.upstream_status = clamped_number<std::uint16_t>(completion.upstream_status);
     out.upstream_tenths = clamped<std::uint32_t>(completion.upstream_ms * 10);
     out.overhead_us = clamped_number<std::uint32_t>(completion.overhead_us);
+    out.items_shown = completion.items_shown;
+    out.items_hidden = completion.items_hidden;
     const std::size_t size = std::min(completion.upstream_address.size(), upstream_bytes);
     if (size > 0) std::memcpy(first.upstream.data(), completion.upstream_address.data(), size);
     out.upstream_size = static_cast<std::uint16_t>(size);

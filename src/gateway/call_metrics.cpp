@@ -33,7 +33,9 @@ std::string_view operation_label(const Call& call) {
 CallMetrics::CallMetrics(Metrics& metrics)
     : metrics_(metrics),
       overhead_sum_(metrics.cell("agent_overhead_seconds_sum")),
-      overhead_count_(metrics.cell("agent_overhead_seconds_count")) {
+      overhead_count_(metrics.cell("agent_overhead_seconds_count")),
+      items_shown_(metrics.cell("agent_list_items_total{result=\"shown\"}")),
+      items_hidden_(metrics.cell("agent_list_items_total{result=\"hidden\"}")) {
   for (std::size_t i = 0; i < bounds_us.size(); ++i)
     buckets_[i] = &metrics.cell("agent_overhead_seconds_bucket{le=\"" + bound_text(bounds_us[i]) + "\"}");
   buckets_.back() = &metrics.cell("agent_overhead_seconds_bucket{le=\"+Inf\"}");
@@ -58,6 +60,11 @@ void CallMetrics::count(const Call& call, Reason reason, std::int64_t overhead_u
   overhead_sum_.fetch_add(static_cast<std::uint64_t>(std::max<std::int64_t>(overhead_us, 0)),
                           std::memory_order_relaxed);
   overhead_count_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void CallMetrics::count_items(const Call& call) {
+  items_shown_.fetch_add(call.items_shown, std::memory_order_relaxed);
+  items_hidden_.fetch_add(call.items_hidden, std::memory_order_relaxed);
 }
 
 }  // namespace agw::gateway

@@ -18,6 +18,8 @@ class CallMetrics {
  public:
   explicit CallMetrics(Metrics& metrics);
   void count(const Call& call, Reason reason, std::int64_t overhead_us);
+  /// What lists in its answer showed, and what not.
+  void count_items(const Call& call);
 
  private:
   using Key = std::pair<const void*, Reason>;
@@ -29,6 +31,8 @@ class CallMetrics {
   std::array<Metrics::Cell*, bounds_us.size() + 1> buckets_{};
   Metrics::Cell& overhead_sum_;
   Metrics::Cell& overhead_count_;
+  Metrics::Cell& items_shown_;
+  Metrics::Cell& items_hidden_;
 };
 
 }  // namespace agw::gateway

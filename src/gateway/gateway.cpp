@@ -10,6 +10,7 @@
 #include "call_metrics.h"
 #include "consumption.h"
 #include "credentials.h"
+#include "edits.h"
 #include "operation.h"
 #include "refusal.h"
 #include "repeats.h"
@@ -91,7 +92,10 @@ Answer preflight_answer(const Location& location, const Headers& headers) {
 
 }  // namespace
 
-Gateway::Gateway(Services services) : services_(services), metrics_(std::make_unique<CallMetrics>(services.metrics)) {}
+Gateway::Gateway(Services services)
+    : services_(services),
+      metrics_(std::make_unique<CallMetrics>(services.metrics)),
+      sights_(std::make_unique<RouteSights>()) {}
 
 Gateway::~Gateway() = default;
 
@@ -338,10 +342,11 @@ Result<Forward, Answer> Gateway::conclude(const Location& location, const Reques
     if (call.usage != nullptr) call.usage->end();
     return fail(answer_for(location, request.headers(), call, call.decision));
   }
-  if (call.replay != nullptr) return fail(replayed(location, request.headers(), call));
+  if (call.replay != nullptr) return fail(replay(location, request, call));
 
   Forward forward;
   forward.recorded = call.claim != nullptr;
+  forward.read = answers_are_read(location);
   if (call.claim != nullptr) call.claim->sent();
   forward.strip_credentials = stands_between(call) || call.backend_token != nullptr;
   if (call.backend_token) forward.authorization = call.backend_token->authorization;
@@ -350,6 +355,20 @@ Result<Forward, Answer> Gateway::conclude(const Location& location, const Reques
   if (location.identity_headers && call.principal)
     forward.identity = {call.principal->user, call.principal->agent, call.principal->tenant, call.operation};
   return forward;
+}
+
+/// What was recorded is the backend's own answer: who repeats the call sees of it what it may see now.
+Answer Gateway::replay(const Location& location, const Request& request, Call& call) {
+  Answer answer = replayed(location, request.headers(), call);
+  auto course = respond(call, {answer.status, answer.content_type, false});
+  if (!course) return refuse_response(call, request.headers(), course.error());
+  if (*course == nullptr) return answer;
+  std::string rewritten;
+  auto step = (*course)->feed(answer.body, rewritten);
+  if (step != ResponseCourse::Step::refused) step = (*course)->end(rewritten);
+  if (step == ResponseCourse::Step::refused) return refuse_response(call, request.headers(), (*course)->failure());
+  answer.body = std::move(rewritten);
+  return answer;
 }
 
 void Gateway::log_detail(const Call& call) {
@@ -418,6 +437,23 @@ std::optional<Answer> Gateway::judge_response(Call& call, const Headers& headers
   return answer_for(*call.location, headers, call, deny(Reason::backend_refused, Verdict::pass));
 }
 
+Result<std::unique_ptr<ResponseCourse>, Reason> Gateway::respond(Call& call, const AnswerHead& head) {
+  if (call.location == nullptr || !answers_are_read(*call.location)) return nullptr;
+  const auto way = way_of(call, head);
+  if (!way) return fail(way.error());
+  if (!*way) return nullptr;
+  Edits edits;
+  if (auto lists = edit_of_lists(**way, call, {services_.clock, services_.store, *sights_}))
+    edits.push_back(std::move(lists));
+  if (edits.empty()) return nullptr;
+  return std::make_unique<ResponseCourse>(**way, call, document_, services_.log, std::move(edits));
+}
+
+Answer Gateway::refuse_response(Call& call, const Headers& headers, Reason reason) {
+  call.failure = reason;
+  return answer_for(*call.location, headers, call, deny(reason, Verdict::pass));
+}
+
 void Gateway::keep(Call& call, BackendAnswer answer) noexcept try {
   const auto kept = kept_answer(call, document_, std::move(answer));
   if (kept) return call.claim->keep(*kept);
@@ -461,6 +497,8 @@ void Gateway::finish(Call& call, audit::Completion completion) noexcept {
                          : call.failure || completion.status >= 400 ? audit::Outcome::error
                                                                     : audit::Outcome::ok;
   }
+  completion.items_shown = call.items_shown;
+  completion.items_hidden = call.items_hidden;
   call.record.finish(completion);
   call.claim = nullptr;
   if (call.usage != nullptr) {
@@ -469,6 +507,7 @@ void Gateway::finish(Call& call, audit::Completion completion) noexcept {
   }
   try {
     if (call.location != nullptr && !call.location->breakers.empty()) services_.breakers->finish(call, completion);
+    if ((call.items_shown | call.items_hidden) != 0) metrics_->count_items(call);
     metrics_->count(call, call.failure.value_or(call.decision.reason), completion.overhead_us);
   } catch (...) {
     services_.log.write(LogLevel::alert, "agent_gateway: no memory to count a call");

@@ -198,6 +198,12 @@ void write_problem(const Location& location, const Call& call, const Decision& d
 
 }  // namespace
 
+std::string error_message(const Call& call, const Decision& decision) {
+  Answer answer;
+  write_rpc(*call.location, call, decision, told_reason(*call.location, decision), answer);
+  return std::move(answer.body);
+}
+
 Answer answer_for(const Location& location, const Headers& headers, const Call& call, const Decision& decision) {
   const Reason reason = told_reason(location, decision);
   const ReasonRow& why = row(reason);

@@ -95,7 +95,8 @@ bool Reader::read_word(Node& node, Kind kind, std::string_view word) {
 
 bool Reader::read_number(Node& node) {
   const std::string_view token = take_token();
-  if (auto good = check_number(token); !good) return stop(good.error());
+  if (auto good = check_number(token); !good && !(limits_.any_values && good.error() == Error::number))
+    return stop(good.error());
   place(node, token);
   node.kind = Kind::number;
   return true;
@@ -118,7 +119,7 @@ bool Reader::take_string(Node* node, Inside& inside) noexcept {
 }
 
 bool Reader::resolve_key(Node& node, std::string_view inside) noexcept {
-  const auto length = unescape(inside, tape_.unescaped.data() + tape_.unescaped_size);
+  const auto length = unescape(inside, tape_.unescaped.data() + tape_.unescaped_size, Escapes::strict);
   if (!length) return stop(length.error());
   node.key_begin = tape_.unescaped_size;
   node.key_size = static_cast<std::uint32_t>(*length);
@@ -133,7 +134,8 @@ bool Reader::read_string(Node& node) {
   node.text_unescaped = inside.escaped;
   if (!inside.escaped) return true;
   node.size = unresolved;
-  if (auto good = check_escapes(inside.raw); !good) return stop(good.error());
+  if (auto good = check_escapes(inside.raw, limits_.any_values ? Escapes::any : Escapes::strict); !good)
+    return stop(good.error());
   return true;
 }
 
@@ -206,7 +208,8 @@ bool Reader::read_object(Node& node, unsigned depth) {
   }
   ++at_;
   const std::span<const Node> members(workspace_.open.data() + first, open_ - first);
-  if (auto unique = check_keys(tape_, members, workspace_.keys); !unique) return stop(unique.error());
+  if (depth <= limits_.keys_depth)
+    if (auto unique = check_keys(tape_, members, workspace_.keys); !unique) return stop(unique.error());
   close(node, first);
   return true;
 }

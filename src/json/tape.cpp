@@ -7,7 +7,8 @@ namespace agw::json {
 void Tape::resolve(Node& node) noexcept {
   // The reader has checked the escapes.
   node.first = unescaped_size;
-  node.size = static_cast<std::uint32_t>(unescape(inside_of(node), unescaped.data() + unescaped_size).value_or(0));
+  node.size = static_cast<std::uint32_t>(
+      unescape(inside_of(node), unescaped.data() + unescaped_size, Escapes::any).value_or(0));
   unescaped_size += node.size;
 }
 

@@ -79,15 +79,19 @@ char* put_utf8(std::uint32_t code, char* out) {
 }
 
 /// The character of `\u`'s digits at the front, taken off: one unit, or a pair of surrogates.
-Result<std::uint32_t, Error> take_unicode(std::string_view& text) {
+Result<std::uint32_t, Error> take_unicode(std::string_view& text, Escapes which) {
   const auto first = hex4(text);
-  if (!first || is_low(*first)) return fail(Error::invalid);
+  if (!first) return fail(Error::invalid);
   text.remove_prefix(4);
-  if (*first == 0) return fail(Error::nul);
+  const bool strict = which == Escapes::strict;
+  if (*first == 0 && strict) return fail(Error::nul);
+  if (is_low(*first) && strict) return fail(Error::invalid);
   if (!is_high(*first)) return *first;
-  if (!text.starts_with("\\u")) return fail(Error::invalid);
-  const auto second = hex4(text.substr(2));
-  if (!second || !is_low(*second)) return fail(Error::invalid);
+  const auto second = text.starts_with("\\u") ? hex4(text.substr(2)) : std::nullopt;
+  if (!second || !is_low(*second)) {
+    if (strict) return fail(Error::invalid);
+    return *first;
+  }
   text.remove_prefix(6);
   return 0x10000 + ((*first - 0xD800) << 10U) + (*second - 0xDC00);
 }
@@ -108,7 +112,7 @@ char simple_escape(char c) {
 
 /// Tells `out` what a string's inside stands for: runs of bytes, and characters that were escaped.
 template <class Out>
-Result<void, Error> walk(std::string_view inside, Out& out) noexcept {
+Result<void, Error> walk(std::string_view inside, Escapes which, Out& out) noexcept {
   while (true) {
     const std::size_t run = std::min(inside.find('\\'), inside.size());
     out.run(inside.substr(0, run));
@@ -118,7 +122,7 @@ Result<void, Error> walk(std::string_view inside, Out& out) noexcept {
     const char kind = inside[1];
     inside.remove_prefix(2);
     if (kind == 'u') {
-      const auto code = take_unicode(inside);
+      const auto code = take_unicode(inside, which);
       if (!code) return fail(code.error());
       out.code(*code);
     } else if (const char plain = simple_escape(kind)) {
@@ -154,16 +158,16 @@ Result<void, Error> check_number(std::string_view text) noexcept {
   return {};
 }
 
-Result<void, Error> check_escapes(std::string_view inside) noexcept {
+Result<void, Error> check_escapes(std::string_view inside, Escapes which) noexcept {
   struct Nothing {
     void run(std::string_view) const noexcept {}
     void plain(char) const noexcept {}
     void code(std::uint32_t) const noexcept {}
   } nothing;
-  return walk(inside, nothing);
+  return walk(inside, which, nothing);
 }
 
-Result<std::size_t, Error> unescape(std::string_view inside, char* out) noexcept {
+Result<std::size_t, Error> unescape(std::string_view inside, char* out, Escapes which) noexcept {
   struct Writer {
     char* at;
     void run(std::string_view bytes) noexcept {
@@ -173,7 +177,7 @@ Result<std::size_t, Error> unescape(std::string_view inside, char* out) noexcept
     void plain(char c) noexcept { *at++ = c; }
     void code(std::uint32_t value) noexcept { at = put_utf8(value, at); }
   } writer{out};
-  if (auto good = walk(inside, writer); !good) return fail(good.error());
+  if (auto good = walk(inside, which, writer); !good) return fail(good.error());
   return static_cast<std::size_t>(writer.at - out);
 }
 

@@ -73,6 +73,8 @@ struct Completion {
   double upstream_ms = 0;
   std::int64_t response_bytes = 0;  ///< sent to the client, without the head
   std::int64_t overhead_us = 0;  ///< the gateway's own time
+  std::uint32_t items_shown = 0;   ///< of lists in the answer, to the caller
+  std::uint32_t items_hidden = 0;  ///< taken out of them
 };
 
 }  // namespace agw::audit

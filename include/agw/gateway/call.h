@@ -73,6 +73,8 @@ struct Call {
   std::shared_ptr<idempotency::Claim> claim;        ///< it has a key, and runs
   std::unique_ptr<idempotency::KeptAnswer> replay;  ///< it ran before
   std::optional<Reason> failure;  ///< what went wrong after the decision
+  std::uint32_t items_shown = 0;  ///< of the lists in its answer
+  std::uint32_t items_hidden = 0;
   audit::Writer::Record record;
 };
 

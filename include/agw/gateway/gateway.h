@@ -15,6 +15,7 @@
 #include "agw/gateway/call.h"
 #include "agw/gateway/location.h"
 #include "agw/gateway/request.h"
+#include "agw/gateway/response_course.h"
 #include "agw/grants/last_use.h"
 #include "agw/grants/store.h"
 #include "agw/identity/authenticator.h"
@@ -44,6 +45,8 @@ struct Forward {
   /// The call is sent once, and its answer recorded: the backend is asked for one without encoding, no second server is
   /// tried, and once begun it goes on also when the client leaves.
   bool recorded = false;
+  /// The answer is read: the backend is asked for one without encoding.
+  bool read = false;
   std::optional<CallerIdentity> identity;
   /// Session ids are sealed here: what the client sent under Mcp-Session-Id doesn't go on, but `session` in its place.
   bool binds_session = false;
@@ -58,6 +61,7 @@ struct BackendHead {
 
 class Breakers;
 class CallMetrics;
+class RouteSights;
 
 /// One per worker.
 class Gateway {
@@ -97,6 +101,11 @@ class Gateway {
 
   /// Judges what the backend answered: nothing, or the answer to send in its place.
   [[nodiscard]] std::optional<Answer> judge_response(Call& call, const Headers& headers, const BackendHead& head);
+
+  /// How the backend's answer to an MCP call goes on: null where it passes as it is; or why it can't be read.
+  [[nodiscard]] Result<std::unique_ptr<ResponseCourse>, Reason> respond(Call& call, const AnswerHead& head);
+  /// What is sent in the place of an answer that its course refused.
+  [[nodiscard]] Answer refuse_response(Call& call, const Headers& headers, Reason reason);
 
   /// The whole answer to a call that holds a claim: repeats get it.
   void keep(Call& call, BackendAnswer answer) noexcept;
@@ -142,12 +151,14 @@ class Gateway {
                                                  const Decision& decision);
   [[nodiscard]] Answer refuse_permissions(const Location& location, const Request& request, Call& call,
                                           const Decision& decision);
+  [[nodiscard, gnu::noinline]] Answer replay(const Location& location, const Request& request, Call& call);
   [[nodiscard]] bool begin_record(const Request& request, Call& call);
   void log_detail(const Call& call);
 
   Services services_;
   json::Document document_;  ///< used only between two suspensions
   std::unique_ptr<CallMetrics> metrics_;
+  std::unique_ptr<RouteSights> sights_;
 };
 
 }  // namespace agw::gateway

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "agw/base/digest.h"
+#include "agw/base/time.h"
 #include "agw/idempotency/rule.h"
 #include "agw/identity/authenticator.h"
 #include "agw/mcp/resource_uri.h"
@@ -78,6 +79,8 @@ struct Location {
   NameRoutes prompts;                ///< MCP
   mcp::UriRoutes resources;          ///< MCP
   rest::Router router;               ///< REST; index → routes
+  std::size_t max_answer = 16U << 20;  ///< MCP: bytes of an answer, or of one event, that are read at most
+  Milliseconds list_ttl{0};          ///< MCP: how long a list may be believed that is filtered for its caller
   bool body_is_judged = false;       ///< REST: some template names <body/…>, or repeats are recognised
 
   /// Every scope that this resource knows: for step-up challenges.

@@ -27,6 +27,10 @@ struct Limits {
   std::size_t max_bytes = 16U << 20;  ///< at most 1 GiB
   unsigned max_depth = 64;            ///< of arrays and objects; at most 512
   std::size_t max_nodes = 1U << 20;
+  /// Objects nested deeper may have keys twice, and look-alikes: for texts of which only the upper levels are acted by.
+  unsigned keys_depth = 512;
+  /// Numbers of any size, NUL and half surrogate pairs as escapes may stand in values: for texts that are passed on.
+  bool any_values = false;
 };
 
 class Document;
@@ -74,7 +78,7 @@ class Value {
   /// Nested members.
   [[nodiscard]] std::optional<Value> at(std::initializer_list<std::string_view> path) const noexcept;
   [[nodiscard]] std::size_t size() const noexcept;  ///< members or elements
-    /// The i-th member or element; its key() is set in an object.
+                                                    /// The i-th member or element; its key() is set in an object.
   [[nodiscard]] Value child(std::size_t index) const noexcept;
   /// Members or elements in the order of the text.
   [[nodiscard]] Iterator begin() const noexcept;

@@ -107,6 +107,9 @@ enum class Disposition : std::uint8_t {
   X(audit_unavailable,          route,      unavailable,  0,      "the audit log can't be written") \
   X(internal_error,             route,      unavailable,  0,      "the gateway failed inside") \
   X(backend_refused,            route,      backend,      0,      "the backend refused the gateway's credential") \
+  X(answer_malformed,           route,      backend,      0,      "the backend's answer can't be read, so that nothing of it is passed on") \
+  X(answer_encoded,             route,      backend,      0,      "the backend's answer is encoded, so that it can't be read") \
+  X(answer_too_large,           route,      backend,      0,      "the backend's answer is too large to be read") \
   X(backend_breaker_open,       route,      unavailable,  0,      "the backend's circuit breaker is open") \
   X(limit_exceeded,             limit,      limited,      0,      "a limit on such calls is used up") \
   X(limit_concurrency,          limit,      limited,      0,      "as many such calls are under way as may be at once") \

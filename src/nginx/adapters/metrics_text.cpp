@@ -53,6 +53,8 @@ constexpr std::array families{
            "Fetches of an issuer's metadata and keys, by issuer and result."},
     Family{"agent_last_uses_total", Type::counter,
            "Grants used for the first time on a day, by whether that could be kept for agwctl stale."},
+    Family{"agent_list_items_total", Type::counter,
+           "Items of lists in MCP servers' answers, by whether their caller was shown them."},
     Family{"agent_overhead_seconds", Type::histogram, "Time that the gateway itself took for a call."},
     Family{
         "agent_policy_changes_total", Type::counter,

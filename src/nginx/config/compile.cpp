@@ -40,6 +40,11 @@ class LocationCompiler {
     if (settings_.forwarding) out.exchange = settings_.forwarding->exchange;
     const auto limit = static_cast<std::size_t>(settings_.core->client_max_body_size);
     out.max_body = limit == 0 ? most_body : std::min(limit, most_body);
+    if (settings_.answer_limit) out.max_answer = *settings_.answer_limit;
+    // A policy file, and strict, hold with the next call.
+    const bool copies =
+        main_.store.kind == StoreConfig::Kind::redis && main_.freshness.mode != grants::Freshness::Mode::strict;
+    out.list_ttl = copies ? main_.freshness.bound : Milliseconds(0);
     take_breakers();
     take_trust();
     take_routes();

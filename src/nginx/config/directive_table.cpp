@@ -158,6 +158,11 @@ constexpr std::array rows{
         "Clients' own versions of these headers are always dropped.",
         "agent_identity_headers on;", first},
     DirectiveRow{
+        Directive::answer_limit, "agent_answer_limit", everywhere, 1, 1, "SIZE", "size, 64k to 256m", "16m",
+        "How large an MCP server's answer may be where it is read: of a list its body, of a stream one event. What is "
+        "larger isn't passed on (`answer_too_large`).",
+        "agent_answer_limit 4m;", first},
+    DirectiveRow{
         Directive::allow_unsafe, "agent_allow_unsafe", everywhere, 1, any_number, "NAME…", "", "none",
         "Takes responsibility for something that `nginx -t` refuses in an enforced location: a directive "
         "(`proxy_cache`, `proxy_store`, `proxy_method`, `proxy_set_body`, `proxy_pass_request_body` and those of "

@@ -32,6 +32,7 @@ enum class Directive : std::uint8_t {
   disclosure,
   delegation,
   identity_headers,
+  answer_limit,
   allow_unsafe,
   limit,
   require,

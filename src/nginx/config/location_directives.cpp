@@ -60,6 +60,12 @@ Checked read_forwarding(const Reading& in, Setting<Forwarding>& setting) {
   return set_once(in, setting, Forwarding{*std::move(spec)});
 }
 
+Checked read_answer_limit(const Reading& in, Setting<std::size_t>& setting) {
+  const auto size = size_value(in.name(), in.words[1], std::size_t{64} << 10, std::size_t{256} << 20);
+  if (!size) return fail(size.error());
+  return set_once(in, setting, *size);
+}
+
 Checked read_unsafe(const Reading& in, Setting<std::set<std::string>>& setting) {
   static constexpr std::array<std::string_view, 20> names{"proxy_cache",
                                                           "proxy_store",
@@ -182,6 +188,7 @@ Checked read_location_setting(const Reading& in) {
     case Directive::disclosure: return choose_once(in, settings.disclosure, disclosures);
     case Directive::delegation: return choose_once(in, settings.delegation, delegations);
     case Directive::identity_headers: return choose_once(in, settings.identity_headers, switches);
+    case Directive::answer_limit: return read_answer_limit(in, settings.answer_limit);
     case Directive::allow_unsafe: return read_unsafe(in, settings.allow_unsafe);
     case Directive::limit: return read_limits(in, settings.limits);
     case Directive::require: return read_require(in, settings.require);

@@ -107,6 +107,7 @@ struct LocSettings {
   Setting<gateway::Disclosure> disclosure;
   Setting<policy::DelegationMode> delegation;
   Setting<bool> identity_headers;
+  Setting<std::size_t> answer_limit;
   Setting<std::set<std::string>> allow_unsafe;
   Setting<std::vector<Limit>> limits;  ///< those of http have the place `*`, a location's none yet
   Setting<std::vector<ConditionSetting>> require;

@@ -103,6 +103,7 @@ void RequestContext::begin_call() {
   look_.reset();
   streams_ = false;
   capture.reset();
+  rewriting.reset();
   upstream_conf = nullptr;
   if (call_.location != nullptr) {
     call_ = gateway::Call();

@@ -14,6 +14,7 @@
 #include "../worker.h"
 #include "body_memory.h"
 #include "capture.h"
+#include "rewriting.h"
 #include "view.h"
 
 namespace agw::nginx {
@@ -89,6 +90,8 @@ class RequestContext final : public gateway::Request {
   ngx_http_upstream_conf_t* upstream_conf = nullptr;
   /// The backend's answer to a call whose repeats are to get it.
   std::optional<Capture> capture;
+  /// How the backend's answer changes on its way.
+  std::optional<Rewriting> rewriting;
   /// The body that takes the place of the backend's.
   std::optional<std::string> replacement;
   bool replacement_sent = false;

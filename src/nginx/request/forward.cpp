@@ -157,8 +157,9 @@ bool apply(ngx_http_request_t* r, const gateway::Forward& forward, std::string_v
   if (forward.strip_credentials) {
     ngx_table_elt_t* const own = forward.authorization.empty() ? nullptr : r->headers_in.authorization;
     const ngx_table_elt_t* session = nullptr;
-    const auto unwanted = [own, &session, &forward](ngx_table_elt_t& field) {
-      if (forward.recorded && folds_to(field.key, "accept-encoding", false)) return true;
+    const bool plain = forward.recorded || forward.read;
+    const auto unwanted = [own, plain, &session, &forward](ngx_table_elt_t& field) {
+      if (plain && folds_to(field.key, "accept-encoding", false)) return true;
       if (forward.binds_session && is_session(field.key)) {
         if (&field == session) return false;
         if (session != nullptr || forward.session.empty() || !is_exactly_session(field.key)) return true;
@@ -183,7 +184,9 @@ bool apply(ngx_http_request_t* r, const gateway::Forward& forward, std::string_v
     forget_cached(r);
     static const OwnField id("X-Request-Id", "x-request-id");
     if (!id.add(r, request_id)) return false;
-  } else if (!remove_all(r, [](const ngx_table_elt_t& field) { return folds_to(field.key, "x-agent-", true); })) {
+  } else if (!remove_all(r, [read = forward.read](const ngx_table_elt_t& field) {
+               return folds_to(field.key, "x-agent-", true) || (read && folds_to(field.key, "accept-encoding", false));
+             })) {
     // Observing changes nothing else, but nobody may speak in the gateway's name.
     return false;
   }

@@ -28,7 +28,8 @@ ngx_int_t log_handler(ngx_http_request_t* r) noexcept try {
   add_upstream(r, completion);
   const bool left =
       r->headers_out.status == NGX_HTTP_CLIENT_CLOSED_REQUEST || r->connection->error || r->connection->timedout;
-  if (left && !context->answered) completion.outcome = audit::Outcome::aborted;
+  // Where the gateway itself ends an answer that has begun, the connection ends with it.
+  if (left && !context->answered && !context->call().failure) completion.outcome = audit::Outcome::aborted;
   if (context->call().claim != nullptr) Capture::end(r, *context);
   context->finish(completion);
   return NGX_OK;

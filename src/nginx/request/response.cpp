@@ -1,5 +1,6 @@
 // Header and body filter: what the backend answered, judged before the agent sees it.
 #include "agw/gateway/origin.h"
+#include "agw/mcp/event_stream.h"
 
 #include "answer.h"
 #include "context.h"
@@ -20,11 +21,7 @@ RequestContext* forwarded(ngx_http_request_t* r) noexcept {
 }
 
 bool is_event_stream(const ngx_http_request_t* r) noexcept {
-  constexpr std::string_view type = "text/event-stream";
-  const std::string_view sent = view(r->headers_out.content_type);
-  return sent.size() >= type.size() &&
-         ngx_strncasecmp(r->headers_out.content_type.data, reinterpret_cast<u_char*>(const_cast<char*>(type.data())),
-                         type.size()) == 0;
+  return mcp::is_event_stream(view(r->headers_out.content_type));
 }
 
 gateway::BackendHead head_of(const ngx_http_request_t* r) noexcept {
@@ -33,6 +30,26 @@ gateway::BackendHead head_of(const ngx_http_request_t* r) noexcept {
   head.status = static_cast<int>(r->upstream->headers_in.status_n);
   head.accel_redirect = r->upstream->headers_in.x_accel_redirect != nullptr;
   return head;
+}
+
+gateway::AnswerHead answer_head_of(const ngx_http_request_t* r) noexcept {
+  const ngx_table_elt_t* const encoding = r->headers_out.content_encoding;
+  const bool encoded = encoding != nullptr && encoding->hash != 0 && view(encoding->value) != "identity";
+  return {static_cast<int>(r->headers_out.status), view(r->headers_out.content_type), encoded};
+}
+
+/// How the answer's body goes on, or what is sent in its place.
+std::optional<gateway::Answer> begin_rewriting(ngx_http_request_t* r, RequestContext& context) {
+  gateway::Gateway& gateway = worker()->gateway();
+  auto course = gateway.respond(context.call(), answer_head_of(r));
+  if (!course) {
+    // It was carried out, whatever became of the answer.
+    if (context.call().claim != nullptr) context.call().claim->keep_nothing();
+    return gateway.refuse_response(context.call(), context.headers(), course.error());
+  }
+  if (*course != nullptr)
+    context.rewriting.emplace(context, *std::move(course), Rewriting::Next{next_header_filter, next_body_filter});
+  return std::nullopt;
 }
 
 bool replace(ngx_http_request_t* r, RequestContext& context, gateway::Answer answer) {
@@ -87,9 +104,11 @@ ngx_int_t header_filter(ngx_http_request_t* r) noexcept try {
   if (context == nullptr) return next_header_filter(r);
   if (!context->replacement) {
     auto answer = worker()->gateway().judge_response(context->call(), context->headers(), head_of(r));
+    if (!answer) answer = begin_rewriting(r, *context);
     const bool done = answer ? replace(r, *context, *std::move(answer)) : dress(r, *context);
     if (!done) return NGX_ERROR;
     if (context->call().claim != nullptr && !context->replacement) Capture::begin(r, *context);
+    if (context->rewriting) return context->rewriting->begin(r);
   }
   return next_header_filter(r);
 } catch (...) {
@@ -115,6 +134,7 @@ ngx_int_t send_replacement(ngx_http_request_t* r, RequestContext& context, ngx_c
 }
 
 ngx_int_t pass_on(ngx_http_request_t* r, RequestContext& context, ngx_chain_t* in) {
+  if (context.rewriting) return context.rewriting->take(r, in);
   if (!context.replacement || in == nullptr) return next_body_filter(r, in);
   return send_replacement(r, context, in);
 }

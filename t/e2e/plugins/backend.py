@@ -4,6 +4,13 @@ import json
 from .server import Answer, Server
 
 JSON = ("Content-Type", "application/json")
+# What each of them answers with.
+LISTS = {"tools/list": "tools", "prompts/list": "prompts", "resources/list": "resources",
+         "resources/templates/list": "resourceTemplates"}
+
+
+def is_modern(message):
+    return "io.modelcontextprotocol/protocolVersion" in (message.get("params") or {}).get("_meta", {})
 
 
 def json_answer(value, status=200, headers=()):
@@ -41,6 +48,11 @@ def plain(received):
             if "id" not in message or "method" not in message:
                 return Answer(202)
             result = {"content": [{"type": "text", "text": f"did {message['method']}"}]}
+            listed = LISTS.get(message["method"])
+            if listed:
+                result = {listed: []}
+                if is_modern(message):
+                    result |= {"resultType": "complete", "ttlMs": 0, "cacheScope": "private"}
             if message["method"] == "initialize":
                 result = {"protocolVersion": "2025-11-25", "capabilities": {"tools": {}},
                           "serverInfo": {"name": "tickets", "version": "1"}}

@@ -1,0 +1,35 @@
+// What the course of a response changes, each concern by itself.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "agw/base/result.h"
+#include "agw/gateway/response_course.h"
+#include "agw/grants/store.h"
+#include "agw/io/clock.h"
+
+#include "sight.h"
+
+namespace agw::gateway {
+
+/// Whether answers of this location are looked at: where it only observes, they pass byte by byte.
+[[nodiscard]] inline bool answers_are_read(const Location& location) noexcept {
+  return location.kind == Kind::mcp && (location.mode == Mode::enforce || location.enforces_some);
+}
+
+/// How an answer with this head would be read; nothing where there is nothing in it to read. Or why it can't be.
+[[nodiscard]] Result<std::optional<ResponseCourse::Way>, Reason> way_of(const Call& call, const AnswerHead& head);
+
+/// What the caller's sight is made of.
+struct Seeing {
+  Clock& clock;
+  grants::Store& store;
+  RouteSights& sights;
+};
+
+/// Lists, links to resources and completions without what the caller may not see. Null where no message of an answer
+/// that is read this way can have any.
+[[nodiscard]] std::unique_ptr<Edit> edit_of_lists(ResponseCourse::Way way, Call& call, Seeing seeing);
+
+}  // namespace agw::gateway
