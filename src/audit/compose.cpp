@@ -34,6 +34,8 @@ void each_size(const Event& event, Add add) noexcept {
   add(event.mcp_tool.size());
   add(event.mcp_prompt.size());
   add(event.mcp_uri.size());
+  add(event.inner_operation.size());
+  add(event.inner_resource.size());
   add(event.client_ip.size());
   add(event.user_agent.size());
   add(event.trace_id.size());
@@ -129,6 +131,12 @@ void append_change(Composition& to, const Change& change) noexcept {
   to.member(R"(,"reason":")", change.reason);
   to.member(R"(,"ticket":")", change.ticket);
   to.member(R"(,"what":")", change.what);
+  to.out.literal("}");
+}
+
+void append_inner(Composition& to, const Event& event) noexcept {
+  to.member(R"(,"inner":{"operation":")", event.inner_operation);
+  to.member(R"(,"resource":")", event.inner_resource);
   to.out.literal("}");
 }
 
@@ -290,6 +298,8 @@ std::size_t Composer::compose(const Event& event, char* const begin, std::size_t
     append_change(to, *event.change);
   holes.operation = to.member(R"(,"operation":")", event.operation);
   holes.resource = to.member(R"(,"resource":")", event.resource);
+  if (!event.inner_operation.empty()) [[unlikely]]
+    append_inner(to, event);
   to.member(R"(,"class":")", event.classification);
   to.member(R"(,"audience":")", event.audience);
   if (!event.method.empty()) {

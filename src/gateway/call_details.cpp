@@ -3,6 +3,7 @@
 #include "agw/json/scalar.h"
 #include "agw/mcp/message.h"
 
+#include "further.h"
 #include "subject.h"
 
 namespace agw::gateway {
@@ -14,6 +15,7 @@ Answered<std::string_view> CallDetails::method() const {
 }
 
 Answered<std::string_view> CallDetails::tool() const {
+  if (further_ != nullptr) return further_->kind == mcp::SubjectKind::tool ? Text::known(further_->name) : Text();
   return call_.mcp_tool.empty() ? Text() : Text::known(call_.mcp_tool);
 }
 
@@ -42,9 +44,14 @@ CallDetails::Sources CallDetails::read_mcp() const {
   limits.json.max_bytes = location_.max_body;
   const auto message = mcp::read_message(document_, body_, request_.headers(), limits);
   out.readable = message.has_value();
-  if (message) out.json = message->arguments;
-  if (message && message->subject == mcp::SubjectKind::resource)
+  if (!message) return out;
+  out.json = message->arguments;
+  if (further_ != nullptr) {
+    out.captures = further_->captures;
+    if (further_->kind == mcp::SubjectKind::tool) out.json = inner_arguments(*call_.route, message->arguments);
+  } else if (message->subject == mcp::SubjectKind::resource) {
     out.captures = subject_of(location_, message->subject, message->name).captures;
+  }
   return out;
 }
 
@@ -66,7 +73,7 @@ CallDetails::Sources CallDetails::read_rest() const {
 }
 
 CallDetails::Value CallDetails::in_request(const ArgumentPath& path) const {
-  if (call_.subject == mcp::SubjectKind::resource) {
+  if ((further_ != nullptr ? further_->kind : call_.subject) == mcp::SubjectKind::resource) {
     for (const auto& capture : sources().captures)
       if (path.size() == 1 && capture.name == path.front()) return {.text = std::string(capture.value)};
     return {};

@@ -22,8 +22,8 @@ namespace agw::gateway {
 class CallDetails final : public policy::ArgumentDetails {
  public:
   CallDetails(const Location& location, const Request& request, std::string_view body, json::Document& document,
-              const Call& call) noexcept
-      : location_(location), request_(request), body_(body), document_(document), call_(call) {}
+              const Call& call, const FurtherSubject* further = nullptr) noexcept
+      : location_(location), request_(request), body_(body), document_(document), call_(call), further_(further) {}
 
   [[nodiscard]] Answered<std::string_view> method() const override;
   [[nodiscard]] Answered<std::string_view> tool() const override;
@@ -53,6 +53,7 @@ class CallDetails final : public policy::ArgumentDetails {
   std::string_view body_;
   json::Document& document_;
   const Call& call_;
+  const FurtherSubject* further_;  ///< null: it is the call's own subject that is judged
   mutable std::optional<Sources> sources_;
   /// Made for the first that asks. Its values stay where they are: answers are views of them.
   mutable std::optional<std::map<ArgumentPath, Value>> found_;

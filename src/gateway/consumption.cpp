@@ -15,12 +15,32 @@ std::int64_t request_bytes(const Request& request, std::size_t body_bytes) {
   return error == std::errc() && end == text.data() + text.size() && out > 0 ? out : 0;
 }
 
+/// A counter that several of a call's subjects share counts the call once.
+void add_further_charges(policy::Question& question, const Further& further, std::int64_t bytes,
+                         std::vector<policy::Charge>& out) {
+  for (const FurtherSubject& one : further.subjects) {
+    if (one.route == nullptr) continue;
+    question.route = &one.route->policy;
+    for (policy::Charge& charge : policy::charges(question, one.facts, bytes)) {
+      const auto same = [&](const policy::Charge& other) {
+        return other.key == charge.key && other.tenant == charge.tenant;
+      };
+      if (std::ranges::none_of(out, same)) out.push_back(std::move(charge));
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<policy::Charge> charges_of(const Call& call, const Request& request, std::size_t body_bytes) {
   policy::Question question{.principal = *call.principal};
-  question.route = &call.route->policy;
-  auto out = policy::charges(question, call.facts, request_bytes(request, body_bytes));
+  const std::int64_t bytes = request_bytes(request, body_bytes);
+  std::vector<policy::Charge> out;
+  if (call.route != nullptr) {
+    question.route = &call.route->policy;
+    out = policy::charges(question, call.facts, bytes);
+  }
+  if (call.further != nullptr) add_further_charges(question, *call.further, bytes, out);
   if (!call.enforced)
     for (auto& charge : out) charge.key.insert(0, "observed:");
   return out;

@@ -15,8 +15,9 @@ namespace agw::gateway {
 /// Where a call has limits, by its route or by policy: only operations have, and nothing is taken for those that were
 /// denied.
 [[nodiscard]] inline bool is_limited(const Call& call) noexcept {
-  return call.route != nullptr && call.decision.allowed() &&
-         (!call.route->policy.limits.empty() || !call.facts->limits.empty());
+  if (!call.decision.allowed()) return false;
+  if (call.further != nullptr) return true;
+  return call.route != nullptr && (!call.route->policy.limits.empty() || !call.facts->limits.empty());
 }
 
 /// What it would take, by the facts that it was judged by last. What is only observed is counted beside what is

@@ -11,6 +11,7 @@
 #include "consumption.h"
 #include "credentials.h"
 #include "edits.h"
+#include "further.h"
 #include "operation.h"
 #include "refusal.h"
 #include "repeats.h"
@@ -42,11 +43,23 @@ bool covers(const Principal& principal, const std::vector<std::string>& scopes) 
   return std::all_of(scopes.begin(), scopes.end(), [&](const auto& scope) { return principal.has_scope(scope); });
 }
 
-/// The gateway asks for no scope that the caller lacks (some servers would grant it all the same):
-/// where the handshake's own exchange needs more, the agent is told what to ask for.
-Decision within_scopes(const Call& call, Decision decision) {
+/// The backend's token of some operation that the caller could ask for; null: of none.
+const outbound::ExchangeSpec* exchange_within(const Location& location, const Principal& principal) {
+  for (const OperationRoute& route : location.routes)
+    if (route.exchange && !route.exchange->scope_independent && covers(principal, route.exchange->scopes))
+      return &*route.exchange;
+  return nullptr;
+}
+
+/// The gateway asks for no scope that the caller lacks (some servers would grant it all the same): where the
+/// handshake's own exchange needs more, that of an operation does. Else the agent is told what to ask for.
+Decision within_scopes(const Location& location, Call& call, Decision decision) {
   if (call.exchange == nullptr || call.exchange->scope_independent) return decision;
   if (covers(*call.principal, call.exchange->scopes)) return decision;
+  if (const auto* narrower = exchange_within(location, *call.principal)) {
+    call.exchange = narrower;
+    return decision;
+  }
   decision.kind = DecisionKind::deny;
   decision.reason = Reason::scope_missing;
   decision.checks.set(Check::scope, Verdict::fail);
@@ -79,6 +92,7 @@ Task<Result<void, Reason>> await_credential(ValueTask<Minted> step, Call& call) 
 /// Where some are enforced, what can't be read could be one of them; a browser's preflight, which
 /// only asks, is none.
 bool is_enforced(const Location& location, const Request& request, const Understanding& asked, const Call& call) {
+  if (call.further != nullptr && enforces_any(location, *call.further)) return true;
   if (call.route != nullptr) return call.route->mode == Mode::enforce;
   return location.mode == Mode::enforce || (asked.refusal && location.enforces_some && !is_preflight(request));
 }
@@ -104,9 +118,10 @@ Gateway::~Gateway() = default;
 Task<Result<Forward, Answer>> Gateway::govern(const Location& location, Request& request, Call& call) {
   open(location, request, call);
 
-  // Browsers: a preflight carries no credentials by design, and no page of a foreign origin may
-  // drive an agent's session. Both are settled before anything is asked.
-  if (location.mode == Mode::enforce && !origin_allowed(location, request.headers()))
+  // Browsers: a preflight carries no credentials by design, and no page of a foreign origin, or behind a foreign name
+  // for this address, may drive an agent's session. Both are settled before anything is asked.
+  if (location.mode == Mode::enforce &&
+      (!origin_allowed(location, request.headers()) || !host_allowed(location, request.headers())))
     co_return conclude(location, request, call, deny(Reason::origin_refused));
   if (location.mode == Mode::enforce && is_preflight(request))
     co_return fail(preflight_answer(location, request.headers()));
@@ -127,7 +142,8 @@ Task<Result<Forward, Answer>> Gateway::govern(const Location& location, Request&
   if (asked.refusal) co_return conclude(location, request, call, deny(*asked.refusal));
   // A session is its owner's alone: anybody else's is one that doesn't exist.
   if (const auto strange = open_session(location, call)) co_return conclude(location, request, call, deny(*strange));
-  if (location.enforces_some && call.enforced && !origin_allowed(location, request.headers()))
+  if (location.enforces_some && call.enforced &&
+      (!origin_allowed(location, request.headers()) || !host_allowed(location, request.headers())))
     co_return conclude(location, request, call, deny(Reason::origin_refused));
 
   // What does the store know about them, now?
@@ -138,6 +154,9 @@ Task<Result<Forward, Answer>> Gateway::govern(const Location& location, Request&
 
   // May this agent, acting for this user, do this to that, now?
   call.decision = judge(location, request, *body, **facts, asked.resource_failure, call);
+  // The tool inside a tool, and each resource that is followed, needs an allow of its own.
+  if (call.further != nullptr) call.decision = co_await judge_further(location, request, *body, call, call.decision);
+  if (call.further != nullptr) take_exchange(call);
   // Who has tripped a breaker waits, whether it is the agent or the backend.
   if (!location.breakers.empty()) services_.breakers->pass(**facts, call);
   if (!call.decision.allowed() && call.enforced) co_return conclude(location, request, call);
@@ -165,8 +184,7 @@ Task<Result<Forward, Answer>> Gateway::govern(const Location& location, Request&
   if (!credential) co_return conclude(location, request, call, deny(credential.error(), Verdict::pass));
 
   // The grants that it came by are in use.
-  if (call.decision.allowed() && services_.uses != nullptr)
-    services_.uses->note(call.principal, call.facts, call.decision);
+  if (call.decision.allowed() && services_.uses != nullptr) note_uses(call);
 
   // The decision is in the audit log's hands before the backend is asked.
   co_return conclude(location, request, call);
@@ -216,7 +234,7 @@ Decision Gateway::judge(const Location& location, const Request& request, std::s
   const bool is_operation = !call.operation.empty() || location.kind == Kind::rest;
   if (!is_operation) {
     Decision decision = policy::admit(question, facts);
-    return decision.allowed() ? within_scopes(call, std::move(decision)) : decision;
+    return decision.allowed() ? within_scopes(location, call, std::move(decision)) : decision;
   }
   question.route = call.route != nullptr ? &call.route->policy : nullptr;
   question.resource = call.resource;
@@ -245,11 +263,81 @@ Task<Decision> Gateway::judge_again(const Location& location, const Request& req
   }
   call.facts = *facts;
   call.decision = judge(location, request, body, **facts, resource_failure, call);
+  if (call.further != nullptr) {
+    auto judging = judge_further(location, request, body, call, call.decision);
+    call.decision = co_await std::move(judging);
+    take_exchange(call);
+  }
   if (!location.breakers.empty()) services_.breakers->pass(**facts, call);
   co_return std::move(call.decision);
 }
 
+Task<Decision> Gateway::judge_further(const Location& location, const Request& request, std::string_view body,
+                                      Call& call, Decision whole) {
+  Further& further = *call.further;
+  further.refused = nullptr;
+  std::vector<std::string> needed = whole.needed_scopes;
+  for (FurtherSubject& one : further.subjects) {
+    auto asking = services_.store.facts(call.principal, one.operation);
+    auto facts = co_await std::move(asking);
+    if (!facts) {
+      call.detail = facts.error().detail;
+      co_return deny(facts.error().reason);
+    }
+    one.facts = *facts;
+    policy::Question question{.principal = *call.principal};
+    question.delegation = location.delegation;
+    question.now = services_.clock.now();
+    question.route = one.route != nullptr ? &one.route->policy : nullptr;
+    question.resource = one.resource;
+    question.resource_failure = one.failure;
+    const CallDetails details(location, request, body, document_, call, &one);
+    question.details = &details;
+    one.decision = policy::evaluate(question, *one.facts);
+    // All that it needs is told at once, but nothing of what the caller can't see.
+    if (one.decision.visible)
+      needed.insert(needed.end(), one.decision.needed_scopes.begin(), one.decision.needed_scopes.end());
+    if (!whole.allowed() || one.decision.allowed()) continue;
+    whole = one.decision;
+    further.refused = &one;
+  }
+  if (whole.reason == Reason::scope_missing) whole.needed_scopes = std::move(needed);
+  if (whole.allowed() && !agree_on_exchange(location, further)) {
+    call.detail = "they need different backend tokens: ask for them apart";
+    co_return deny(Reason::params_invalid);
+  }
+  co_return whole;
+}
+
+Task<std::optional<Reason>> Gateway::look_further(const Location& location, Request& request, Call& call) {
+  auto authenticating = services_.authenticator.authenticate(call.token, location.trust);
+  auto principal = co_await std::move(authenticating);
+  if (!principal) co_return principal.error().reason;
+  auto asking = services_.store.facts(*principal, call.operation);
+  auto facts = co_await std::move(asking);
+  if (!facts) co_return facts.error().reason;
+  auto reading = request.body(location.max_body);
+  auto body = co_await std::move(reading);
+  if (!body) co_return body.error();
+  call.principal = *std::move(principal);
+  call.facts = *facts;
+  Decision decision = judge(location, request, *body, **facts, std::nullopt, call);
+  auto judging = judge_further(location, request, *body, call, std::move(decision));
+  decision = co_await std::move(judging);
+  take_exchange(call);
+  if (decision.allowed()) co_return std::nullopt;
+  co_return decision.reason;
+}
+
+void Gateway::note_uses(const Call& call) {
+  services_.uses->note(call.principal, call.facts, call.decision);
+  if (call.further == nullptr) return;
+  for (const FurtherSubject& one : call.further->subjects)
+    services_.uses->note(call.principal, one.facts, one.decision);
+}
+
 ValueTask<std::optional<Reason>> Gateway::look_again(const Location& location, Request& request, Call& call) {
+  if (call.further != nullptr) return look_further(location, request, call);
   auto who = services_.authenticator.authenticate(call.token, location.trust);
   if (!who.ready()) return await_look(location, request, call, std::move(who));
   auto principal = who.take();
@@ -409,6 +497,12 @@ bool Gateway::begin_record(const Request& request, Call& call) {
   event.mcp_tool = call.mcp_tool;
   event.mcp_prompt = call.mcp_prompt;
   event.mcp_uri = call.mcp_uri;
+  if (call.further != nullptr) {
+    const Further& further = *call.further;
+    const FurtherSubject& told = further.refused != nullptr ? *further.refused : further.subjects.front();
+    event.inner_operation = told.operation;
+    event.inner_resource = told.resource;
+  }
   event.client_ip = request.client_ip();
   event.user_agent = request.headers().get("user-agent");
   event.trace_id = call.trace_id;

@@ -10,6 +10,8 @@
 #include "agw/mcp/message.h"
 #include "agw/rest/path.h"
 
+#include "further.h"
+#include "parameter_headers.h"
 #include "repeats.h"
 #include "subject.h"
 
@@ -138,6 +140,53 @@ std::optional<Reason> expand_resource(const policy::Arguments& arguments, Call& 
   return made.error();
 }
 
+/// The resource of what a call asks besides its own operation.
+void expand_further(const policy::Arguments& arguments, FurtherSubject& one) {
+  if (one.failure || one.route == nullptr || !one.route->policy.resource) return;
+  const auto made = one.route->policy.resource->expand(arguments, one.resource);
+  if (made) return;
+  one.resource.clear();
+  one.failure = made.error();
+}
+
+void add_inner(const Location& location, const mcp::Message& message, Call& call, Understanding& out) {
+  auto inner = inner_of(location, *call.route, message.arguments);
+  if (!inner) {
+    if (!out.resource_failure) out.resource_failure = inner.error();
+    return;
+  }
+  expand_further(McpArguments(inner_arguments(*call.route, message.arguments)), *inner);
+  call.further = std::make_unique<Further>();
+  call.further->subjects.push_back(*std::move(inner));
+}
+
+void follow_rules(const Location& location, const Request& request, const mcp::Message& message, Call& call,
+                  Understanding& out) {
+  const ToolRules& rules = *call.route->tool_rules;
+  if (const auto* wrong = mismatched(rules.headers, request.headers(), message)) {
+    call.detail = wrong->field;
+    out.refusal = Reason::header_mismatch;
+    return;
+  }
+  if (rules.inner) add_inner(location, message, call, out);
+}
+
+/// Every resource that is followed is one that is read.
+Understanding understand_listen(const Location& location, const mcp::Message& message, Call& call) {
+  call.further = std::make_unique<Further>();
+  for (const json::Value uri : *message.resources) {
+    FurtherSubject& one = call.further->subjects.emplace_back();
+    one.kind = mcp::SubjectKind::resource;
+    one.name = uri.text();
+    Subject subject = subject_of(location, one.kind, one.name);
+    one.route = subject.route;
+    one.operation = operation_of(location, one.kind, one.name, subject);
+    one.captures = std::move(subject.captures);
+    expand_further(UriArguments(one.captures), one);
+  }
+  return {};
+}
+
 Understanding understand_tool(const Location& location, const Request& request, const mcp::Message& message,
                               Call& call) {
   const Subject subject = subject_of(location, message.subject, message.name);
@@ -152,7 +201,10 @@ Understanding understand_tool(const Location& location, const Request& request, 
   call.operation = call.route->policy.operation;
   const McpArguments arguments(message.arguments);
   if (call.route->idempotency != nullptr) note_key(request, arguments, judged_of(message), call);
-  return {.refusal = std::nullopt, .resource_failure = expand_resource(arguments, call)};
+  Understanding out{.refusal = std::nullopt, .resource_failure = expand_resource(arguments, call)};
+  if (call.route->tool_rules != nullptr) [[unlikely]]
+    follow_rules(location, request, message, call, out);
+  return out;
 }
 
 /// A prompt or a resource is read, followed, or completed.
@@ -209,7 +261,7 @@ Understanding understand_message(const Location& location, const Request& reques
     case mcp::Category::resource:
     case mcp::Category::completion:
     case mcp::Category::subscribe: return understand_reference(location, *message, call);
-    case mcp::Category::listen:
+    case mcp::Category::listen: return understand_listen(location, *message, call);
     case mcp::Category::task:
       call.subject_name = message->method;
       return {.refusal = Reason::method_unknown, .resource_failure = std::nullopt};

@@ -68,6 +68,11 @@ Reason told_reason(const Location& location, const Decision& decision) {
   return decision.reason;
 }
 
+/// What was refused of a call that asks for more than one thing; null: its own subject.
+const FurtherSubject* refused_further(const Call& call) {
+  return call.further != nullptr ? call.further->refused : nullptr;
+}
+
 std::string public_sentence(const Call& call, const Decision& decision, Reason reason) {
   std::string out;
   Decision told = decision;
@@ -75,6 +80,7 @@ std::string public_sentence(const Call& call, const Decision& decision, Reason r
   SentenceParts parts;
   parts.agent = "This agent";
   parts.operation = call.operation.empty() ? call.mcp_method : call.operation;
+  if (const FurtherSubject* further = refused_further(call)) parts.operation = further->operation;
   append_sentence(out, parts, told);
   return out;
 }
@@ -102,15 +108,20 @@ std::string data_object(const Call& call, const Decision& decision, Reason reaso
 std::string unknown_body(const Location& location, const Call& call, const Decision& decision) {
   std::string what = "Unknown tool: ";
   int code = invalid_params;
-  if (call.subject == mcp::SubjectKind::prompt) what = "Unknown prompt: ";
-  if (call.subject == mcp::SubjectKind::resource || call.subject == mcp::SubjectKind::resource_template) {
+  const FurtherSubject* const further = refused_further(call);
+  const mcp::SubjectKind kind = further != nullptr ? further->kind : call.subject;
+  if (kind == mcp::SubjectKind::prompt) what = "Unknown prompt: ";
+  if (kind == mcp::SubjectKind::resource || kind == mcp::SubjectKind::resource_template) {
     what = "Resource not found: ";
     // Completion has a code of its own for what it can't find, in all versions.
     if (call.era == mcp::Era::legacy && call.category != mcp::Category::completion) code = resource_not_found;
   }
   std::string data = R"({"request_id":)" + json_quoted(call.request_id) + "}";
   if (location.disclosure == Disclosure::explain) data = data_object(call, decision, decision.reason);
-  what += call.mcp_tool.empty() ? std::string_view(call.subject_name) : call.mcp_tool;
+  if (further != nullptr)
+    what += further->name;
+  else
+    what += call.mcp_tool.empty() ? std::string_view(call.subject_name) : call.mcp_tool;
   return mcp::error_body(call.rpc_id, code, what, data);
 }
 

@@ -2,19 +2,8 @@
 
 #include <algorithm>
 
-#include "agw/base/encoding.h"
-
 namespace agw::mcp {
 namespace {
-
-constexpr std::string_view base64_open = "=?base64?";
-constexpr std::string_view base64_close = "?=";
-
-std::string_view trimmed(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
 
 bool same_name(std::string_view name, std::string_view lower) {
   return std::equal(name.begin(), name.end(), lower.begin(), lower.end(),
@@ -39,6 +28,12 @@ Field* field_of(Fields& fields, std::string_view name) {
 
 }  // namespace
 
+std::string_view trimmed(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
 Fields::Fields(const Headers& headers) {
   headers.each(
       [](void* context, std::string_view name, std::string_view value) {
@@ -48,19 +43,6 @@ Fields::Fields(const Headers& headers) {
         ++field->count;
       },
       this);
-}
-
-bool mirrors_name(std::string_view value, std::string_view name) {
-  const bool encoded = value.size() >= base64_open.size() + base64_close.size() && value.starts_with(base64_open) &&
-                       value.ends_with(base64_close);
-  if (!encoded) {
-    const bool plain = std::all_of(value.begin(), value.end(), [](char c) { return c >= 0x20 && c < 0x7F; });
-    return plain && value == name;
-  }
-  value.remove_prefix(base64_open.size());
-  value.remove_suffix(base64_close.size());
-  const auto decoded = base64_decode(value);
-  return decoded && *decoded == name;
 }
 
 }  // namespace agw::mcp

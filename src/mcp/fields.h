@@ -29,8 +29,7 @@ struct Fields {
   Field session;  ///< Mcp-Session-Id
 };
 
-/// Whether Mcp-Name stands for exactly `name`: as it is, or in the form `=?base64?…?=` that
-/// carries what a header can't (MCP 2026-07-28, "Standard Headers").
-[[nodiscard]] bool mirrors_name(std::string_view value, std::string_view name);
+/// Without the spaces and tabs around it.
+[[nodiscard]] std::string_view trimmed(std::string_view text);
 
 }  // namespace agw::mcp

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "agw/json/scalar.h"
+#include "agw/mcp/mirror.h"
 #include "agw/mcp/resource_uri.h"
 
 #include "fields.h"

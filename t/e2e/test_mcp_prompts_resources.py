@@ -1,7 +1,10 @@
 """Prompts and resources are operations with grants of their own; so is whatever refers to them."""
+import os
+
 import pytest
 
 from plugins import mcp, policy
+from plugins.agwctl import BINARY, run, run_json
 from plugins.site import TOOLS, allowed, denied
 
 BLOCKS = """
@@ -191,6 +194,35 @@ def test_what_observes_refuses_none(make_site):
     allowed(read(site, "other://x"))
     denied(read(site, "docs://x"), "user_entitlement_missing")
     allowed(prompt(site, "nothing"))
+
+
+def test_what_may_i_do_names_them(site):
+    answer = site.send("GET", "/.well-known/agent-permissions/mcp")
+    assert answer.status == 200, answer.text
+    rows = {row["operation"]: row for row in answer.json()["operations"]}
+    assert rows, answer.text
+    assert rows["tickets/prompts/summary"]["prompt"] == "summary" and rows["tickets/prompts/summary"]["allowed"]
+    guides = rows["tickets/resources/docs/guides/id"]
+    assert guides["uri"] == "docs://guides/<id>" and guides["resource"] == "guide:<id>" and guides["allowed"]
+    assert rows["tickets/resources/plain"]["reason"] == "scope_missing"
+    bare = site.send("GET", "/.well-known/agent-permissions/mcp", site.token(agent="bare-agent"))
+    assert bare.json()["operations"] == []
+
+
+@pytest.mark.skipif(not os.path.exists(BINARY), reason="agwctl is not built: make build")
+def test_agwctl_knows_them(site):
+    options = ("--store", f"file:{site.policy_path}", "--state", site.prefix / "state")
+    who = ("--user", "company|mira", "--agent", "company|docs-assistant", "--group", "company|support")
+    told = run("explain", *who, "--operation", "tickets/resources/docs/guides/id", "--resource", "guide:a", *options).stdout
+    assert "resources docs://guides/<id>" in told
+    told = run("explain", *who, "--operation", "tickets/prompts/summary", "--resource", "ticket:T-1", *options).stdout
+    assert "prompt summary" in told
+    run("explain", *who, "--operation", "tickets/resources/docs/guides/id", "--resource", "guide:secret", *options, status=3)
+    rows = run_json("who-can", "tickets/resources/docs/guides/id", "guide:a", *options)["allowed"]
+    assert "company|docs-assistant" in {row.get("agent") for row in rows}
+    assert "company|narrow-agent" not in {row.get("agent") for row in rows}
+    assert "tickets/prompts/summary" in run("what-can", "company|docs-assistant", "company|mira", "--group", "company|support",
+                                            *options).stdout
 
 
 def test_tasks_are_nobodys_yet(site):

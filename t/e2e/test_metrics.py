@@ -88,7 +88,7 @@ def test_labels_are_bounded_by_the_configuration(make_site):
         site.rest(target=f"/api/made-up-{i}")
         site.post({"jsonrpc": "2.0", "id": i, "method": f"method/{i}"})
         site.call(token=site.token(user=f"user-{i}", agent=f"agent-{i}"))
-        site.call(headers=[("Mcp-Session-Id", f"session-{i}"), ("Host", f"host-{i}.example")])
+        site.call(headers=[("Mcp-Session-Id", f"session-{i}"), ("X-Forwarded-Host", f"host-{i}.example")])
     after = text(site)
     assert len(site.nginx.metrics(site.port)) < before + 40
     for word in ("chosen-by-a-client", "made-up", "method/", "user-1", "agent-1", "session-", "host-", "mira", "T-1"):

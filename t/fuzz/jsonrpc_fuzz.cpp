@@ -39,7 +39,20 @@ void check_message(const mcp::Message& message, const Headers& headers, std::str
   expect((message.kind == mcp::Kind::notification) == message.id.empty());
   const bool named = message.category == mcp::Category::tool || message.category == mcp::Category::prompt;
   if (named) expect(root->at({"params", "name"})->text() == message.name);
-  if (message.category == mcp::Category::resource) expect(root->at({"params", "uri"})->text() == message.name);
+  if (message.category == mcp::Category::resource || message.category == mcp::Category::subscribe)
+    expect(root->at({"params", "uri"})->text() == message.name);
+  if (message.category == mcp::Category::task && message.method != "tasks/list")
+    expect(root->at({"params", "taskId"})->text() == message.name);
+  if (message.category == mcp::Category::completion) {
+    const bool of_prompt = root->at({"params", "ref", "type"})->text() == "ref/prompt";
+    expect(root->at({"params", "ref", of_prompt ? "name" : "uri"})->text() == message.name);
+    expect((message.subject == mcp::SubjectKind::prompt) == of_prompt);
+  }
+  if (message.category == mcp::Category::listen)
+    expect(root->at({"params", "notifications", "resourceSubscriptions"})->raw() == message.resources->raw());
+  else if (message.category == mcp::Category::session && message.method == "subscriptions/listen")
+    expect(!root->at({"params", "notifications", "resourceSubscriptions"}) ||
+           root->at({"params", "notifications", "resourceSubscriptions"})->size() == 0);
   if (named && message.kind != mcp::Kind::request) std::abort();
   if (message.arguments) expect(root->at({"params", "arguments"})->raw() == message.arguments->raw());
   const auto version = root->at({"params", "_meta", "io.modelcontextprotocol/protocolVersion"});

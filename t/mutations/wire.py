@@ -40,6 +40,33 @@ ALL = [
     Mutation("nothing guards the content phase", [
         (GUARD, "if (context->allowed_here()) return NGX_DECLINED;",
          "if (context->allowed_here() || conf.enforced) return NGX_DECLINED;")], ["test_redirects.py"]),
+    Mutation("a tool inside a tool isn't judged", [
+        (GATEWAY, "if (!whole.allowed() || one.decision.allowed()) continue;", "if (true) continue;")],
+        ["test_mcp_inner.py"]),
+    Mutation("tools may be nested", [
+        ("src/gateway/further.cpp",
+         "if (route.tool_rules != nullptr && route.tool_rules->inner) return Reason::argument_invalid;", "")],
+        ["test_mcp_inner.py"]),
+    Mutation("a URI with dot segments is a resource's", [
+        ("src/mcp/resource_uri.cpp", 'if (segment.empty() || segment == "." || segment == "..") return false;',
+         "if (segment.empty()) return false;")], ["test_mcp_prompts_resources.py"]),
+    Mutation("a query leads past a resource's own block", [
+        ("src/mcp/resource_uri.cpp", "return other && other->route != found->route;",
+         "return other && other->route != found->route && reading.empty();")], ["test_mcp_prompts_resources.py"]),
+    Mutation("completion names what is denied", [
+        ("src/gateway/operation.cpp",
+         "call.of_many = message.category == mcp::Category::completion && message.subject != mcp::SubjectKind::resource;",
+         "call.of_many = false;")], ["test_mcp_prompts_resources.py"]),
+    Mutation("a header that repeats an argument isn't compared", [
+        ("src/gateway/parameter_headers.cpp",
+         "if (sent != 1 || !value || !mcp::mirrors_value(headers.get(rule.field), *value)) return &rule;",
+         "if (sent != 1 || !value) return &rule;")], ["test_mcp_parameter_headers.py"]),
+    Mutation("a field takes another's place under a name that folds to it", [
+        ("src/nginx/request/odd_fields.cpp", "if (!clean || is_taken(r, checked, name)) return true;",
+         "if (!clean) return true;")], ["test_mcp_parameter_headers.py"]),
+    Mutation("any name for this address will do", [
+        ("src/gateway/origin.cpp", "if (location.hosts.empty()) return true;",
+         "if (!location.hosts.empty() || location.hosts.empty()) return true;")], ["test_mcp_eras.py"]),
     Mutation("the scope of an exchanged token isn't checked", [
         (EXCHANGE, 'return "the token has a scope that was not asked for";', "continue;")], ["test_exchange.py"]),
     Mutation("the subject of an exchanged token isn't checked", [

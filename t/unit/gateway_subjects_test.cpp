@@ -148,5 +148,157 @@ TEST(Subjects, are_told_what_scopes_they_need) {
       EXPECT_NE(value.find(R"(scope="docs:read tickets:read")"), std::string::npos) << value;
 }
 
+/// A tool that calls others.
+class InnerWorld : public SubjectsWorld {
+ public:
+  InnerWorld() {
+    add_tool("execute", "execute", {"tickets:read"});
+    location.routes.back().policy.resource.reset();
+    auto rules = std::make_shared<gateway::ToolRules>();
+    rules->inner = gateway::InnerRule{{"tool"}, {"args"}};
+    location.routes.back().tool_rules = rules;
+    policy(R"({"schema":1,"tenants":{"default":{
+      "agents":{"company|docs":{"name":"Docs"}},
+      "grants":[{"id":"g1","to":"agent:company|docs","operation":"tickets/execute"},
+                {"id":"g2","to":"agent:company|docs","operation":"tickets/ticket.*","resource":"ticket:T-1"},
+                {"id":"g3","to":"agent:company|docs","operation":"tickets/resources/docs/guides","resource":"guide:a"}],
+      "entitlements":[{"id":"e","to":"user:company|mira","operation":"tickets/*"}]}}})");
+  }
+};
+
+struct InnerCase {
+  const char* name;
+  const char* arguments;
+  int status;
+  const char* reason;
+  const char* told;
+};
+void PrintTo(const InnerCase& c, std::ostream* out) { *out << c.name; }
+
+const InnerCase inner_cases[]{
+    {"both allowed", R"({"tool":"ticket.read","args":{"id":"T-1"}})", 0, "allowed", ""},
+    {"another resource", R"({"tool":"ticket.read","args":{"id":"T-2"}})", 200, "agent_grant_missing", "4030"},
+    {"hidden", R"({"tool":"secret.read","args":{"id":"T-1"}})", 200, "agent_grant_missing",
+     R"("code":-32602,"message":"Unknown tool: secret.read")"},
+    {"unknown", R"({"tool":"nothing","args":{}})", 200, "operation_unknown",
+     R"("code":-32602,"message":"Unknown tool: nothing")"},
+    {"itself", R"({"tool":"execute","args":{"tool":"ticket.read","args":{"id":"T-1"}}})", 200, "argument_invalid",
+     "4030"},
+    {"no name", R"({"args":{}})", 200, "argument_missing", "4030"},
+    {"arguments in a string", R"({"tool":"ticket.read","args":"{}"})", 200, "argument_invalid", "4030"},
+    {"a scope of the inner one", R"({"tool":"ticket.write","args":{"id":"T-1"}})", 403, "scope_missing", ""},
+};
+
+class InnerCalls : public testing::TestWithParam<InnerCase> {};
+
+TEST_P(InnerCalls, need_an_allow_for_both) {
+  InnerWorld world;
+  world.tool("execute", GetParam().arguments);
+  const auto answer = world.call();
+  EXPECT_EQ(answer ? answer->status : 0, GetParam().status) << (answer ? answer->body : "");
+  if (answer) EXPECT_NE(answer->body.find(GetParam().told), std::string::npos) << answer->body;
+  const std::string line = world.finish(200).back();
+  EXPECT_NE(line.find(std::string("\"reason\":\"") + GetParam().reason), std::string::npos) << line;
+  EXPECT_NE(line.find(R"("operation":"tickets/execute")"), std::string::npos) << line;
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, InnerCalls, testing::ValuesIn(inner_cases), [](const auto& info) {
+  std::string name = info.param.name;
+  for (char& c : name)
+    if (c == ' ') c = '_';
+  return name;
+});
+
+TEST(InnerCalls, are_recorded_with_both_operations) {
+  InnerWorld world;
+  world.tool("execute", R"({"tool":"ticket.read","args":{"id":"T-1"}})");
+  EXPECT_FALSE(world.call());
+  const std::string line = world.finish(200).back();
+  EXPECT_NE(line.find(R"("inner":{"operation":"tickets/ticket.read","resource":"ticket:T-1"})"), std::string::npos)
+      << line;
+}
+
+TEST(InnerCalls, that_run_once_for_each_key_have_no_place_for_it) {
+  InnerWorld world;
+  world.need_key(0);
+  world.tool("execute", R"({"tool":"ticket.read","args":{"id":"T-1"}})");
+  const auto answer = world.call();
+  ASSERT_TRUE(answer);
+  EXPECT_NE(answer->body.find("idempotency_key_missing"), std::string::npos) << answer->body;
+}
+
+TEST(InnerCalls, take_what_limits_the_inner_one) {
+  InnerWorld world;
+  world.location.routes[0].policy.limits.push_back(*parse_limit("agent 1r/h"));
+  world.location.routes[0].policy.limits.back().place = "tickets/ticket.read";
+  for (int i = 0; i < 2; ++i) {
+    world.tool("execute", R"({"tool":"ticket.read","args":{"id":"T-1"}})");
+    const auto answer = world.call();
+    EXPECT_EQ(answer ? answer->status : 0, i == 0 ? 0 : 429);
+    static_cast<void>(world.finish(200));
+    world.request.fields = {};
+    world.authorize(world.token());
+  }
+}
+
+TEST(InnerCalls, fail_closed_where_the_store_does) {
+  InnerWorld world;
+  world.store.broken = Reason::store_unavailable;
+  world.tool("execute", R"({"tool":"ticket.read","args":{"id":"T-1"}})");
+  const auto answer = world.call();
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, 503);
+}
+
+TEST(Listeners, need_an_allow_for_each_resource) {
+  const std::pair<const char*, const char*> rows[]{{R"(["docs://guides/a"])", "allowed"},
+                                                   {R"(["docs://guides/a","docs://guides/b"])", "agent_grant_missing"},
+                                                   {R"(["docs://guides/a","docs://other"])", "operation_unknown"},
+                                                   {R"(["docs://guides/a","docs://plain"])", "agent_grant_missing"}};
+  for (const auto& [uris, reason] : rows) {
+    InnerWorld world;
+    world.ask("subscriptions/listen", std::string(R"({"notifications":{"resourceSubscriptions":)") + uris + "}}", true);
+    const auto answer = world.call();
+    EXPECT_EQ(answer.has_value(), std::string_view(reason) != "allowed") << uris;
+    const std::string line = world.finish(200).back();
+    EXPECT_NE(line.find(std::string("\"reason\":\"") + reason), std::string::npos) << line;
+  }
+}
+
+TEST(ParameterHeaders, are_compared_with_their_arguments) {
+  struct Row {
+    const char* arguments;
+    const char* field;
+    bool good;
+  };
+  const Row rows[]{{R"({"id":"T-1"})", "T-1", true},
+                   {R"({"id":"T-1"})", "=?base64?VC0x?=", true},
+                   {R"({"id":"T-1"})", "T-2", false},
+                   {R"({"id":"T-1"})", nullptr, false},
+                   {R"({"id":7})", "7.0", true},
+                   {R"({"id":7})", "8", false},
+                   {R"({"id":true})", "true", true},
+                   {R"({"id":true})", "1", false},
+                   {R"({"id":null})", nullptr, true},
+                   {R"({"id":null})", "null", false},
+                   {R"({"id":["T-1"]})", "T-1", false},
+                   {R"({"id":7})", " 7 ", true},
+                   {R"({"id":9007199254740993})", "9007199254740992", false},
+                   {R"({"id":9007199254740993})", "9007199254740993", true}};
+  for (const Row& row : rows) {
+    InnerWorld world;
+    auto rules = std::make_shared<gateway::ToolRules>();
+    rules->headers.push_back({{"id"}, "mcp-param-id"});
+    world.location.routes[0].tool_rules = rules;
+    world.ask("tools/call", std::string(R"({"name":"ticket.read","arguments":)") + row.arguments + "}", true,
+              "ticket.read");
+    if (row.field != nullptr) world.request.fields.add("Mcp-Param-Id", row.field);
+    const auto answer = world.call();
+    const bool mismatch = answer && answer->body.find("-32020") != std::string::npos;
+    EXPECT_EQ(mismatch, !row.good) << row.arguments << " " << (row.field == nullptr ? "" : row.field);
+    static_cast<void>(world.finish(200));
+  }
+}
+
 }  // namespace
 }  // namespace agw

@@ -52,6 +52,8 @@ struct Event {
   std::string_view mcp_tool;
   std::string_view mcp_prompt;
   std::string_view mcp_uri;
+  std::string_view inner_operation;  ///< of the tool inside a tool, or of a resource that is followed
+  std::string_view inner_resource;
   std::string_view client_ip;
   std::string_view user_agent;
   std::string_view trace_id;

@@ -28,6 +28,24 @@ struct Keyed {
   Sha256 arguments{};               ///< of what a repeat must have in common with the first
 };
 
+/// What a call asks besides its own operation, judged by itself: the tool inside a tool, one of the resources that a
+/// listener follows.
+struct FurtherSubject {
+  mcp::SubjectKind kind = mcp::SubjectKind::none;
+  const OperationRoute* route = nullptr;  ///< null: the location names no such thing
+  std::string name;                       ///< as the client names it
+  std::string operation;
+  std::string resource;
+  std::vector<mcp::UriCapture> captures;
+  std::optional<Reason> failure;          ///< why its resource can't be made, or it can't be called so
+  policy::FactsPtr facts;                 ///< once it was judged
+  Decision decision;
+};
+struct Further {
+  std::vector<FurtherSubject> subjects;  ///< one at least
+  const FurtherSubject* refused = nullptr;  ///< the first that was
+};
+
 /// Lives with the request. Views are of what lives as long: the request's id and header fields, the
 /// configuration, literals, or something held here. None is of the body.
 struct Call {
@@ -61,6 +79,7 @@ struct Call {
   std::string subject_name;       ///< an unknown tool, a method, prompt or resource as the client named it
   std::string_view trace_id;      ///< W3C trace context: the caller's, else the request id
   std::string detail;             ///< for log and audit; never a value of the client
+  std::unique_ptr<Further> further;  ///< null: it asks nothing else
   const outbound::ExchangeSpec* exchange = nullptr;
   outbound::BackendTokenPtr backend_token;
   policy::FactsPtr facts;         ///< those that it was judged by last; hold the three names

@@ -145,6 +145,9 @@ class Gateway {
                                                           Call& call);
   [[nodiscard, gnu::noinline]] Task<void> claim(const Location& location, const Request& request, std::string_view body,
                                                 std::optional<Reason> resource_failure, Call& call);
+  [[nodiscard, gnu::noinline]] Task<Decision> judge_further(const Location& location, const Request& request,
+                                                            std::string_view body, Call& call, Decision whole);
+  [[nodiscard]] Task<std::optional<Reason>> look_further(const Location& location, Request& request, Call& call);
   [[nodiscard]] ValueTask<Result<void, Reason>> provide_credential(Call& call);
   [[nodiscard]] Result<Forward, Answer> conclude(const Location& location, const Request& request, Call& call);
   [[nodiscard]] Result<Forward, Answer> conclude(const Location& location, const Request& request, Call& call,
@@ -153,6 +156,7 @@ class Gateway {
                                           const Decision& decision);
   [[nodiscard, gnu::noinline]] Answer replay(const Location& location, const Request& request, Call& call);
   [[nodiscard]] bool begin_record(const Request& request, Call& call);
+  void note_uses(const Call& call);
   void log_detail(const Call& call);
 
   Services services_;

@@ -16,6 +16,7 @@
 #include "agw/identity/authenticator.h"
 #include "agw/mcp/resource_uri.h"
 #include "agw/model/breaker.h"
+#include "agw/model/condition.h"
 #include "agw/outbound/exchanger.h"
 #include "agw/policy/evaluate.h"
 #include "agw/rest/router.h"
@@ -28,6 +29,24 @@ enum class Mode : std::uint8_t { enforce, observe, off };
 /// What a caller is told about an operation that isn't visible to it.
 enum class Disclosure : std::uint8_t { hide, explain };
 
+/// A tool that calls another one, which its arguments name.
+struct InnerRule {
+  ArgumentPath name;       ///< a string
+  ArgumentPath arguments;  ///< an object; absent: none
+};
+
+/// An argument that a header field repeats for those who route calls (MCP 2026-07-28, `x-mcp-header`).
+struct ParameterHeader {
+  ArgumentPath argument;
+  std::string field;  ///< in lower case: `mcp-param-region`
+};
+
+/// What few tools have.
+struct ToolRules {
+  std::optional<InnerRule> inner;
+  std::vector<ParameterHeader> headers;
+};
+
 /// One agent_tool, agent_prompt, agent_mcp_resource or agent_operation.
 struct OperationRoute {
   policy::Route policy;
@@ -39,6 +58,7 @@ struct OperationRoute {
   std::string path;                               ///< REST: the template as written
   std::optional<outbound::ExchangeSpec> exchange; ///< replaces the location's
   std::shared_ptr<const idempotency::Rule> idempotency;  ///< null: calls need no key
+  std::shared_ptr<const ToolRules> tool_rules;    ///< null: none
 };
 
 /// RFC 9728: what protected resource metadata, auth.md and challenges are made of.
@@ -70,9 +90,11 @@ struct Location {
   identity::TrustProfile trust;
   std::vector<std::string> challenge_scopes;
   std::vector<std::string> origins;  ///< browsers' origins besides the resource's own
+  /// Names (in lower case) under which it may be called; one with a dot in front stands for all below it. Empty: any.
+  std::vector<std::string> hosts;
   std::optional<outbound::ExchangeSpec> exchange;
   bool identity_headers = false;
-  std::size_t max_body = 1U << 20;   ///< bytes that are judged at most (client_max_body_size, 16 MiB)
+  std::size_t max_body = 1U << 20;  ///< bytes that are judged at most (client_max_body_size, 16 MiB)
   std::vector<Breaker> breakers;
   std::vector<OperationRoute> routes;
   NameRoutes tools;                  ///< MCP

@@ -16,6 +16,10 @@ namespace agw::gateway {
 /// headers are refused. (Fetch standard; MCP transports, "Security Warning".)
 [[nodiscard]] bool origin_allowed(const Location& location, const Headers& headers);
 
+/// Whether the Host is one by which the location may be called: a name of its own, an IP address or localhost, or none.
+/// A page that points its own name to this address (DNS rebinding) calls by that name, also where it sends no Origin.
+[[nodiscard]] bool host_allowed(const Location& location, const Headers& headers);
+
 /// Whether it is a CORS preflight, which carries no credentials by design.
 [[nodiscard]] bool is_preflight(const Request& request);
 

@@ -21,6 +21,16 @@ void add_new(std::vector<std::string>& list, const std::vector<std::string>& mor
     if (std::ranges::find(list, item) == list.end()) list.push_back(item);
 }
 
+/// `https://Tools.example:8443` → `tools.example`
+std::string host_of(std::string_view origin) {
+  const std::size_t scheme = origin.find("://");
+  std::string out(origin.substr(scheme == std::string_view::npos ? 0 : scheme + 3));
+  if (!out.starts_with('[')) out.resize(std::min(out.find(':'), out.size()));
+  std::ranges::transform(out, out.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+  return out;
+}
+
 class LocationCompiler {
  public:
   LocationCompiler(const MainConf& main, LocSettings& settings, Problems& problems)
@@ -47,6 +57,7 @@ class LocationCompiler {
     out.list_ttl = copies ? main_.freshness.bound : Milliseconds(0);
     take_breakers();
     take_trust();
+    if (out.kind == gateway::Kind::mcp) take_hosts();
     take_routes();
     take_resource();
     check_forwarding();
@@ -102,6 +113,7 @@ class LocationCompiler {
     take_limits(setting, route.policy);
     take_conditions(setting, route.policy);
     take_idempotency(setting, route);
+    take_tool_rules(setting, route);
     const auto& exchange = setting.exchange ? setting.exchange : location_->exchange;
     if (exchange && !exchange->scope_independent) route.policy.exchange_scopes = exchange->scopes;
     add_new(scopes_, route.policy.scopes);
@@ -133,6 +145,47 @@ class LocationCompiler {
         return;
       default: route.tool = setting.name; location_->tools.emplace(setting.name, index);
     }
+  }
+
+  void take_tool_rules(const RouteSetting& setting, gateway::OperationRoute& route) {
+    if (!setting.tool_rules.inner && setting.tool_rules.headers.empty()) return;
+    route.tool_rules = std::make_shared<const gateway::ToolRules>(setting.tool_rules);
+    const ngx_http_core_srv_conf_t* const server = settings_.server;
+    for (const auto& header : setting.tool_rules.headers) {
+      const std::string_view name = header.field;
+      const bool odd = std::ranges::any_of(
+          name, [](char c) { return !((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_'); });
+      const bool underscored = name.find('_') != std::string_view::npos;
+      // Without these nginx drops such fields before anybody sees them.
+      if (odd && server->ignore_invalid_headers != 0)
+        problems_.error(setting.place, "\"param_header\" has the field " + quoted(name) +
+                                           ", whose characters nginx takes for invalid: it would drop it; write "
+                                           "ignore_invalid_headers off; in the server");
+      else if (underscored && server->underscores_in_headers == 0 && server->ignore_invalid_headers != 0)
+        problems_.error(setting.place,
+                        "\"param_header\" has the field " + quoted(name) +
+                            ", which nginx drops for its underscore; write underscores_in_headers on; in "
+                            "the server");
+    }
+  }
+
+  /// The resource's own name, those of nginx's server, and those of agent_origins.
+  void take_hosts() {
+    std::vector<std::string> hosts;
+    const auto* const names = static_cast<const ngx_http_server_name_t*>(settings_.server->server_names.elts);
+    for (ngx_uint_t i = 0; i < settings_.server->server_names.nelts; ++i) {
+#if (NGX_PCRE)
+      if (names[i].regex != nullptr) return;
+#endif
+      std::string name(view(names[i].name));
+      if (name.ends_with(".*")) return;
+      if (name.starts_with('*')) name.erase(0, 1);
+      if (name.starts_with('.')) hosts.push_back(name.substr(1));
+      if (!name.empty()) hosts.push_back(std::move(name));
+    }
+    if (settings_.resource) hosts.push_back(host_of(settings_.resource->origin));
+    for (const auto& origin : location_->origins) hosts.push_back(host_of(origin));
+    location_->hosts = std::move(hosts);
   }
 
   void take_breakers() {

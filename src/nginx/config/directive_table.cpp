@@ -331,6 +331,15 @@ constexpr std::array route_rows{
                  "(1s) for a call that is under way. Needs `agent_store` in Redis and `agent_key`. See "
                  "[idempotency.md](idempotency.md). Of tools and operations only.",
                  false, of_tool | of_operation},
+    ParameterRow{Parameter::inner, "inner", 1, 2, "name=<ARGUMENT> [arguments=<ARGUMENT>]", "", "none",
+                 "The tool calls another one of this location, named by one argument, with the arguments in another "
+                 "(`<arguments>`): that one is judged, too. See [mcp.md](mcp.md#tools-that-call-tools).",
+                 false, of_tool},
+    ParameterRow{
+        Parameter::param_header, "param_header", 2, 2, "<ARGUMENT> NAME", "", "none",
+        "The header field `Mcp-Param-NAME` repeats the argument (`x-mcp-header` in the tool's schema): calls of "
+        "2026-07-28 in which it doesn't are refused.",
+        true, of_tool},
 };
 
 }  // namespace

@@ -77,7 +77,9 @@ enum class Parameter : std::uint8_t {
   limit,
   cost,
   require,
-  idempotency
+  idempotency,
+  inner,
+  param_header
 };
 
 /// The blocks of operations, for the parameters that not each of them takes.

@@ -84,6 +84,7 @@ struct RouteSetting {
   std::int64_t cost = 1;
   std::vector<ConditionSetting> require;
   std::shared_ptr<const idempotency::Rule> idempotency;
+  gateway::ToolRules tool_rules;
 };
 
 /// The tools or operations of one location. Nested blocks without their own share them.

@@ -7,6 +7,18 @@
 namespace agw::nginx {
 namespace {
 
+/// Only the stateless protocol has fields `Mcp-Param-…`; who only observes changes nothing.
+bool may_repeat_arguments(const gateway::Call& call) noexcept {
+  return call.era == mcp::Era::modern && call.category == mcp::Category::tool && gateway::stands_between(call);
+}
+
+bool recover_parameters(ngx_http_request_t* r, RequestContext& context) {
+  static const std::vector<gateway::ParameterHeader> none;
+  const gateway::OperationRoute* const route = context.call().route;
+  const bool checks = route != nullptr && route->tool_rules != nullptr;
+  return recover_parameter_fields(r, context.head_end(), checks ? route->tool_rules->headers : none);
+}
+
 ngx_int_t conclude(ngx_http_request_t* r, RequestContext& context) {
   auto& outcome = context.outcome();
   if (!outcome) {
@@ -14,6 +26,7 @@ ngx_int_t conclude(ngx_http_request_t* r, RequestContext& context) {
     return send_answer(r, outcome.error());
   }
   if (!apply(r, *outcome, context.id())) return NGX_HTTP_INTERNAL_SERVER_ERROR;
+  if (may_repeat_arguments(context.call()) && !recover_parameters(r, context)) return NGX_HTTP_INTERNAL_SERVER_ERROR;
   // A stream may stay without a first event for long.
   if (gateway::opens_stream(context.call())) context.watch_stream();
   if (outcome->recorded && !context.make_upstream_conf()) return NGX_HTTP_INTERNAL_SERVER_ERROR;

@@ -118,6 +118,7 @@ void RequestContext::begin_call() {
   decided_method_ = r_->method;
   decided_uri_ = view(r_->uri);
   decided_args_ = view(r_->args);
+  head_end_ = head_end_of(r_);
   started_ = std::chrono::steady_clock::now();
   overhead_us_ = 0;
 }

@@ -14,6 +14,7 @@
 #include "../worker.h"
 #include "body_memory.h"
 #include "capture.h"
+#include "odd_fields.h"
 #include "rewriting.h"
 #include "view.h"
 
@@ -80,6 +81,9 @@ class RequestContext final : public gateway::Request {
   /// Judges it as of now, and ends it where it must end: this object may be gone afterwards.
   void look(Worker& worker) noexcept;
 
+  /// Where the request's head ends, as it was when the course began.
+  [[nodiscard]] const HeadEnd& head_end() const noexcept { return head_end_; }
+
   /// The gateway itself gives the response: its status is not the backend's.
   bool answered = false;
   /// A call that is sent once has the proxy's settings to itself. Null without memory; the pool's.
@@ -142,6 +146,7 @@ class RequestContext final : public gateway::Request {
   ngx_uint_t decided_method_ = 0;
   std::string decided_uri_;
   std::string decided_args_;
+  HeadEnd head_end_;
 
   std::optional<std::string_view> gathered_body_;  ///< when nginx has it in more than one piece
   BodyMemory::Lease gathered_in_;                  ///< the pool, if it is small

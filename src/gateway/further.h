@@ -1,0 +1,32 @@
+// What a call asks besides its own operation.
+#pragma once
+
+#include <optional>
+
+#include "agw/base/result.h"
+#include "agw/gateway/call.h"
+#include "agw/gateway/location.h"
+#include "agw/json/document.h"
+
+namespace agw::gateway {
+
+/// The tool inside a call of `route`, which has an InnerRule; its resource isn't made yet. Or why nobody can say which
+/// it is.
+[[nodiscard]] Result<FurtherSubject, Reason> inner_of(const Location& location, const OperationRoute& route,
+                                                      std::optional<json::Value> arguments);
+
+/// The inner tool's arguments; nothing where it has none, or they are no object.
+[[nodiscard]] std::optional<json::Value> inner_arguments(const OperationRoute& route,
+                                                         std::optional<json::Value> arguments);
+
+/// Whether one of them is enforced, wherever the rest is only observed.
+[[nodiscard]] bool enforces_any(const Location& location, const Further& further);
+
+/// Whether one backend token can be for all of them.
+[[nodiscard]] bool agree_on_exchange(const Location& location, const Further& further);
+
+/// The backend's token has to be for what is carried out: an exchange of the inner tool's, or of the resources', takes
+/// the place of the call's own.
+void take_exchange(Call& call);
+
+}  // namespace agw::gateway
