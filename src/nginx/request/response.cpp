@@ -133,7 +133,8 @@ ngx_int_t send_replacement(ngx_http_request_t* r, RequestContext& context, ngx_c
   return next_body_filter(r, &out);
 }
 
-ngx_int_t pass_on(ngx_http_request_t* r, RequestContext& context, ngx_chain_t* in) {
+// Every call comes by here, few have limits.
+[[gnu::always_inline]] inline ngx_int_t pass_on(ngx_http_request_t* r, RequestContext& context, ngx_chain_t* in) {
   if (context.rewriting) return context.rewriting->take(r, in);
   if (!context.replacement || in == nullptr) return next_body_filter(r, in);
   return send_replacement(r, context, in);
@@ -146,7 +147,7 @@ bool has_last(const ngx_chain_t* in) noexcept {
 }
 
 /// What a call holds among calls at once it holds until its answer has gone out, not until its client has closed.
-ngx_int_t pass_on_and_end(ngx_http_request_t* r, RequestContext& context, ngx_chain_t* in) {
+[[gnu::noinline]] ngx_int_t pass_on_and_end(ngx_http_request_t* r, RequestContext& context, ngx_chain_t* in) {
   context.last_passed = context.last_passed || has_last(in);
   const ngx_int_t result = pass_on(r, context, in);
   if (result == NGX_OK && context.last_passed && r->out == nullptr) context.call().usage->end();
