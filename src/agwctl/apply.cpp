@@ -7,6 +7,7 @@
 #include "commands.h"
 #include "failure.h"
 #include "policy_error.h"
+#include "store_connections.h"
 
 namespace agw::agwctl {
 namespace {
@@ -85,10 +86,10 @@ int apply_policy(const ApplyOptions& options, std::ostream& out) {
   expect_reason(options.write);
   const auto policy = read_policy_file(options.file);
   const auto expected = expected_versions(options, policy->source());
-  RedisConnection redis(redis_options(options.write.store));
+  StoreConnections redis(redis_options(options.write.store));
   ChangeReport report(options.write, out);
   for (const auto& [tenant, content] : policy->source().tenants)
-    apply_tenant(redis, options.write, tenant, grants::encode_tenant(content), expected, report);
+    apply_tenant(redis.of(tenant), options.write, tenant, grants::encode_tenant(content), expected, report);
   return exit_ok;
 }
 

@@ -9,6 +9,7 @@
 
 #include "failure.h"
 #include "json_text.h"
+#include "store_connections.h"
 
 namespace agw::agwctl {
 namespace {
@@ -221,7 +222,8 @@ int change_tenant(const WriteOptions& options, const std::string& tenant, std::o
   expect_reason(options);
   if (tenant.empty() || !is_encoded_part(tenant))
     throw Failure("--tenant: \"" + tenant + "\" must have letters, digits and . _ @ - only", exit_usage);
-  RedisConnection redis(redis_options(options.store));
+  StoreConnections stores(redis_options(options.store));
+  RedisConnection& redis = stores.of(tenant);
   for (int attempt = 0; attempt < most_attempts; ++attempt) {
     TenantChange change(redis, tenant);
     if (!change.meta())

@@ -21,10 +21,11 @@ enum class Stores { redis, file_too };
 void add_store(CLI::App& command, StoreOptions& store, Stores stores) {
   command
       .add_option("--store,--redis", store.store,
-                  stores == Stores::file_too ? "redis://, rediss://, redis+sentinel://, unix: or file: (as "
-                                               "agent_store; default: what routes.json names)"
-                                             : "redis://[USER@]HOST[:PORT][/DB], rediss://…, unix:/PATH[?db=N], "
-                                               "redis+sentinel://[USER@]HOST[:PORT],…/MASTER[/DB]")
+                  stores == Stores::file_too
+                      ? "redis://, rediss://, redis+sentinel://, redis+cluster://, unix: or file: (as "
+                        "agent_store; default: what routes.json names)"
+                      : "redis://[USER@]HOST[:PORT][/DB], rediss://…, unix:/PATH[?db=N], "
+                        "redis+sentinel://[USER@]HOST[:PORT],…/MASTER[/DB], redis+cluster://[USER@]HOST[:PORT],…")
       ->type_name("URL");
   command.add_option("--password-file", store.password_file, "a file with the password; never on the command line")
       ->type_name("FILE");

@@ -15,6 +15,7 @@
 #include "policy_error.h"
 #include "policy_source.h"
 #include "printable.h"
+#include "store_connections.h"
 
 namespace agw::agwctl {
 namespace {
@@ -45,7 +46,7 @@ PrincipalPtr principal_of(const ExplainOptions& options, WallTime now) {
 }
 
 policy::FactsPtr facts_of(const ExplainOptions& options, const std::string& named, const PrincipalPtr& principal,
-                          std::unique_ptr<RedisConnection>& connection) {
+                          std::unique_ptr<StoreConnections>& connections) {
   StoreOptions store = options.store;
   if (store.store.empty()) store.store = named;
   if (store.store.starts_with("file:")) {
@@ -54,8 +55,8 @@ policy::FactsPtr facts_of(const ExplainOptions& options, const std::string& name
     out->keep = compiled;
     return out;
   }
-  connection = std::make_unique<RedisConnection>(redis_options(store));
-  grants::RedisStore redis(*connection);
+  connections = std::make_unique<StoreConnections>(redis_options(store));
+  grants::RedisStore redis(connections->of(principal->tenant));
   auto step = redis.facts(principal, options.operation);
   auto await = [](auto waiting) -> Task<Result<policy::FactsPtr, grants::StoreFailure>> {
     co_return co_await std::move(waiting);
@@ -209,8 +210,8 @@ int explain(const ExplainOptions& options, std::ostream& out) {
   const WallTime now = time_of("--at", options.at).value_or(agwctl::now());
   const PrincipalPtr principal = principal_of(options, now);
   const policy::RouteFile routes = read_route_file(options.state);
-  std::unique_ptr<RedisConnection> connection;
-  const policy::FactsPtr gathered = facts_of(options, routes.store, principal, connection);
+  std::unique_ptr<StoreConnections> connections;
+  const policy::FactsPtr gathered = facts_of(options, routes.store, principal, connections);
   const policy::Facts& facts = *gathered;
 
   std::vector<Verdicts> all;

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "agw/base/encoding.h"
+#include "agw/grants/cluster.h"
 
 #include "failure.h"
 #include "grant_text.h"
@@ -71,6 +72,8 @@ Keys keys_of(RedisConnection& redis, const std::string& tenant) {
   std::vector<std::string> names;
   for (const std::string& key : scan(redis, prefix + "*"))
     if (is_of_policy_file(std::string_view(key).substr(prefix.size()))) names.push_back(key.substr(prefix.size()));
+  // While a slot is being moved some of its keys are listed elsewhere.
+  if (redis.of_cluster()) static_cast<void>(redis.ask({{"EXISTS", grants::probe_key(tenant)}}));
   Keys out;
   for (std::size_t begin = 0; begin < names.size(); begin += batch) {
     const std::size_t end = std::min(names.size(), begin + batch);

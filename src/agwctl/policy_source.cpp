@@ -8,6 +8,7 @@
 #include "failure.h"
 #include "keys.h"
 #include "policy_error.h"
+#include "store_connections.h"
 
 namespace agw::agwctl {
 namespace {
@@ -15,11 +16,12 @@ namespace {
 constexpr int max_attempts = 5;
 
 std::shared_ptr<const grants::CompiledPolicy> read_redis(const StoreOptions& store, std::vector<std::string> tenants) {
-  RedisConnection redis(redis_options(store));
-  if (tenants.empty()) tenants = tenants_of(redis);
+  StoreConnections redis(redis_options(store));
+  if (tenants.empty()) tenants = redis.tenants();
   if (tenants.empty()) throw Failure("the store holds no policy: no tenant has a meta record");
   grants::Policy policy;
-  for (const auto& tenant : tenants) policy.tenants.emplace(tenant, read_tenant(redis, tenant, Stops::counted));
+  for (const auto& tenant : tenants)
+    policy.tenants.emplace(tenant, read_tenant(redis.of(tenant), tenant, Stops::counted));
   return std::make_shared<const grants::CompiledPolicy>(std::move(policy));
 }
 

@@ -1,5 +1,6 @@
 #include "redis_connection.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include "agw/base/descriptor.h"
+#include "agw/grants/cluster.h"
 #include "agw/grants/sentinel.h"
 #include "agw/io/address.h"
 #include "agw/io/files.h"
@@ -212,9 +214,17 @@ RedisOptions located(RedisOptions options) {
 
 }  // namespace
 
-RedisConnection::RedisConnection(const RedisOptions& asked) {
-  const RedisOptions options = located(asked);
-  const bool must_be_master = !asked.address.sentinels.empty();
+RedisConnection::RedisConnection(const RedisOptions& asked) { open(located(asked), asked.address.fails_over()); }
+
+RedisConnection::RedisConnection(const RedisOptions& asked, const grants::RedisPlace& node) : of_cluster_(true) {
+  RedisOptions options = asked;
+  options.address.seeds.clear();
+  options.address.host = node.host;
+  options.address.port = node.port;
+  open(options, true);
+}
+
+void RedisConnection::open(const RedisOptions& options, bool must_be_master) {
   name_ = options.address.text();
   std::vector<RedisCommand> greeting;
   if (!options.password_file.empty()) {
@@ -236,7 +246,8 @@ RedisConnection::RedisConnection(const RedisOptions& asked) {
       throw Failure(name_ + " refuses the connection: " + reply.text.substr(0, reply.text.find(' ')) +
                     " (wrong or missing --password-file, user or database)");
   if (must_be_master && !grants::is_master(replies.back()))
-    throw Failure(name_ + ": what the Sentinels name is no master");
+    throw Failure(name_ + ": what " + (of_cluster_ ? "the Cluster" : "the Sentinels") + " name" +
+                  (of_cluster_ ? "s" : "") + " is no master");
 }
 
 RedisConnection::~RedisConnection() = default;
@@ -254,6 +265,10 @@ Result<std::vector<RedisReply>, RedisError> RedisConnection::exchange(const std:
     if (!reply) return fail(reply.error());
     replies.push_back(*std::move(reply));
   }
+  const bool elsewhere = of_cluster_ && std::any_of(replies.begin(), replies.end(), [](const RedisReply& reply) {
+                           return grants::read_redirection(reply, {}).has_value();
+                         });
+  if (elsewhere) throw Failure(name_ + ": the Cluster doesn't serve these keys now, or is moving them; try again");
   return replies;
 }
 

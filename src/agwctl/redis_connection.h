@@ -23,8 +23,11 @@ struct RedisOptions {
 class RedisConnection final : public Redis {
  public:
   /// Connects, authenticates and selects the database; throws Failure. With Sentinels: to the master that a majority
-  /// of them names, if it says that it is one.
+  /// of them names, if it says that it is one. Not for a Cluster, where it hangs on the tenant (StoreConnections).
   explicit RedisConnection(const RedisOptions& asked);
+  /// One node of a Cluster, which must be a master. Where it refuses something because the keys are elsewhere,
+  /// pipeline() and ask() throw Failure.
+  RedisConnection(const RedisOptions& asked, const grants::RedisPlace& node);
   ~RedisConnection() override;
   RedisConnection(const RedisConnection&) = delete;
   RedisConnection& operator=(const RedisConnection&) = delete;
@@ -33,12 +36,15 @@ class RedisConnection final : public Redis {
 
   /// The same without a task; throws Failure when the connection fails. Error replies are values.
   [[nodiscard]] std::vector<RedisReply> ask(const std::vector<RedisCommand>& commands);
+  [[nodiscard]] bool of_cluster() const noexcept { return of_cluster_; }
 
  private:
   class Socket;
   [[nodiscard]] Result<std::vector<RedisReply>, RedisError> exchange(const std::vector<RedisCommand>& commands);
+  void open(const RedisOptions& options, bool must_be_master);
 
   std::string name_;
+  bool of_cluster_ = false;
   std::unique_ptr<Socket> socket_;
 };
 

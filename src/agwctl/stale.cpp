@@ -13,6 +13,7 @@
 #include "policy_error.h"
 #include "policy_source.h"
 #include "printable.h"
+#include "store_connections.h"
 #include "table.h"
 
 namespace agw::agwctl {
@@ -190,7 +191,7 @@ int list_stale(const StaleOptions& options, std::ostream& out) {
   StoreOptions store = options.source.store;
   store.store = source.store;
   std::map<std::string, Seen> kept;
-  std::optional<RedisConnection> redis;
+  std::optional<StoreConnections> redis;
   if (store.store.starts_with(file)) {
     kept = seen_in_file(options.source.state.value_or("/var/lib/nginx/agent"), policy);
   } else {
@@ -199,7 +200,7 @@ int list_stale(const StaleOptions& options, std::ostream& out) {
   Review review(options, time_of("--at", options.at).value_or(now()));
   for (const auto& [name, tenant] : policy.tenants) {
     if (!is_chosen(options.tenants, name)) continue;
-    review.tenant(name, tenant, redis ? seen_in_redis(*redis, name, tenant) : kept[name]);
+    review.tenant(name, tenant, redis ? seen_in_redis(redis->of(name), name, tenant) : kept[name]);
   }
   return review.close(out);
 }

@@ -9,6 +9,7 @@
 #include "agw/grants/redis_store.h"
 #include "agw/io/begun.h"
 #include "agw/io/next_flight.h"
+#include "agw/io/redis_script.h"
 #include "agw/io/single_flight.h"
 
 #include "channel.h"
@@ -54,17 +55,29 @@ BroughtPtr brought_nothing(std::optional<StoreFailure> failure = std::nullopt) {
   return out;
 }
 
+std::string labels_of(const CopySettings& settings) {
+  const std::string of = settings.of.empty() ? "" : ",tenant=\"" + settings.of + "\"";
+  return "{worker=\"" + settings.worker + "\"" + of + "}";
+}
+
+/// Raised by whoever knows the number that it has: another's answer, or that of a node that lacks some, leaves it.
+constexpr std::string_view raise_witness = R"(
+local now = redis.call('GET', KEYS[1]) or '0'
+if now ~= ARGV[1] then return 0 end
+return redis.call('INCR', KEYS[1])
+)";
+
 class CopyMetrics {
  public:
-  CopyMetrics(Metrics& metrics, const std::string& worker)
-      : hits_(cell(metrics, "agent_copy_hits_total", worker)),
-        misses_(cell(metrics, "agent_copy_misses_total", worker)),
-        bytes_(cell(metrics, "agent_copy_bytes", worker)),
-        entries_(cell(metrics, "agent_copy_entries", worker)),
-        heartbeat_(cell(metrics, "agent_copy_heartbeat_timestamp_seconds", worker)),
-        invalidations_(cell(metrics, "agent_copy_invalidations_total", worker)),
-        connects_(cell(metrics, "agent_copy_connects_total", worker)),
-        evictions_(cell(metrics, "agent_copy_evictions_total", worker)) {}
+  CopyMetrics(Metrics& metrics, const std::string& labels)
+      : hits_(cell(metrics, "agent_copy_hits_total", labels)),
+        misses_(cell(metrics, "agent_copy_misses_total", labels)),
+        bytes_(cell(metrics, "agent_copy_bytes", labels)),
+        entries_(cell(metrics, "agent_copy_entries", labels)),
+        heartbeat_(cell(metrics, "agent_copy_heartbeat_timestamp_seconds", labels)),
+        invalidations_(cell(metrics, "agent_copy_invalidations_total", labels)),
+        connects_(cell(metrics, "agent_copy_connects_total", labels)),
+        evictions_(cell(metrics, "agent_copy_evictions_total", labels)) {}
 
   void hit() noexcept {
     ++own_hits;
@@ -91,8 +104,8 @@ class CopyMetrics {
   std::uint64_t own_misses = 0;
 
  private:
-  static Metrics::Cell& cell(Metrics& metrics, const char* family, const std::string& worker) {
-    return metrics.cell(std::string(family) + "{worker=\"" + worker + "\"}");
+  static Metrics::Cell& cell(Metrics& metrics, const char* family, const std::string& labels) {
+    return metrics.cell(family + labels);
   }
   static void add(Metrics::Cell& cell, std::uint64_t& shown, std::uint64_t now) noexcept {
     cell.fetch_add(now - std::exchange(shown, now), std::memory_order_relaxed);
@@ -130,14 +143,14 @@ struct CopyingStore::State final : Writes {
             settings.freshness.mode == Mode::max_age ? look_without_push : settings.freshness.bound / looks_in_a_lease,
             settings.fails_over ? Server::Failover::expected : Server::Failover::none),
         complaints(host.log),
-        past(host.zone, server, host.clock, *this),
+        past(host.zone, server, host.clock, *this, host.slot),
         strict(host.redis, settings.tenants, {&server, &host.clock, &complaints, &past}),
         copy(stripes, settings.limit),
         flights(host.loop,
                 [](const std::exception_ptr& error) {
                   return brought_nothing(StoreFailure{Reason::store_unavailable, std::string(text_of(error))});
                 }),
-        metrics(host.metrics, settings.worker) {
+        metrics(host.metrics, labels_of(settings)) {
     if (settings.freshness.mode != Mode::max_age && host.channel != nullptr)
       channel.emplace(Channel::Host{*host.channel, host.loop, host.clock, host.random, host.log}, stripes,
                       settings.freshness.bound);
@@ -146,6 +159,7 @@ struct CopyingStore::State final : Writes {
   /// Whether copies may be used at all now. The Redis that tells must be the one that answers.
   [[nodiscard]] bool live(SteadyTime now) const noexcept {
     if (!server.fault().empty()) return false;
+    if (host.slot != nullptr && !host.slot->lies_still(now, settings.freshness.bound)) return false;
     switch (settings.freshness.mode) {
       case Mode::push: return hears(now);
       // A Redis that may acknowledge a write before it tells of it proves nothing.
@@ -233,16 +247,29 @@ struct CopyingStore::State final : Writes {
     auto answer = co_await std::move(travelling);
     if (!answer) co_return brought_nothing(std::move(answer.error()));
     if (answer->another_server) stripes.move_all();
+    follow_slot();
     if (!answer->believable || !live(host.clock.moment())) co_return brought_nothing();
     if (answer->meta && !settle_meta(tenant, *answer->meta, meta_noted, sent)) co_return not_whole();
     const CopiedMeta* meta = copy.meta(tenant, host.clock.moment());
     if (meta == nullptr) co_return brought_nothing();
+    // What isn't there may be where another worker has seen it go.
+    if (host.slot != nullptr && !past.admits(tenant, meta->meta)) {
+      stripes.move_all();
+      co_return not_whole();
+    }
     if (!answer->of(meta->meta)) {
       // The policy was written, and the message about it is still on its way: which copies it takes can't be told.
       stripes.move_all();
       co_return brought_nothing();
     }
     co_return keep(wants, noted, sent, *answer);
+  }
+
+  /// What was copied belongs to a slot that lay elsewhere, or lay still: whether all of it is there is asked anew.
+  void follow_slot() noexcept {
+    if (host.slot == nullptr || host.slot->changes == slot_changes) return;
+    slot_changes = host.slot->changes;
+    stripes.move_all();
   }
 
   static BroughtPtr not_whole() {
@@ -351,10 +378,35 @@ struct CopyingStore::State final : Writes {
         const auto brought = co_await std::move(bringing);
         // What a call would be refused for, it is refused for: nothing is decided by copies of such a store.
         if (brought->failure && brought->failure->reason != Reason::store_unavailable) stripes.move_all();
+        if (host.slot == nullptr) continue;
+        auto raising = bear_witness(tenant);
+        co_await std::move(raising);
       }
       metrics.show(copy, channel ? &*channel : nullptr);
       co_await host.loop.sleep(settings.freshness.bound / looks_in_a_lease);
     }
+  }
+
+  /// What was heard of by now is written before it: a node that has it has the rest. Only the node that was judged to
+  /// have all there was is told.
+  Task<void> bear_witness(std::string tenant) {
+    const auto now = heard();
+    const bool judged = copy.meta(tenant, host.clock.moment()) != nullptr && server.known(host.redis.connection());
+    // Where nothing is heard of, there may always have been something.
+    const SteadyTime moment = host.clock.moment();
+    if (!judged || (now && now == witnessed) || (!now && moment < witness_due)) co_return;
+    witness_due = moment + look_without_push;
+    const std::string key = witness_key(tenant);
+    auto raising = raise.run(host.redis, {key}, {std::to_string(past.witness(tenant))});
+    const auto said = co_await std::move(raising);
+    if (!said) {
+      complaints.broken(key, "key " + key + ": " + said.error(), "after a failover it can't be told what was lost");
+      co_return;
+    }
+    complaints.whole(key);
+    if (said->type != RedisReply::Type::integer || said->integer <= 0) co_return;
+    past.raised(tenant, static_cast<std::uint64_t>(said->integer));
+    witnessed = now;
   }
 
   [[nodiscard]] status::StoreKind kind() const noexcept {
@@ -421,6 +473,10 @@ struct CopyingStore::State final : Writes {
   BundleHints hints;
   SingleFlight<BroughtPtr> flights;
   std::unordered_map<std::string, std::unique_ptr<NextFlight<Proof>>> proofs;  ///< by tenant
+  RedisScript raise{raise_witness};
+  std::optional<std::uint64_t> witnessed;  ///< what was heard of when the witness was raised last
+  std::uint64_t slot_changes = 0;  ///< of its slot, that copies are of
+  SteadyTime witness_due = SteadyTime::min();
   CopyMetrics metrics;
 };
 
@@ -437,6 +493,7 @@ ValueTask<Result<policy::FactsPtr, StoreFailure>> CopyingStore::facts(const Prin
                                                                       std::string_view operation) {
   State& state = *state_;
   const SteadyTime now = state.host.clock.moment();
+  state.follow_slot();
   if (!state.live(now)) {
     state.metrics.miss();
     return state.strict.facts(principal, operation);

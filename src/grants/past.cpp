@@ -40,8 +40,62 @@ bool continues(const ServerFacts& server, std::uint64_t confirmed, const History
   return server.former == known.replid && server.continued_from > known.offset;
 }
 
+std::string Lineage::text() const {
+  return std::to_string(witness) + " " + std::to_string(confirmed) + " " + moving_to;
+}
+
+std::optional<Lineage> Lineage::read(std::string_view text) {
+  const std::string spaced = " " + std::string(text);
+  std::string_view rest = spaced;
+  Lineage out;
+  if (!take_number(rest, out.witness) || !take_number(rest, out.confirmed) || !rest.starts_with(' '))
+    return std::nullopt;
+  out.moving_to = rest.substr(1);
+  return out;
+}
+
+bool continues(const SlotState& slot, std::uint64_t confirmed, const Lineage& known) noexcept {
+  if (confirmed > known.confirmed) return true;
+  const bool stranded = !known.moving_to.empty() && slot.owner != known.moving_to && slot.moving_to != known.moving_to;
+  return slot.witness >= known.witness && !stranded;
+}
+
+std::optional<Lineage> Past::lineage(const std::string& tenant) const {
+  if (const auto blob = zone_.read("slot of " + tenant)) return Lineage::read(blob->bytes);
+  const auto own = checked_.find(tenant);
+  return own == checked_.end() ? std::nullopt : own->second.lineage;
+}
+
+void Past::remember(const std::string& tenant, Lineage lineage) {
+  static_cast<void>(zone_.write("slot of " + tenant, lineage.text(), clock_->now()));
+  checked_[tenant].lineage = std::move(lineage);
+}
+
+std::uint64_t Past::witness(const std::string& tenant) const {
+  const auto known = lineage(tenant);
+  return known ? known->witness : 0;
+}
+
+void Past::raised(const std::string& tenant, std::uint64_t witness) {
+  Lineage now = lineage(tenant).value_or(Lineage());
+  if (witness <= now.witness) return;
+  now.witness = witness;
+  remember(tenant, std::move(now));
+}
+
+bool Past::slot_continued(const std::string& tenant, std::uint64_t confirmed) {
+  const auto known = lineage(tenant);
+  if (known && !continues(*slot_, confirmed, *known)) return false;
+  Lineage now{slot_->witness, confirmed, slot_->moving_to};
+  // Who hears of a confirmation late isn't told of an older one by that.
+  if (known && confirmed < known->confirmed) now = *known;
+  if (!known || now.text() != known->text()) remember(tenant, std::move(now));
+  return true;
+}
+
 bool Past::admits(const std::string& tenant, const Meta& meta) {
   if (!zone_.advance(policy_key(tenant, "meta"), progress_of(meta))) return false;
+  if (slot_ != nullptr) return slot_continued(tenant, meta.confirmed);
   return server_ == nullptr || !server_->fails_over() || continued(tenant, meta.confirmed);
 }
 
@@ -68,7 +122,7 @@ bool Past::continued(const std::string& tenant, std::uint64_t confirmed) {
   }
   const bool same = known && blob && now.text() == known->text();
   if (!same) static_cast<void>(zone_.write(name, now.text(), clock_->now()));
-  checked = {server_->looks(), writes, confirmed, std::move(now)};
+  checked = {server_->looks(), writes, confirmed, std::move(now), std::nullopt};
   return true;
 }
 

@@ -8,7 +8,8 @@ namespace {
 
 constexpr unsigned max_db = 65535;
 constexpr std::uint16_t sentinel_port = 26379;
-constexpr std::size_t max_sentinels = 16;
+constexpr std::uint16_t redis_port = 6379;
+constexpr std::size_t max_listed = 16;
 constexpr std::size_t max_host = 255;
 /// What may stand in an IPv6 address, and in a name or another address.
 constexpr std::string_view beside_digits = ".:";
@@ -99,14 +100,30 @@ Result<RedisPlace, std::string> parse_place(std::string_view rest, std::uint16_t
   return out;
 }
 
+/// `HOST[:PORT],…`, each once. `example` follows what is wrong with the list.
+Result<std::vector<RedisPlace>, std::string> parse_places(std::string_view rest, std::uint16_t usual_port,
+                                                          std::string_view what, std::string_view example) {
+  std::vector<RedisPlace> out;
+  while (true) {
+    const std::size_t comma = rest.find(',');
+    auto place = parse_place(rest.substr(0, comma), usual_port);
+    if (!place) return fail(std::move(place.error()));
+    if (std::find(out.begin(), out.end(), *place) != out.end())
+      return fail("the " + std::string(what) + " " + place->text() + " stands twice" + std::string(example));
+    out.push_back(*std::move(place));
+    if (out.size() > max_listed) return fail("there are too many " + std::string(what) + "s" + std::string(example));
+    if (comma == std::string_view::npos) return out;
+    rest.remove_prefix(comma + 1);
+  }
+}
+
 Result<RedisAddress, std::string> parse_sentinels(std::string_view rest, bool tls) {
   RedisAddress out;
   out.tls = tls;
-  const auto wrong = [](const std::string& message) {
-    return fail(message +
-                "; write for example redis+sentinel://10.0.0.1:26379,10.0.0.2:26379,10.0.0.3:26379/mymaster "
-                "password_file=/run/secrets/redis");
-  };
+  constexpr std::string_view example =
+      "; write for example redis+sentinel://10.0.0.1:26379,10.0.0.2:26379,10.0.0.3:26379/mymaster "
+      "password_file=/run/secrets/redis";
+  const auto wrong = [&](const std::string& message) { return fail(message + std::string(example)); };
   const std::size_t slash = rest.find('/');
   if (slash == std::string_view::npos) return wrong("the name that the Sentinels know is missing after the /");
   std::string_view name = rest.substr(slash + 1);
@@ -122,17 +139,28 @@ Result<RedisAddress, std::string> parse_sentinels(std::string_view rest, bool tl
   auto user = take_user(rest);
   if (!user) return fail(std::move(user.error()));
   out.user = *std::move(user);
-  while (true) {
-    const std::size_t comma = rest.find(',');
-    auto place = parse_place(rest.substr(0, comma), sentinel_port);
-    if (!place) return fail(std::move(place.error()));
-    if (std::find(out.sentinels.begin(), out.sentinels.end(), *place) != out.sentinels.end())
-      return wrong("the Sentinel " + place->text() + " stands twice");
-    out.sentinels.push_back(*std::move(place));
-    if (out.sentinels.size() > max_sentinels) return wrong("there are too many Sentinels");
-    if (comma == std::string_view::npos) return out;
-    rest.remove_prefix(comma + 1);
-  }
+  auto places = parse_places(rest, sentinel_port, "Sentinel", example);
+  if (!places) return fail(std::move(places.error()));
+  out.sentinels = *std::move(places);
+  return out;
+}
+
+Result<RedisAddress, std::string> parse_cluster(std::string_view rest, bool tls) {
+  RedisAddress out;
+  out.tls = tls;
+  constexpr std::string_view example =
+      "; write for example redis+cluster://10.0.0.1:6379,10.0.0.2:6379,10.0.0.3:6379 "
+      "password_file=/run/secrets/redis";
+  if (rest.ends_with('/')) rest.remove_suffix(1);
+  if (rest.find('/') != std::string_view::npos)
+    return fail("a Cluster has one database, without a number" + std::string(example));
+  auto user = take_user(rest);
+  if (!user) return fail(std::move(user.error()));
+  out.user = *std::move(user);
+  auto places = parse_places(rest, redis_port, "node", example);
+  if (!places) return fail(std::move(places.error()));
+  out.seeds = *std::move(places);
+  return out;
 }
 
 }  // namespace
@@ -154,9 +182,11 @@ std::optional<RedisPlace> read_place(std::string_view host, std::string_view por
 std::string RedisAddress::text() const {
   if (!unix_path.empty()) return "unix:" + unix_path + "?db=" + std::to_string(db);
   std::string out = tls ? "rediss" : "redis";
-  out += sentinels.empty() ? "://" : "+sentinel://";
+  out += !seeds.empty() ? "+cluster://" : sentinels.empty() ? "://" : "+sentinel://";
   if (!user.empty()) out += user + "@";
-  if (sentinels.empty()) return out + RedisPlace{host, port}.text() + "/" + std::to_string(db);
+  if (!fails_over()) return out + RedisPlace{host, port}.text() + "/" + std::to_string(db);
+  for (const RedisPlace& seed : seeds) out += (&seed == seeds.data() ? "" : ",") + seed.text();
+  if (!seeds.empty()) return out;
   for (const RedisPlace& sentinel : sentinels) out += (&sentinel == sentinels.data() ? "" : ",") + sentinel.text();
   return out + "/" + master + "/" + std::to_string(db);
 }
@@ -173,13 +203,8 @@ Result<RedisAddress, std::string> parse_redis_url(std::string_view url) {
     }
   for (const std::string_view scheme : {"redis+sentinel://", "rediss+sentinel://"})
     if (url.starts_with(scheme)) return parse_sentinels(url.substr(scheme.size()), scheme.starts_with("rediss"));
-  for (const std::string_view scheme : {"redis+cluster:", "rediss+cluster:"})
-    if (url.starts_with(scheme))
-      return fail(
-          "a Redis Cluster can't hold the policy, which needs one Redis that tells of every write; write "
-          "redis+sentinel://HOST:PORT,HOST:PORT,HOST:PORT/MASTER for a Redis that fails over, or redis://HOST:PORT for "
-          "a "
-          "single one; write for example redis://127.0.0.1:6379/0 password_file=/run/secrets/redis");
+  for (const std::string_view scheme : {"redis+cluster://", "rediss+cluster://"})
+    if (url.starts_with(scheme)) return parse_cluster(url.substr(scheme.size()), scheme.starts_with("rediss"));
   RedisAddress out;
   std::string_view rest = url;
   if (rest.starts_with("rediss://")) {
@@ -188,7 +213,7 @@ Result<RedisAddress, std::string> parse_redis_url(std::string_view url) {
   } else if (rest.starts_with("redis://")) {
     rest.remove_prefix(8);
   } else {
-    return wrong("the address must begin with redis://, rediss://, redis+sentinel:// or unix:");
+    return wrong("the address must begin with redis://, rediss://, redis+sentinel://, redis+cluster:// or unix:");
   }
   const std::size_t slash = rest.find('/');
   if (slash != std::string_view::npos) {

@@ -20,24 +20,24 @@ bool is_master(const RedisReply& reply) noexcept {
          reply.elements.front().type == RedisReply::Type::text && reply.elements.front().text == "master";
 }
 
-void Election::vote(std::optional<RedisPlace> place) noexcept {
+void Election::vote(const RedisPlace* place) noexcept {
   ++votes_;
-  if (!place) return;
+  if (place == nullptr) return;
   try {
-    count(*std::move(place));
+    count(*place);
   } catch (...) {
     // Without memory for it it counts for nobody.
     return;
   }
 }
 
-void Election::count(RedisPlace place) {
+void Election::count(const RedisPlace& place) {
   const auto known =
       std::find_if(places_.begin(), places_.end(), [&](const auto& other) { return other.first == place; });
   if (known != places_.end()) {
     ++known->second;
   } else {
-    places_.emplace_back(std::move(place), 1);
+    places_.emplace_back(place, 1);
   }
 }
 
@@ -87,7 +87,7 @@ Task<void> Sentinels::ask_one(Redis& sentinel, Election& election, Completion<bo
     // Without memory for what it says it has said nothing; those who wait must hear of that, too.
     said.reset();
   }
-  election.vote(std::move(said));
+  election.vote(said);
   if (election.over()) over.set(true);
 }
 

@@ -13,6 +13,7 @@
 #include "agw/gateway/policy_changes.h"
 #include "agw/grants/copying_store.h"
 #include "agw/grants/file_store.h"
+#include "agw/grants/tenant_stores.h"
 #include "agw/idempotency/ledger.h"
 
 #include "config/conf.h"
@@ -66,6 +67,7 @@ WorkerHost::Settings host_settings(const MainConf& conf) {
   out.zone = conf.zone;
   out.pins = &conf.pins;
   if (conf.store.kind == StoreConfig::Kind::redis) out.redis = redis_settings(conf);
+  out.tenants = tenants(conf);
   return out;
 }
 
@@ -206,23 +208,46 @@ struct Worker::Services {
   /// What the store says of itself comes before what the connection says.
   std::vector<const status::Source*> sources() {
     std::vector<const status::Source*> out{store_status, &authenticator};
-    if (host.redis() != nullptr) out.push_back(host.redis());
+    if (host.redis_status() != nullptr) out.push_back(host.redis_status());
     return out;
   }
 
+  [[nodiscard]] grants::CopyingStore::Host store_host(Redis& redis) {
+    RedisChannel* const channel = channels.empty() ? nullptr : channels.back().get();
+    return {redis, channel, host.loop(), host.clock(), host.random(), host.log(), host.zone(), host.zone()};
+  }
+
   std::unique_ptr<grants::Store> make_redis_store(const MainConf& conf) {
-    const bool hears = conf.freshness.mode != grants::Freshness::Mode::max_age;
+    if (host.cluster() != nullptr) return make_cluster_store(conf, *host.cluster());
     // Messages and heartbeats must not wait behind answers: they have a connection of their own.
-    if (hears) channel = host.connect_redis(redis_settings(conf));
+    if (hears(conf)) channels.push_back(host.connect_redis(redis_settings(conf)));
     auto store = std::make_unique<grants::CopyingStore>(
-        grants::CopyingStore::Host{*host.redis(), channel.get(), host.loop(), host.clock(), host.random(), host.log(),
-                                   host.zone(), host.zone()},
-        grants::CopySettings{conf.freshness, conf.copy_limit, tenants(conf), std::to_string(ngx_worker),
-                             !conf.store.redis.sentinels.empty()});
+        store_host(*host.redis()), grants::CopySettings{conf.freshness, conf.copy_limit, tenants(conf),
+                                                        std::to_string(ngx_worker), conf.store.redis.fails_over()});
     store->start();
     store_status = store.get();
     return store;
   }
+
+  /// Each tenant is at a node of its own, which may change, and tells of its own writes alone.
+  std::unique_ptr<grants::Store> make_cluster_store(const MainConf& conf, RedisCluster& cluster) {
+    auto stores = std::make_unique<grants::TenantStores>();
+    const auto names = tenants(conf);
+    for (const std::string& name : names) {
+      if (hears(conf)) channels.push_back(cluster.channel(name));
+      auto known = store_host(cluster.of(name));
+      known.slot = &cluster.of(name).state();
+      auto store = std::make_unique<grants::CopyingStore>(
+          known, grants::CopySettings{
+                     conf.freshness, conf.copy_limit / names.size(), {name}, std::to_string(ngx_worker), true, name});
+      store->start();
+      stores->add(name, std::move(store));
+    }
+    store_status = stores.get();
+    return stores;
+  }
+
+  static bool hears(const MainConf& conf) noexcept { return conf.freshness.mode != grants::Freshness::Mode::max_age; }
 
   std::unique_ptr<grants::Store> make_store(const MainConf& conf) {
     if (conf.store.kind == StoreConfig::Kind::redis) return make_redis_store(conf);
@@ -276,7 +301,7 @@ struct Worker::Services {
   gateway::IssuerAccess issuer_access;
   outbound::Exchanger exchanger;
   std::unique_ptr<InotifyWatch> watch;
-  std::unique_ptr<NginxRedis> channel;
+  std::vector<std::unique_ptr<NginxRedis>> channels;
   const status::Source* store_status = nullptr;  ///< of `store`
   std::unique_ptr<grants::Store> store;
   std::unique_ptr<grants::UseRecord> use_record;

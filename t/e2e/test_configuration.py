@@ -63,6 +63,7 @@ def rest(line):
 
 
 REDIS = "agent_store redis://127.0.0.1:6379/0;"
+CLUSTER = {"gateway": gateway("agent_store", "agent_store redis+cluster://127.0.0.1:7000;")}
 KEYED = gateway("agent_store", REDIS + "\nagent_key @PREFIX@/close.key;")
 
 
@@ -84,7 +85,11 @@ BAD = {
                     (http("agent_store redis://user:secret@127.0.0.1:6379/0;", "agent_store"), "password_file"),
                     (http("agent_store redis://127.0.0.1:6379/0 password_file=@PREFIX@/none;", "agent_store"), "none"),
                     (http("agent_store redis://127.0.0.1:6379/0 color=red;", "agent_store"), "password_file"),
-                    (http("agent_store redis+cluster://127.0.0.1:7000;", "agent_store"), "redis\\+sentinel://"),
+                    (http("agent_store redis+cluster://127.0.0.1:7000/1;", "agent_store"), "one database"),
+                    (http("agent_store redis+cluster://127.0.0.1,127.0.0.1:6379;", "agent_store"), "twice"),
+                    (http("agent_store redis+cluster://a:secret@127.0.0.1;", "agent_store"), "password_file"),
+                    (http("agent_store redis+cluster://127.0.0.1 sentinel_password_file=@PREFIX@/none;", "agent_store"),
+                     "redis\\+sentinel"),
                     (http("agent_store redis+sentinel://127.0.0.1:26379;", "agent_store"), "/mymaster"),
                     (http("agent_store redis+sentinel://127.0.0.1,127.0.0.1:26379/main;", "agent_store"), "twice"),
                     (http("agent_store redis://127.0.0.1:6379/0 sentinel_password_file=@PREFIX@/none;", "agent_store"),
@@ -177,7 +182,9 @@ BAD = {
                     (mcp("agent_limit agent 5r/d queue=5s;"), "bucket"), (mcp("agent_limit agent 5c often;"), "burst="),
                     (http("agent_limit agent 5r/h warn=80;"), "window"),
                     (mcp("agent_limit agent 5r/h; agent_limit agent 6r/h;"), "beside it"),
-                    (mcp("agent_limit agent 5r/h;\nagent_limit off;"), "alone")],
+                    (mcp("agent_limit agent 5r/h;\nagent_limit off;"), "alone"),
+                    (mcp("agent_limit backend 5r/h;") | CLUSTER, "tenant\\+backend"),
+                    (tool("limit backend 5r/h;") | CLUSTER, "redis\\+sentinel://")],
     "agent_breaker": [(mcp("agent_breaker user denials=20%/1m for=5m;"), "agent or backend"),
                       (mcp("agent_breaker agent;"), "denials=20%/1m"), (mcp("agent_breaker agent denials=20/1m for=5m;"), "20%"),
                       (mcp("agent_breaker agent denials=20%/1m;"), "by_hand"),

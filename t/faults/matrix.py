@@ -25,6 +25,8 @@ TLS = ("expired", "foreign", "garbage")
 DEPENDENCIES = {
     "redis": "Redis",
     "repeats": "Redis, for calls with an idempotency key",
+    "sentinel": "the Sentinel that names Redis",
+    "seed": "the node that says where a Cluster's slots are",
     "file": "policy file",
     "metadata": "issuer metadata",
     "keys": "key set",
@@ -47,6 +49,11 @@ NO = {
     ("audit", "endless"): "the gateway only appends",
     ("audit", "skewed"): "it has no clock",
 }
+for _guide in ("sentinel", "seed"):
+    for _fault in ("skewed", "emptied", "older", "another"):
+        NO[_guide, _fault] = "it says where Redis is, and holds nothing"
+    for _fault in TLS:
+        NO[_guide, _fault] = "as Redis' own: t/e2e/test_sentinel.py and t/e2e/test_cluster.py go over TLS"
 for _fault in TLS:
     NO["file", _fault] = "a file has no connection"
     NO["audit", _fault] = "a file has no connection"
@@ -107,6 +114,12 @@ def _expect_repeats(cell):
     _expect_redis(cell)
     cell.known = cell.fresh = STORE | CLAIM
     cell.bound = 2 * STORE_TIMEOUT   # facts and claim
+
+
+def _expect_guide(cell):
+    """Who is connected stays connected; who isn't has nowhere to go."""
+    cell.known = cell.fresh = {"allow"} if cell.warm else STORE
+    cell.bound = STORE_TIMEOUT
 
 
 def _expect_file(cell):
@@ -174,7 +187,7 @@ def _expect_names(cell):
         cell.known = cell.fresh = KEYS | {"allow"}
 
 
-EXPECT = {"redis": _expect_redis, "repeats": _expect_repeats, "file": _expect_file, "metadata": _expect_metadata,
+EXPECT = {"redis": _expect_redis, "repeats": _expect_repeats, "sentinel": _expect_guide, "seed": _expect_guide, "file": _expect_file, "metadata": _expect_metadata,
           "keys": _expect_keys, "exchange": _expect_exchange, "backend": _expect_backend, "audit": _expect_audit,
           "names": _expect_names}
 WITH_REDIS = ("redis", "repeats")
@@ -221,6 +234,7 @@ QUICK = {
     "redis/drip/cold/waiting", "redis/endless/cold/stream", "redis/garbage/warm/waiting", "redis/emptied/warm/stream",
     "redis/older/warm/waiting", "redis/another/warm/stream",
     "repeats/reset/warm/waiting",
+    "sentinel/hung/warm/waiting", "seed/wrong/cold/waiting",
     "file/emptied/warm/stream",
     "metadata/refused/cold/waiting", "metadata/skewed/warm/stream", "metadata/wrong/cold/stream",
     "keys/hung/warm/stream", "metadata/expired/cold/waiting", "keys/older/warm/waiting", "keys/endless/cold/stream",

@@ -10,11 +10,14 @@ from pathlib import Path
 
 from plugins import jose, mcp, policy
 from plugins.backend import Backend, json_answer, plain
+from plugins.cluster import SLOTS, FakeSeed
 from plugins.issuer import Issuer
 from plugins.nginx import Nginx
 from plugins.redis import Redis
+from plugins.sentinel import FakeSentinel
 from plugins.server import Answer
 from plugins.site import EXCHANGE, Site
+from plugins.wait import eventually, free_port
 from proxy import Certificates, Http, Proxy, Resp
 from names import Names
 from pipe import Pipe
@@ -94,7 +97,7 @@ class Stream(list):
 
 
 class World:
-    """`dependency`: redis, repeats, file, metadata, keys, exchange, backend, audit, names. With `tls` it is asked over TLS.
+    """`dependency`: redis, repeats, sentinel, seed, file, metadata, keys, exchange, backend, audit, names. With `tls` it is asked over TLS.
     `disk`: what the audit log lies on: "small" (a file system of its own), "pipe", or None: a folder."""
 
     def __init__(self, folder: Path, dependency, tls=False, disk=None, **pieces):
@@ -103,7 +106,7 @@ class World:
         self.streams_end = False
         self.held = None     # an event that calls wait for at the backend
         self.empty = False   # whether the backend answers nothing
-        self.redis = self.proxy = self.names = None
+        self.redis = self.proxy = self.names = self.guide = None
         self.certificates = Certificates(folder / "tls")
         self.issuer = Authority(tls=self.certificates.folder)
         self.issuer.former = jose.Key("ES256")
@@ -149,6 +152,20 @@ class World:
         self.backend.answer = self._answer_keyed
         http = self._pieces()["http"] + f"agent_key {key};"
         return self._redis() | {"http": http, "tools": KEYED_TOOL}
+
+    def _sentinel(self):
+        self.redis = Redis(self.folder / "redis").start()
+        self.guide = FakeSentinel(self.redis.port).start()
+        return {"store": f"redis+sentinel://127.0.0.1:{self._front(Resp(), self.guide.port)}/main timeout=1s"}
+
+    def _seed(self):
+        """A Cluster of one node, which is asked for policy itself; where it is says another."""
+        lines = ["cluster-enabled yes", "cluster-config-file nodes.conf", f"cluster-port {free_port()}"]
+        self.redis = Redis(self.folder / "redis", lines=lines).start()
+        self.redis.client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, SLOTS - 1)
+        eventually(lambda: "cluster_state:ok" in self.redis.client.execute_command("CLUSTER", "INFO"), timeout=20)
+        self.guide = FakeSeed(self.redis.port).start()
+        return {"store": f"redis+cluster://127.0.0.1:{self._front(Resp(), self.guide.port)} timeout=1s"}
 
     def _file(self):
         return {}
@@ -237,7 +254,7 @@ class World:
         """Whatever still runs, runs no more."""
         if self.nginx.process is not None and self.nginx.process.poll() is None:
             self.nginx.process.send_signal(signal.SIGTERM)
-        for server in (self.proxy, self.names, self.redis, self.issuer, self.backend):
+        for server in (self.proxy, self.names, self.guide, self.redis, self.issuer, self.backend):
             if server is not None:
                 server.stop()
         if self.dependency == "audit" and os.path.ismount(self.disk):

@@ -10,6 +10,7 @@ COMPILED = "src/grants/compiled_policy.cpp"
 PACKAGE = "src/policy/package.cpp"
 CHANNEL = "src/grants/channel.cpp"
 SENTINEL = "src/grants/sentinel.cpp"
+CLUSTER = "src/grants/cluster.cpp"
 NEXT = "include/agw/io/next_flight.h"
 SERVER = "src/grants/server.cpp"
 BREAKERS = "src/gateway/breakers.cpp"
@@ -74,8 +75,32 @@ ALL = [
         ("src/grants/past.cpp", "return server.former == known.replid && server.continued_from > known.offset;",
          "return server.former == known.replid;")], ["test_sentinel.py"]),
     Mutation("who is connected stays with a deposed master", [
-        ("src/nginx/adapters/redis.cpp", "if (state_ == State::ready && where_ != place) drop(",
-         "if (state_ == State::ready && where_ == grants::RedisPlace() && where_ != place) drop(")], ["test_sentinel.py"]),
+        ("src/nginx/adapters/redis.cpp", "if (state_ != State::ready || where_ == place) return;",
+         "if (state_ != State::ready || where_ != grants::RedisPlace()) return;")], ["test_sentinel.py"]),
+    Mutation("copies count while the slot of a Cluster is being moved", [
+        (COPYING, "if (host.slot != nullptr && !host.slot->lies_still(now, settings.freshness.bound)) return false;",
+         "")], ["test_cluster.py"]),
+    Mutation("a slot is taken to lie still until something is asked for where it went", [
+        (CLUSTER, "if (at == round.probe) {\n", "if (at == round.probe) {\n    round.moving_to.clear();\n")],
+        ["test_cluster.py"]),
+    Mutation("what a slot's keys were moved to and left at isn't missed", [
+        ("src/grants/past.cpp", "return slot.witness >= known.witness && !stranded;",
+         "return slot.witness >= known.witness && (!stranded || true);")], ["test_cluster.py"]),
+    Mutation("a node of a Cluster that lacks a write is believed", [
+        ("src/grants/past.cpp", "return slot.witness >= known.witness && !stranded;", "return !stranded;")],
+        ["test_cluster.py"]),
+    Mutation("the wrong side of a cut Cluster is believed", [
+        (CLUSTER, "if (!serves(replies.back())) return fail(", "if (!serves(replies.back()) && replies.empty()) return fail(")],
+        ["test_cluster.py"]),
+    Mutation("what is asked behind a refusal overtakes it", [
+        (CLUSTER, "      if (refused) break;\n", "      if (refused) continue;\n")], ["test_cluster.py"]),
+    Mutation("a node that has lost a slot is asked on", [
+        (CLUSTER, "      flow_->leaving = true;\n", "")],
+        ["test_cluster.py"]),
+    Mutation("a call is asked for where another tenant's keys are", [
+        (CLUSTER, "return found == tenants_.end() ? nullptr : found->second;",
+         "return tenants_.empty() || found == tenants_.end() ? nullptr : tenants_.begin()->second;")],
+        ["test_cluster.py"]),
     Mutation("the Redis that tells may be another than the one that answers", [
         (COPYING, "return channel && channel->live(now) && (server.run_id().empty() || "
                   "server.run_id() == channel->run_id());", "return channel && channel->live(now);")], ["test_copy.py"]),

@@ -87,7 +87,14 @@ TEST(RedisUrl, anything_else_is_refused_with_an_example) {
                           "redis+sentinel://a/m/0/1",
                           "redis+sentinel://u:hunter2@a/m",
                           "redis+sentinel://1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17/m",
-                          "redis+cluster://a:7000"}) {
+                          "redis+cluster://",
+                          "redis+cluster://a,",
+                          "redis+cluster://a:7000,a:7000",
+                          "redis+cluster://a:7000/1",
+                          "redis+cluster://u:hunter2@a",
+                          "redis+cluster:a",
+                          "rediss+cluster://a b",
+                          "redis+cluster://1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17"}) {
     const auto address = parse_redis_url(url);
     ASSERT_FALSE(address) << url;
     EXPECT_NE(address.error().find("write for example"), std::string::npos) << url;
@@ -124,12 +131,24 @@ TEST(RedisUrl, a_host_is_no_longer_than_a_name_can_be) {
   EXPECT_FALSE(parse_redis_url("redis+sentinel://" + std::string(256, 'a') + "/m"));
 }
 
-TEST(RedisUrl, says_what_to_write_instead_of_a_cluster) {
-  for (const char* url : {"redis+cluster://a:7000,b:7000", "rediss+cluster://a"}) {
-    const auto address = parse_redis_url(url);
-    ASSERT_FALSE(address);
-    EXPECT_NE(address.error().find("redis+sentinel://"), std::string::npos);
-    EXPECT_NE(address.error().find("redis://HOST:PORT"), std::string::npos);
+TEST(RedisUrl, names_nodes_of_a_cluster) {
+  struct Case {
+    const char* url;
+    std::vector<RedisPlace> seeds;
+    const char* text;
+  };
+  const Case cases[] = {
+      {"redis+cluster://a", {{"a", 6379}}, "redis+cluster://a:6379"},
+      {"redis+cluster://a:7000,[::1]:7001/", {{"a", 7000}, {"::1", 7001}}, "redis+cluster://a:7000,[::1]:7001"},
+      {"rediss+cluster://u@a:7000,b", {{"a", 7000}, {"b", 6379}}, "rediss+cluster://u@a:7000,b:6379"}};
+  for (const Case& row : cases) {
+    const auto address = parse_redis_url(row.url);
+    ASSERT_TRUE(address) << row.url << ": " << address.error();
+    EXPECT_EQ(address->seeds, row.seeds) << row.url;
+    EXPECT_EQ(address->text(), row.text) << row.url;
+    EXPECT_TRUE(address->fails_over());
+    EXPECT_TRUE(address->host.empty()) << row.url;
+    EXPECT_EQ(parse_redis_url(address->text())->text(), row.text);
   }
 }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "agw/grants/cluster.h"
 #include "agw/grants/store.h"
 #include "agw/io/clock.h"
 #include "agw/io/log.h"
@@ -34,7 +35,8 @@ struct CopySettings {
   std::size_t limit = std::size_t{64} << 20;  ///< bytes, for each worker
   std::vector<std::string> tenants;           ///< those that the configuration speaks for, encoded
   std::string worker = "0";                   ///< its name in metrics
-  bool fails_over = false;                    ///< which Redis it is may change (Sentinel)
+  bool fails_over = false;                    ///< which Redis it is may change (Sentinel, Cluster)
+  std::string of = {};                        ///< whose store it is, in metrics; empty: all tenants'
 };
 
 /// The rule: a copy is used only while (a) the channel has answered a heartbeat that was sent less
@@ -44,6 +46,7 @@ struct CopySettings {
 /// A warm hit is a plain call. Calls that miss the same thing at once ask once.
 /// With `strict` a copy is used only after a heartbeat that was sent after the call began has come back: it stands in
 /// one line with the messages of all writes that were acknowledged before. Meta is read beside it.
+/// In a Cluster each tenant has a store of its own, and copies count only while its slot lies still.
 class CopyingStore final : public Store, public status::Source {
  public:
   struct Host {
@@ -55,6 +58,7 @@ class CopyingStore final : public Store, public status::Source {
     Log& log;
     Zone& zone;
     Metrics& metrics;
+    const SlotState* slot = nullptr;  ///< of the one tenant that is asked for, in a Cluster
   };
   CopyingStore(Host host, CopySettings settings);
   ~CopyingStore() override;

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "agw/grants/master.h"
 #include "agw/grants/redis_url.h"
 #include "agw/io/log.h"
 #include "agw/io/loop.h"
@@ -29,29 +30,24 @@ namespace agw::grants {
 class Election {
  public:
   explicit Election(std::size_t sentinels) : sentinels_(sentinels) {}
-  void vote(std::optional<RedisPlace> place) noexcept;
+  /// Null, nothing: it names nobody.
+  void vote(const RedisPlace* place) noexcept;
+  void vote(const std::optional<RedisPlace>& place) noexcept { vote(place ? &*place : nullptr); }
   [[nodiscard]] const RedisPlace* elected() const noexcept;
   /// Somebody is elected, or nobody can be any more.
   [[nodiscard]] bool over() const noexcept;
 
  private:
-  void count(RedisPlace place);
+  void count(const RedisPlace& place);
 
   std::size_t sentinels_;
   std::size_t votes_ = 0;
   std::vector<std::pair<RedisPlace, std::size_t>> places_;
 };
 
-/// Hears who the master is, each time that a majority says so.
-class MasterFollower {
- public:
-  virtual ~MasterFollower() = default;
-  virtual void master_is(const RedisPlace& place) noexcept = 0;
-};
-
 /// Asks all Sentinels at once and waits for a majority, not for the slowest: one that hangs, lies or is gone
 /// changes nothing as long as the others agree.
-class Sentinels {
+class Sentinels final : public MasterGuide {
  public:
   /// `asked`: a connection to each, with a timeout of its own; all outlive this object.
   Sentinels(Loop& loop, std::vector<Redis*> asked, std::string name);
@@ -59,12 +55,16 @@ class Sentinels {
   Sentinels& operator=(const Sentinels&) = delete;
 
   /// Nothing: no majority names one. Those who ask at once share the question.
-  [[nodiscard]] Task<std::optional<RedisPlace>> master();
+  [[nodiscard]] Task<std::optional<RedisPlace>> master() override;
+  [[nodiscard]] std::string_view lost() const noexcept override {
+    return "no majority of the Sentinels names the master";
+  }
 
   /// Asks for ever, to be kept by the loop: who follows learns of a failover though its connection still stands.
   [[nodiscard]] Task<void> watch();
-  void follow(MasterFollower& follower) { followers_.push_back(&follower); }
-  void leave(MasterFollower& follower) noexcept { std::erase(followers_, &follower); }
+  [[nodiscard]] bool hands_over() const noexcept override { return false; }
+  void follow(MasterFollower& follower) override { followers_.push_back(&follower); }
+  void leave(MasterFollower& follower) noexcept override { std::erase(followers_, &follower); }
 
   static constexpr Milliseconds pause{250};
 

@@ -4,6 +4,8 @@
 #include <array>
 #include <utility>
 
+#include "agw/grants/sentinel.h"
+
 namespace agw::nginx {
 namespace {
 
@@ -56,11 +58,11 @@ NginxRedis::NginxRedis(Host host, RedisSettings settings)
       tls_(settings_.ca_file),
       stream_(host_.loop, *this),
       alarm_(this, on_alarm, host_.loop.log()) {
-  if (host_.sentinels != nullptr) host_.sentinels->follow(*this);
+  if (host_.guide != nullptr) host_.guide->follow(*this);
 }
 
 NginxRedis::~NginxRedis() {
-  if (host_.sentinels != nullptr) host_.sentinels->leave(*this);
+  if (host_.guide != nullptr) host_.guide->leave(*this);
   state_ = State::closed;
   drop(RedisError::closed, {});
 }
@@ -152,11 +154,11 @@ Task<Result<bool, RedisError>> NginxRedis::establish(SteadyTime deadline) {
 
 /// Where to connect to: asked anew for each connection.
 Task<Result<bool, RedisError>> NginxRedis::locate() {
-  if (host_.sentinels == nullptr) co_return true;
-  auto asking = host_.sentinels->master();
+  if (host_.guide == nullptr) co_return true;
+  auto asking = host_.guide->master();
   auto found = co_await std::move(asking);
   if (!found) {
-    say(LogLevel::warn, "no majority of the Sentinels names the master");
+    say(LogLevel::warn, host_.guide->lost());
     co_return fail(RedisError::connect);
   }
   where_ = *std::move(found);
@@ -213,7 +215,7 @@ Task<Result<bool, RedisError>> NginxRedis::greet(SteadyTime deadline) {
     append_command(request->bytes, {"SELECT", std::to_string(settings_.address.db)});
     ++request->expected;
   }
-  if (host_.sentinels != nullptr) {
+  if (host_.guide != nullptr) {
     append_command(request->bytes, {"ROLE"});
     ++request->expected;
   }
@@ -239,14 +241,21 @@ Result<bool, RedisError> NginxRedis::welcomed(const std::vector<RedisReply>& rep
     return fail(RedisError::auth);
   }
   // It was deposed, and those who were asked didn't know yet; or it never was one.
-  if (host_.sentinels == nullptr || grants::is_master(replies.back())) return true;
+  if (host_.guide == nullptr || grants::is_master(replies.back())) return true;
   say(LogLevel::warn, "is no master");
   return fail(RedisError::connect);
 }
 
 /// Whoever is connected to another one is connected to one that was deposed.
 void NginxRedis::master_is(const grants::RedisPlace& place) noexcept {
-  if (state_ == State::ready && where_ != place) drop(RedisError::closed, "isn't the master any more");
+  if (state_ != State::ready || where_ == place) return;
+  // Once: who doesn't answer by the next time won't.
+  const bool waits = host_.guide->hands_over() && listener_ == nullptr && !sent_.empty() && !leaving_;
+  if (waits) {
+    leaving_ = true;
+    return;
+  }
+  drop(RedisError::closed, "isn't the master any more");
 }
 
 void NginxRedis::opened() {
@@ -255,6 +264,7 @@ void NginxRedis::opened() {
     return;
   }
   state_ = State::ready;
+  leaving_ = false;
   ++connections_;
   failures_ = 0;
   out_.clear();
@@ -345,6 +355,10 @@ void NginxRedis::settle() noexcept {
   set_alarm();
   if (state_ != State::ready || !sent_.empty()) return;
   if (listener_ != nullptr) return;
+  if (leaving_) {
+    drop(RedisError::closed, "isn't the master any more");
+    return;
+  }
   if (ngx_exiting) {
     drop(RedisError::closed, {});
     return;

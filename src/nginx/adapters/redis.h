@@ -7,8 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "agw/grants/cluster.h"
+#include "agw/grants/master.h"
 #include "agw/grants/redis_url.h"
-#include "agw/grants/sentinel.h"
 #include "agw/io/clock.h"
 #include "agw/io/files.h"
 #include "agw/io/log.h"
@@ -37,8 +38,10 @@ struct RedisSettings {
 /// answer is late or is none, the connection is closed, everything under way on it ends (`closed`),
 /// and the next call opens another. After a failed attempt calls fail at once until the next
 /// attempt is due (at most two seconds, with jitter): a dead store costs a call nothing.
-/// With Sentinels each connection goes to the master that they name, and is used only if that says it is one.
+/// With a guide (Sentinels, a Cluster) each connection goes to the master that it names, and is used only if that says
+/// it is one.
 class NginxRedis final : public RedisChannel,
+                         public grants::OwnerConnection,
                          public status::Source,
                          private StreamListener,
                          private grants::MasterFollower {
@@ -49,13 +52,15 @@ class NginxRedis final : public RedisChannel,
     Clock& clock;
     Random& random;
     Log& log;
-    grants::Sentinels* sentinels = nullptr;  ///< who know where it is; null: at its address
+    grants::MasterGuide* guide = nullptr;  ///< who knows where it is; null: at its address
   };
   NginxRedis(Host host, RedisSettings settings);
   ~NginxRedis() override;
 
   [[nodiscard]] Task<Result<std::vector<RedisReply>, RedisError>> pipeline(std::vector<RedisCommand> commands) override;
   [[nodiscard]] std::uint64_t connection() const noexcept override { return state_ == State::ready ? connections_ : 0; }
+  [[nodiscard]] std::string where() const override { return where_.text(); }
+  void leave_owner() noexcept override { close(); }
   /// With a listener the connection is kept while the worker is on its way out: calls under way use what it says.
   void listen(Listener* listener) noexcept override { listener_ = listener; }
   void close() noexcept override { drop(RedisError::closed, {}); }
@@ -112,6 +117,7 @@ class NginxRedis final : public RedisChannel,
   Alarm alarm_;
   State state_ = State::closed;
   std::uint64_t connections_ = 0;  // opened so far
+  bool leaving_ = false;  // the guide names another, and this one has still to answer
   Listener* listener_ = nullptr;
   std::unique_ptr<RedisReader> reader_;
   std::string out_;

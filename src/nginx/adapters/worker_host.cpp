@@ -20,6 +20,11 @@ WorkerHost::WorkerHost(ngx_cycle_t* cycle, Settings settings)
       http_(loop_, names_, clock_, log_),
       nginx_log_(cycle->log) {
   if (!settings.redis) return;
+  if (!settings.redis->address.seeds.empty()) {
+    cluster_ = std::make_unique<RedisCluster>(RedisCluster::Host{loop_, names_, clock_, random_, log_}, *settings.redis,
+                                              settings.tenants);
+    return;
+  }
   begin_sentinels(*settings.redis);
   redis_ = connect_redis(std::move(*settings.redis));
 }

@@ -14,6 +14,7 @@
 #include "loop.h"
 #include "names.h"
 #include "redis.h"
+#include "redis_cluster.h"
 #include "shared_zone.h"
 #include "thread_background.h"
 
@@ -27,6 +28,7 @@ class WorkerHost {
     ngx_shm_zone_t* zone = nullptr;                 ///< by SharedZone::declare; required
     const HostPins* pins = nullptr;                 ///< made at load; may be null
     std::optional<RedisSettings> redis;             ///< where the store is Redis
+    std::vector<std::string> tenants;               ///< encoded; for a Cluster, which has each somewhere else
   };
 
   /// Whether this process handles requests: nginx's cache processes run init_process too.
@@ -45,8 +47,15 @@ class WorkerHost {
   [[nodiscard]] SharedZone& zone() noexcept { return zone_; }
   [[nodiscard]] CurlHttpClient& http() noexcept { return http_; }
   [[nodiscard]] ThreadBackground& background() noexcept { return background_; }
-  /// Null unless the settings had one.
-  [[nodiscard]] NginxRedis* redis() noexcept { return redis_.get(); }
+  /// Null unless the settings had one. Of a Cluster: for commands that name their tenant by a key.
+  [[nodiscard]] Redis* redis() noexcept { return cluster_ ? &cluster_->all() : redis_.get(); }
+  /// Null unless it is one.
+  [[nodiscard]] RedisCluster* cluster() noexcept { return cluster_.get(); }
+  /// What that says of itself; null unless there is one.
+  [[nodiscard]] const status::Source* redis_status() const noexcept {
+    if (cluster_) return cluster_.get();
+    return redis_.get();
+  }
 
   /// Another connection to that Redis, or another Redis. Where Sentinels know which it is, they are this worker's.
   [[nodiscard]] std::unique_ptr<NginxRedis> connect_redis(RedisSettings settings);
@@ -73,6 +82,7 @@ class WorkerHost {
   std::vector<std::unique_ptr<NginxRedis>> sentinel_connections_;
   std::unique_ptr<grants::Sentinels> sentinels_;
   std::unique_ptr<NginxRedis> redis_;
+  std::unique_ptr<RedisCluster> cluster_;
   ngx_log_t* nginx_log_;
 };
 

@@ -230,6 +230,12 @@ class LocationCompiler {
       if (!counters.insert(limit.id()).second)
         problems_.error(limit.place == route.operation ? setting.place : settings_.limits.place,
                         "\"" + limit.text + "\" counts what another limit beside it counts; write one of them");
+      const bool of_all = limit.subjects.size() == 1 && limit.subjects.front() == LimitSubject::backend;
+      if (of_all && !main_.store.redis.seeds.empty())
+        problems_.error(limit.place == route.operation ? setting.place : settings_.limits.place,
+                        "\"" + limit.text +
+                            "\" counts the calls of all tenants, which lie on several nodes of a Redis Cluster; write "
+                            "tenant+backend in its place, or agent_store redis+sentinel://HOST:PORT,…/MASTER");
       const std::int64_t most = limit.kind == LimitKind::bucket ? limit.burst : limit.amount;
       if (limit.unit == LimitUnit::cost && route.cost > most)
         problems_.error(setting.place, "the operation costs " + std::to_string(route.cost) + ", and the limit \"" +

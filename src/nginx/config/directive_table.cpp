@@ -16,18 +16,21 @@ constexpr std::array rows{
         "agent_zone agents 32m;", first},
     DirectiveRow{
         Directive::store, "agent_store", in_http, 1, 5,
-        "file:PATH | redis://… | rediss://… | redis+sentinel://… | unix:… [password_file=FILE] "
+        "file:PATH | redis://… | rediss://… | redis+sentinel://… | redis+cluster://… | unix:… [password_file=FILE] "
         "[sentinel_password_file=FILE] [ca=FILE] [timeout=TIME]",
         "time (1s) for timeout", "none: required as soon as a location is governed",
         "Where policy is true: exactly one place. A policy file takes effect with the next call after an edit; a "
         "broken edit keeps the last good one. Of what is in Redis each worker keeps a copy that is true to the last "
         "write (`agent_freshness`). `redis+sentinel://HOST:PORT,HOST:PORT,HOST:PORT/MASTER` (`rediss+sentinel://` with "
-        "TLS to all of them) is the Redis that a majority of these Sentinels names. `password_file`, "
+        "TLS to all of them) is the Redis that a majority of these Sentinels names. "
+        "`redis+cluster://HOST:PORT,HOST:PORT,HOST:PORT` (`rediss+cluster://`) is a Redis Cluster: each tenant is "
+        "asked "
+        "for where a majority of these nodes says that its keys are. `password_file`, "
         "`sentinel_password_file`, `ca` (of a private "
         "authority, for rediss) and `timeout` are for Redis; the password never stands in the configuration itself.",
         "agent_store redis://127.0.0.1:6379/0 password_file=/run/secrets/redis;", first},
     DirectiveRow{Directive::store_admin, "agent_store_admin", in_http, 1, 5,
-                 "redis://… | rediss://… | redis+sentinel://… | unix:… [password_file=FILE] "
+                 "redis://… | rediss://… | redis+sentinel://… | redis+cluster://… | unix:… [password_file=FILE] "
                  "[sentinel_password_file=FILE] [ca=FILE] [timeout=TIME]",
                  "time (1s) for timeout", "none",
                  "A second credential to the same Redis, only for what writes policy. Needs `agent_store` in Redis.",

@@ -46,7 +46,8 @@ Checked read_redis(const Reading& in, StoreConfig& store) {
   store.kind = StoreConfig::Kind::redis;
   store.redis = *std::move(address);
   if (!store.redis.host.empty()) in.main.pins.add(store.redis.host);
-  for (const auto& sentinel : store.redis.sentinels) in.main.pins.add(sentinel.host);
+  for (const auto* listed : {&store.redis.sentinels, &store.redis.seeds})
+    for (const auto& place : *listed) in.main.pins.add(place.host);
   return read_options(in, store);
 }
 
