@@ -11,6 +11,7 @@ import redis
 
 from plugins import policy
 from plugins.agwctl import run, where
+from plugins.cluster import RedisCluster, slot_of
 from plugins.history import History
 from plugins.redis import key
 from plugins.redis_proxy import Proxy
@@ -190,6 +191,80 @@ def test_no_call_is_decided_by_an_older_state_while_sentinel_fails_over(make_sit
     world.go(60 * MINUTES, write, fail_over, confirm)
     world.judge(BOUND[freshness], 120 * MINUTES, str(counts))
     assert counts["failovers"] > 0
+
+
+def in_a_cluster(make_site, tmp_path, serve, seconds, freshness, failovers):
+    """The slot is moved to and fro, key by key; its master dies or hangs. What isn't acknowledged is written again."""
+    cluster = serve(RedisCluster(tmp_path / "cluster"))
+    cluster.load(policy.TENANT)
+    world = World(make_site, [cluster.store] * 2, freshness)
+    counts = {"moves": 0, "failovers": 0, "confirmed": 0}
+
+    def write(status):
+        while not world.over.is_set():
+            try:
+                if change(cluster.owner(policy.TENANT).client, status, replicas=1):
+                    return
+            except (redis.RedisError, AssertionError):
+                pass
+            world.over.wait(0.05)
+
+    def move():
+        source = cluster.owner(policy.TENANT)
+        target = random.choice([node for node in cluster.masters() if node is not source])
+        cluster.begin_to_move(policy.TENANT, target)
+        world.over.wait(random.uniform(0, LEASE))
+        names = source.ask("CLUSTER", "GETKEYSINSLOT", slot_of(policy.TENANT), 1000)
+        random.shuffle(names)
+        for name in names:
+            cluster.move(source, target, [name])
+            world.over.wait(random.uniform(0, 0.02))
+        cluster.end_to_move(policy.TENANT, source, target)
+        counts["moves"] += 1
+
+    def fail_over():
+        old = cluster.owner(policy.TENANT)
+        hangs = random.random() < 0.5
+        if hangs:
+            old.hang()
+        else:
+            old.stop(signal.SIGKILL)
+        others = [node for node in cluster.nodes if node is not old]
+        eventually(lambda: all(cluster.owner(policy.TENANT, node) is not old for node in others), timeout=60)
+        counts["failovers"] += 1
+        world.over.wait(random.uniform(0, 2))
+        if hangs:
+            old.go_on()
+        else:
+            old.start()
+        eventually(lambda: all(node.working() for node in cluster.nodes) and
+                   all(cluster.replica_of(node) for node in cluster.masters()), timeout=60)
+
+    def disturb():
+        while not world.over.wait(random.uniform(0, 3 if failovers else 0.3)):
+            (fail_over if failovers and random.random() < 0.3 else move)()
+
+    def confirm():
+        while not world.over.wait(1.0):
+            if world.refused.pop("store_rolled_back", 0) > 20:
+                run("store", "confirm", *where(cluster))
+                counts["confirmed"] += 1
+
+    world.go(seconds, write, disturb, *[confirm] * failovers)
+    world.judge(BOUND[freshness], 2 * seconds, str(counts))
+    assert counts["moves"] > 0 and (counts["failovers"] > 0 or not failovers)
+
+
+@pytest.mark.parametrize("freshness", ["push", "strict"])
+def test_no_call_is_decided_by_an_older_state_while_a_slot_moves(make_site, tmp_path, serve, freshness):
+    in_a_cluster(make_site, tmp_path, serve, 8, freshness, failovers=False)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(60 * MINUTES + 240)
+@pytest.mark.parametrize("freshness", ["push", "strict"])
+def test_no_call_is_decided_by_an_older_state_while_a_cluster_fails_over(make_site, tmp_path, serve, freshness):
+    in_a_cluster(make_site, tmp_path, serve, 60 * MINUTES, freshness, failovers=True)
 
 
 def test_the_history_finds_a_stale_answer():

@@ -187,9 +187,9 @@ def _expect_names(cell):
         cell.known = cell.fresh = KEYS | {"allow"}
 
 
-EXPECT = {"redis": _expect_redis, "repeats": _expect_repeats, "sentinel": _expect_guide, "seed": _expect_guide, "file": _expect_file, "metadata": _expect_metadata,
-          "keys": _expect_keys, "exchange": _expect_exchange, "backend": _expect_backend, "audit": _expect_audit,
-          "names": _expect_names}
+EXPECT = {"redis": _expect_redis, "repeats": _expect_repeats, "sentinel": _expect_guide, "seed": _expect_guide,
+          "file": _expect_file, "metadata": _expect_metadata, "keys": _expect_keys, "exchange": _expect_exchange,
+          "backend": _expect_backend, "audit": _expect_audit, "names": _expect_names}
 WITH_REDIS = ("redis", "repeats")
 
 

@@ -97,7 +97,8 @@ class Stream(list):
 
 
 class World:
-    """`dependency`: redis, repeats, sentinel, seed, file, metadata, keys, exchange, backend, audit, names. With `tls` it is asked over TLS.
+    """`dependency`: redis, repeats, sentinel, seed, file, metadata, keys, exchange, backend, audit, names. With `tls` it is
+    asked over TLS.
     `disk`: what the audit log lies on: "small" (a file system of its own), "pipe", or None: a folder."""
 
     def __init__(self, folder: Path, dependency, tls=False, disk=None, **pieces):

@@ -24,22 +24,24 @@ void check_redis(std::string_view url) {
     expect(!address.error().empty(), "a refusal says why");
     return;
   }
-  const int places =
-      (address->unix_path.empty() ? 0 : 1) + (address->host.empty() ? 0 : 1) + (address->sentinels.empty() ? 0 : 1);
-  expect(places == 1, "a Redis is at a path, at a host, or where Sentinels say");
+  const int places = (address->unix_path.empty() ? 0 : 1) + (address->host.empty() ? 0 : 1) +
+                     (address->sentinels.empty() ? 0 : 1) + (address->seeds.empty() ? 0 : 1);
+  expect(places == 1, "a Redis is at a path, at a host, or where Sentinels or a Cluster's nodes say");
+  expect(address->seeds.empty() || address->db == 0, "a Cluster has one database");
   expect(address->sentinels.empty() == address->master.empty(), "Sentinels are asked for a name");
-  for (const auto& sentinel : address->sentinels) {
-    const auto alone = grants::read_place(sentinel.host, std::to_string(sentinel.port));
-    expect(alone && *alone == sentinel, "a Sentinel is at a place");
-    expect(std::count(address->sentinels.begin(), address->sentinels.end(), sentinel) == 1, "no Sentinel votes twice");
-  }
+  for (const auto* listed : {&address->sentinels, &address->seeds})
+    for (const auto& voter : *listed) {
+      const auto alone = grants::read_place(voter.host, std::to_string(voter.port));
+      expect(alone && *alone == voter, "who is asked is at a place");
+      expect(std::count(listed->begin(), listed->end(), voter) == 1, "nobody votes twice");
+    }
   expect(address->unix_path.empty() || address->unix_path.front() == '/', "a socket's path is absolute");
   expect(address->port != 0 && address->db <= 65535, "port and database are in range");
   const auto again = grants::parse_redis_url(address->text());
   expect(again.has_value(), "what is printed can be read");
   expect(again->host == address->host && again->port == address->port && again->unix_path == address->unix_path &&
              again->tls == address->tls && again->db == address->db && again->sentinels == address->sentinels &&
-             again->master == address->master,
+             again->master == address->master && again->seeds == address->seeds,
          "what is printed is the same address");
   if (address->unix_path.empty()) expect(again->user == address->user, "what is printed names the same user");
 }

@@ -96,7 +96,8 @@ class RedisCluster:
         options = {"password": f" password_file={self.nodes[0].folder}/password",
                    "acl": f" password_file={self.nodes[0].folder}/password",
                    "tls": f" ca={self.certs}/ca/cert.pem"}.get(self.kind, "")
-        return address(self.nodes, "rediss" if self.kind == "tls" else "redis", "gateway@" if self.kind == "acl" else "") + options
+        scheme, user = "rediss" if self.kind == "tls" else "redis", "gateway@" if self.kind == "acl" else ""
+        return address(self.nodes, scheme, user) + options
 
     @property
     def living(self):
