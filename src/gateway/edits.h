@@ -6,6 +6,7 @@
 
 #include "agw/base/result.h"
 #include "agw/gateway/response_course.h"
+#include "agw/gateway/states.h"
 #include "agw/grants/store.h"
 #include "agw/io/clock.h"
 
@@ -31,5 +32,9 @@ struct Seeing {
 /// Lists, links to resources and completions without what the caller may not see. Null where no message of an answer
 /// that is read this way can have any.
 [[nodiscard]] std::unique_ptr<Edit> edit_of_lists(ResponseCourse::Way way, Call& call, Seeing seeing);
+
+/// What a backend gives the caller to bring back, sealed. Null where an answer can't have any, or nothing is bound
+/// here.
+[[nodiscard]] std::unique_ptr<Edit> edit_of_states(Call& call, const States* states);
 
 }  // namespace agw::gateway

@@ -12,6 +12,7 @@
 #include "credentials.h"
 #include "edits.h"
 #include "further.h"
+#include "notices.h"
 #include "operation.h"
 #include "refusal.h"
 #include "repeats.h"
@@ -117,6 +118,7 @@ Gateway::~Gateway() = default;
 // turns into an answer (or, in observe mode, into a line of the audit log).
 Task<Result<Forward, Answer>> Gateway::govern(const Location& location, Request& request, Call& call) {
   open(location, request, call);
+  call.request = &request;
 
   // Browsers: a preflight carries no credentials by design, and no page of a foreign origin, or behind a foreign name
   // for this address, may drive an agent's session. Both are settled before anything is asked.
@@ -140,8 +142,9 @@ Task<Result<Forward, Answer>> Gateway::govern(const Location& location, Request&
   call.enforced = is_enforced(location, request, asked, call);
   if (!principal) co_return conclude(location, request, call, deny(principal.error()));
   if (asked.refusal) co_return conclude(location, request, call, deny(*asked.refusal));
-  // A session is its owner's alone: anybody else's is one that doesn't exist.
-  if (const auto strange = open_session(location, call)) co_return conclude(location, request, call, deny(*strange));
+  // What was handed out is its owner's alone: anybody else's session or state is one that never was.
+  if (const auto strange = open_handed_out(location, *body, call))
+    co_return conclude(location, request, call, deny(*strange));
   if (location.enforces_some && call.enforced &&
       (!origin_allowed(location, request.headers()) || !host_allowed(location, request.headers())))
     co_return conclude(location, request, call, deny(Reason::origin_refused));
@@ -211,8 +214,24 @@ ValueTask<Result<PrincipalPtr, Reason>> Gateway::authenticate(const Location& lo
   return principal_of(step.take(), call);
 }
 
-std::optional<Reason> Gateway::open_session(const Location& location, Call& call) {
+std::optional<Reason> Gateway::open_handed_out(const Location& location, std::string_view body, Call& call) {
   if (!binds(location)) return std::nullopt;
+  if (const auto strange = open_session(location, call)) return strange;
+  return call.state == nullptr ? std::nullopt : open_state(location, body, call);
+}
+
+std::optional<Reason> Gateway::open_state(const Location& location, std::string_view body, Call& call) {
+  if (services_.states == nullptr) return Reason::state_unknown;
+  SentState& state = *call.state;
+  const auto own = services_.states->open(state.sealed, owner_digest(*call.principal, location), state.asked);
+  if (!own) return own.error();
+  state.body = body.substr(0, state.at);
+  state.body += *own;
+  state.body += body.substr(state.at + state.size);
+  return std::nullopt;
+}
+
+std::optional<Reason> Gateway::open_session(const Location& location, Call& call) {
   if (call.session_id.empty()) return call.needs_session ? std::optional(Reason::session_missing) : std::nullopt;
   if (services_.sessions == nullptr) return Reason::session_unknown;
   auto opened = services_.sessions->open(call.session_id, *call.principal, location);
@@ -375,12 +394,27 @@ std::optional<Reason> Gateway::look_result(const Location& location, Request& re
     if (!found) return found.error();
     body = *found;
   }
+  if (call.listens != 0 && call.heard == nullptr)
+    call.heard = std::make_unique<Heard>(Heard{std::move(call.principal), std::move(call.facts)});
   call.principal = std::move(principal);
   call.facts = *facts;
   // Its resource could be made when it was let through.
   const Decision decision = judge(location, request, body, **facts, std::nullopt, call);
   if (decision.allowed()) return std::nullopt;
   return decision.reason;
+}
+
+ListKinds Gateway::changed_lists(Call& call, std::size_t& budget) {
+  if (call.heard == nullptr) return 0;
+  const std::size_t needed = 2 * call.location->routes.size();
+  if (needed > budget) {
+    // A location that no budget is large enough for has its turn when nobody else had.
+    if (budget < evaluations_a_turn) return 0;
+    budget = needed;
+  }
+  budget -= needed;
+  const auto before = std::exchange(call.heard, nullptr);
+  return differing_lists(*call.location, *before, {call.principal, call.facts}, services_.clock.now()) & call.listens;
 }
 
 Task<void> Gateway::claim(const Location& location, const Request& request, std::string_view body,
@@ -440,6 +474,7 @@ Result<Forward, Answer> Gateway::conclude(const Location& location, const Reques
   if (call.backend_token) forward.authorization = call.backend_token->authorization;
   forward.binds_session = binds(location);
   if (call.session != nullptr) forward.session = call.session->backend_id;
+  if (call.state != nullptr) forward.body = call.state->body;
   if (location.identity_headers && call.principal)
     forward.identity = {call.principal->user, call.principal->agent, call.principal->tenant, call.operation};
   return forward;
@@ -539,6 +574,7 @@ Result<std::unique_ptr<ResponseCourse>, Reason> Gateway::respond(Call& call, con
   Edits edits;
   if (auto lists = edit_of_lists(**way, call, {services_.clock, services_.store, *sights_}))
     edits.push_back(std::move(lists));
+  if (auto states = edit_of_states(call, services_.states)) edits.push_back(std::move(states));
   if (edits.empty()) return nullptr;
   return std::make_unique<ResponseCourse>(**way, call, document_, services_.log, std::move(edits));
 }

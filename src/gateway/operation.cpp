@@ -12,6 +12,7 @@
 
 #include "further.h"
 #include "parameter_headers.h"
+#include "handed_back.h"
 #include "repeats.h"
 #include "subject.h"
 
@@ -226,6 +227,19 @@ Understanding understand_reference(const Location& location, const mcp::Message&
   return {.refusal = std::nullopt, .resource_failure = expand_resource(UriArguments(subject.captures), call)};
 }
 
+/// Which lists' changes a subscription names.
+ListKinds lists_of(const mcp::Message& message) {
+  const auto wanted = message.params ? message.params->member("notifications") : std::nullopt;
+  if (!wanted) return 0;
+  unsigned out = 0;
+  for (const auto& [name, kind] : {std::pair("toolsListChanged", tool_list), std::pair("promptsListChanged", prompt_list),
+                                   std::pair("resourcesListChanged", resource_list)}) {
+    const auto one = wanted->member(name);
+    if (one && one->boolean() == true) out |= kind;
+  }
+  return static_cast<ListKinds>(out);
+}
+
 Understanding understand_message(const Location& location, const Request& request, std::string_view body,
                                  json::Document& document, Call& call) {
   mcp::ReadLimits limits;
@@ -255,6 +269,11 @@ Understanding understand_message(const Location& location, const Request& reques
   // A client's answer is to somebody who asked it: by its id alone it could be anybody's.
   call.needs_session = message->kind == mcp::Kind::response;
   if (message->method == "initialize") call.capabilities = mcp::client_capabilities(message->params);
+  if (message->method == "subscriptions/listen") call.listens = lists_of(*message);
+  if (binds(location)) {
+    if (const auto fault = note_state(*message, body, call))
+      return {.refusal = fault, .resource_failure = std::nullopt};
+  }
   switch (message->category) {
     case mcp::Category::tool: return understand_tool(location, request, *message, call);
     case mcp::Category::prompt:
@@ -284,6 +303,7 @@ Understanding understand_mcp(const Location& location, const Request& request, s
     call.session_id = session.value;
     // Event ids are a session's (MCP 2025-11-25, "Resumability and Redelivery").
     call.needs_session = request.headers().count("last-event-id") > 0;
+    if (request.method() == "GET") call.listens = tool_list | prompt_list | resource_list;
     return {};
   }
   call.type = "mcp.method";

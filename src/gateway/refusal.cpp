@@ -64,7 +64,14 @@ bool is_hidden(const Location& location, const Decision& decision) {
 Reason told_reason(const Location& location, const Decision& decision) {
   const ReasonRow& why = row(decision.reason);
   if (why.disposition == Disposition::denied && is_hidden(location, decision)) return Reason::operation_unknown;
-  if (decision.reason == Reason::session_foreign) return Reason::session_unknown;
+  // Nor who it is that something was given to, or what for.
+  switch (decision.reason) {
+    case Reason::session_foreign: return Reason::session_unknown;
+    case Reason::state_foreign:
+    case Reason::state_mismatch:
+    case Reason::state_expired: return Reason::state_unknown;
+    default: break;
+  }
   return decision.reason;
 }
 
@@ -159,7 +166,9 @@ void write_rpc(const Location& location, const Call& call, const Decision& decis
     answer.status = call.era == mcp::Era::modern ? 404 : 200;
     message = "Method not found: " + call.subject_name;
   }
+  // Neither names the operation: who may not see it learns nothing of it.
   if (reason == Reason::session_unknown) message = "Session not found";
+  if (reason == Reason::state_unknown) message = "Unknown requestState";
   if (reason == Reason::version_unsupported) {
     // A request that names its version itself can be answered with no other than one that does so, too.
     const std::string_view supported =

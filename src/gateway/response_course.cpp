@@ -144,6 +144,23 @@ ResponseCourse::Step ResponseCourse::feed(std::string_view bytes, std::string& o
     body_ += bytes;
     return Step::rewritten;
   }
+  const Step step = feed_events(bytes, out);
+  spoken_ = spoken_ || bytes.find("data") != std::string_view::npos;
+  if (step == Step::refused || injected_.empty() || !splitter_.at_boundary()) return step;
+  if (step == Step::unchanged) out += bytes;
+  static_cast<void>(take_injected(out));
+  return Step::rewritten;
+}
+
+bool ResponseCourse::take_injected(std::string& out) {
+  if (injected_.empty() || refused_ || !splitter_.at_boundary()) return false;
+  if (call_.era == mcp::Era::modern && !spoken_) return false;
+  out += injected_;
+  injected_.clear();
+  return true;
+}
+
+ResponseCourse::Step ResponseCourse::feed_events(std::string_view bytes, std::string& out) {
   // Most of what streams hold is nobody's list: whole events in which no edit finds anything go on as they came.
   const bool whole = splitter_.at_boundary() && ends_block(bytes);
   if (whole && !must_read_ && !concerns(bytes)) return Step::unchanged;

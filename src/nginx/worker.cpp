@@ -157,9 +157,10 @@ struct Worker::Services {
         ledger(make_ledger(conf)),
         handed_out(make_handout_keys(conf)),
         sessions(handed_out, host.random(), max_sessions),
+        states(handed_out, host.clock(), host.random()),
         breakers({host.clock(), host.random(), host.zone().breakers(), host.zone(), host.log(), audit}),
         gateway({host.clock(), host.log(), host.zone(), authenticator, *store, limiter, exchanger, audit, uses.get(),
-                 &breakers, ledger.get(), &sessions}),
+                 &breakers, ledger.get(), &sessions, &states}),
         credential_variables(find_credential_variables(cycle)),
         locations(conf.locations.begin(), conf.locations.end()) {
     if (ngx_process == NGX_PROCESS_SINGLE && conf.audit_file != nullptr) {
@@ -312,6 +313,7 @@ struct Worker::Services {
   std::unique_ptr<idempotency::Ledger> ledger;
   SealKeys handed_out;
   gateway::Sessions sessions;
+  gateway::States states;
   gateway::Breakers breakers;
   gateway::Gateway gateway;
   std::vector<ngx_uint_t> credential_variables;

@@ -1,4 +1,4 @@
-// Session ids as strangers send them, and what backends call their sessions.
+// Session ids and states as strangers send them, and what backends call their own.
 #include <algorithm>
 #include <cstdint>
 #include <string>
@@ -7,6 +7,7 @@
 
 #include "agw/base/encoding.h"
 #include "agw/gateway/sessions.h"
+#include "agw/gateway/states.h"
 #include "agw/json/document.h"
 
 #include "support/claims.h"
@@ -79,6 +80,29 @@ void check_own(std::string_view input, gateway::Sessions& sessions, const gatewa
   expect(!foreign && foreign.error() == Reason::session_foreign, "and nobody else");
 }
 
+class FixedClock final : public Clock {
+ public:
+  [[nodiscard]] WallTime now() const noexcept override { return WallTime(Milliseconds(1'800'000'000'000)); }
+  [[nodiscard]] SteadyTime steady() const noexcept override { return {}; }
+};
+
+void check_state(std::string_view input) {
+  CountingRandom random;
+  FixedClock clock;
+  const gateway::States states(keys(), clock, random);
+  const Sha256 owner = sha256("owner");
+  const Sha256 asked = gateway::asked_digest("tools/call", "ticket.read", input);
+  expect(!states.open(input, owner, asked), "nobody opens what wasn't sealed");
+  const std::string sealed = states.seal(input, owner, asked);
+  expect(states.open(sealed, owner, asked) == std::string(input), "a state comes back as it was");
+  const auto foreign = states.open(sealed, asked, asked);
+  expect(!foreign && foreign.error() == Reason::state_foreign, "to its owner alone");
+  const auto mismatch = states.open(sealed, owner, owner);
+  expect(!mismatch && mismatch.error() == Reason::state_mismatch, "and for its call alone");
+  // Whatever stands inside, reading it ends in a state or in none.
+  static_cast<void>(states.open(base64url_encode(keys().seal(input, "mcp state 1", random)), owner, asked));
+}
+
 void check_capabilities(std::string_view input) {
   json::Document document;
   const auto root = document.read(input, {});
@@ -94,9 +118,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   gateway::Sessions sessions(keys(), random, 4);
   gateway::Location location;
   location.name_space = "tickets";
-  switch (data[0] % 3) {
+  switch (data[0] % 4) {
     case 0: check_foreign(input, sessions, location); break;
     case 1: check_own(input, sessions, location); break;
+    case 2: check_state(input); break;
     default: check_capabilities(input); break;
   }
   return 0;

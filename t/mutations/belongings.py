@@ -5,6 +5,10 @@ GATEWAY = "src/gateway/gateway.cpp"
 OPERATION = "src/gateway/operation.cpp"
 REFUSAL = "src/gateway/refusal.cpp"
 SESSIONS = "src/gateway/sessions.cpp"
+STATES = "src/gateway/states.cpp"
+HANDED_BACK = "src/gateway/handed_back.cpp"
+NOTICES = "src/gateway/notices.cpp"
+COURSE = "src/gateway/response_course.cpp"
 SEALS = "src/seal/seal_keys.cpp"
 FORWARD = "src/nginx/request/forward.cpp"
 RESPONSE = "src/nginx/request/response.cpp"
@@ -14,6 +18,8 @@ ZONE = "src/nginx/adapters/shared_zone.cpp"
 
 SESSION = ["test_mcp_sessions.py"]
 STREAM = ["test_mcp_stream_ends.py"]
+STATE = ["test_mcp_states.py"]
+CHANGED = ["test_mcp_list_changed.py"]
 
 ALL = [
     Mutation("anybody's session is everybody's", [
@@ -31,7 +37,7 @@ ALL = [
     Mutation("a session that can't be opened goes on as it is", [
         (GATEWAY, "  if (!opened) return opened.error();\n", "  if (!opened) return std::nullopt;\n")]),
     Mutation("strangers learn whether there is such a session", [
-        (REFUSAL, "  if (decision.reason == Reason::session_foreign) return Reason::session_unknown;\n", "")]),
+        (REFUSAL, "    case Reason::session_foreign: return Reason::session_unknown;\n", "")]),
     Mutation("an event id needs no session", [
         (OPERATION, "    call.needs_session = request.headers().count(\"last-event-id\") > 0;\n", "")]),
     Mutation("a client's answer needs no session", [
@@ -47,8 +53,39 @@ ALL = [
         (WORKER, "\"http_mcp_session_id\"", "\"http_mcp_session\"")], SESSION),
     Mutation("the zone's key is no secret", [
         (ZONE, "  if (RAND_bytes(root->key.data(), static_cast<int>(root->key.size())) != 1) {", "  if (false) {")], SESSION),
+    Mutation("a state is anybody's", [
+        (STATES, "  if (text.substr(0, digest_bytes) != view_of(owner)) return fail(Reason::state_foreign);\n", "")]),
+    Mutation("a state is for any call", [
+        (STATES, "  if (text.substr(digest_bytes, digest_bytes) != view_of(asked)) return fail(Reason::state_mismatch);\n", "")]),
+    Mutation("a state never ends", [
+        (STATES, "  if (clock_.now().time_since_epoch().count() >= static_cast<std::int64_t>(end)) return fail(Reason::state_expired);\n",
+         "  static_cast<void>(end);\n")]),
+    Mutation("the arguments of a state don't count", [
+        (HANDED_BACK, "  if (message.arguments) json::append_canonical(arguments, *message.arguments);\n", "")]),
+    Mutation("a state that can't be opened goes on as it is", [
+        (GATEWAY, "  if (!own) return own.error();\n", "  if (!own) return std::nullopt;\n")]),
+    Mutation("strangers learn whose state it is", [
+        (REFUSAL, "    case Reason::state_foreign:\n", "")]),
+    Mutation("the backend's own state reaches the agent", [
+        (GATEWAY, "  if (auto states = edit_of_states(call, services_.states)) edits.push_back(std::move(states));\n", "")], STATE),
+    Mutation("the body that goes on has the length of the one that came", [
+        (FORWARD, "  r->headers_in.content_length_n = static_cast<off_t>(body.size());\n", "")], STATE),
+    Mutation("the sealed state goes on to the backend", [
+        (FORWARD, "  r->request_body->bufs = link;\n", "")], STATE),
+    Mutation("a list that changes is told to nobody", [
+        (STREAMS, "      if (changed != 0) rewriting->inject(r_, gateway::list_notices(call_, changed));\n",
+         "      static_cast<void>(changed);\n")], CHANGED),
+    Mutation("a subscription hears of what it didn't ask for", [
+        (GATEWAY, "services_.clock.now()) & call.listens;", "services_.clock.now());")]),
+    Mutation("every change of facts is a change of lists", [
+        (NOTICES, "if (sees(location, route, before, now) != sees(location, route, after, now)) out |= kind;", "out |= kind;")]),
+    Mutation("a notice comes in the middle of an event", [
+        (COURSE, "  if (injected_.empty() || refused_ || !splitter_.at_boundary()) return false;\n",
+         "  if (injected_.empty() || refused_) return false;\n")], CHANGED),
+    Mutation("a subscription is told before it is acknowledged", [
+        (COURSE, "  if (call_.era == mcp::Era::modern && !spoken_) return false;\n", "")], CHANGED),
     Mutation("nobody looks at streams", [
-        (STREAMS, "    if (one->streams_) one->look(*here);\n", "")], STREAM),
+        (STREAMS, "    if (one->streams_) one->look(*here, budget);\n", "")], STREAM),
     Mutation("a stream's token may end", [
         (GATEWAY, "  if (!principal) return std::optional(principal.error().reason);\n",
          "  if (!principal) return std::optional<Reason>();\n")]),
@@ -57,6 +94,6 @@ ALL = [
     Mutation("the backend isn't told that a stream has ended", [
         (STREAMS, "  end_upstream(r);\n", "  static_cast<void>(end_upstream);\n")], STREAM),
     Mutation("a stream that ends is cut off", [
-        (STREAMS, "ngx_http_finalize_request(r, ngx_http_send_special(r, NGX_HTTP_LAST));",
-         "ngx_http_finalize_request(r, NGX_ERROR);")], STREAM),
+        (STREAMS, "    ngx_http_finalize_request(r, ngx_http_send_special(r, NGX_HTTP_LAST));\n",
+         "    ngx_http_finalize_request(r, NGX_ERROR);\n")], STREAM),
 ]

@@ -10,6 +10,7 @@
 #include "agw/base/digest.h"
 #include "agw/base/time.h"
 #include "agw/gateway/location.h"
+#include "agw/gateway/request.h"
 #include "agw/gateway/sessions.h"
 #include "agw/idempotency/ledger.h"
 #include "agw/limits/breaker_table.h"
@@ -46,6 +47,25 @@ struct Further {
   const FurtherSubject* refused = nullptr;  ///< the first that was
 };
 
+/// A state that a backend gave the client to bring back with this call.
+struct SentState {
+  std::string sealed;
+  std::size_t at = 0;    ///< where it stands in the body, with its quotes
+  std::size_t size = 0;
+  Sha256 asked{};        ///< what it must be bound to
+  std::string body;      ///< the body that goes on: the backend's own state in its place
+};
+
+/// The lists whose changes a listener wants to hear of.
+enum ListKind : std::uint8_t { tool_list = 1, prompt_list = 2, resource_list = 4 };
+using ListKinds = std::uint8_t;
+
+/// By what the caller may see a listener was last told of, or began.
+struct Heard {
+  PrincipalPtr principal;
+  policy::FactsPtr facts;
+};
+
 /// Lives with the request. Views are of what lives as long: the request's id and header fields, the
 /// configuration, literals, or something held here. None is of the body.
 struct Call {
@@ -75,6 +95,10 @@ struct Call {
   std::string_view session_id;    ///< Mcp-Session-Id as sent; empty: none
   SessionPtr session;             ///< what it stands for; null: it names none, or nothing is bound here
   mcp::ClientCapabilities capabilities = 0;  ///< as initialize names them
+  std::unique_ptr<SentState> state;  ///< null: it brings none back
+  Request* request = nullptr;     ///< lives as long
+  ListKinds listens = 0;          ///< to which lists' changes
+  std::unique_ptr<Heard> heard;   ///< null: it listens to none, or has heard of all there is
   bool needs_session = false;     ///< it means nothing without the session that it belongs to
   std::string subject_name;       ///< an unknown tool, a method, prompt or resource as the client named it
   std::string_view trace_id;      ///< W3C trace context: the caller's, else the request id

@@ -16,6 +16,7 @@
 #include "agw/gateway/location.h"
 #include "agw/gateway/request.h"
 #include "agw/gateway/response_course.h"
+#include "agw/gateway/states.h"
 #include "agw/grants/last_use.h"
 #include "agw/grants/store.h"
 #include "agw/identity/authenticator.h"
@@ -51,6 +52,7 @@ struct Forward {
   /// Session ids are sealed here: what the client sent under Mcp-Session-Id doesn't go on, but `session` in its place.
   bool binds_session = false;
   std::string_view session;  ///< the backend's id; empty: none goes on
+  std::string_view body;     ///< what goes on in the place of the body that was sent; empty: that one
 };
 
 /// The response head of a backend, as far as the course judges it.
@@ -66,6 +68,9 @@ class RouteSights;
 /// One per worker.
 class Gateway {
  public:
+  /// Of what callers see, in one turn of looks: some milliseconds.
+  static constexpr std::size_t evaluations_a_turn = 50'000;
+
   struct Services {
     Clock& clock;
     Log& log;
@@ -79,6 +84,7 @@ class Gateway {
     Breakers* breakers = nullptr;  ///< null where no location has any
     idempotency::Ledger* ledger = nullptr;  ///< null: no operation asks for a key
     Sessions* sessions = nullptr;  ///< null: no location binds any
+    States* states = nullptr;      ///< the same
   };
   explicit Gateway(Services services);
   ~Gateway();
@@ -98,6 +104,11 @@ class Gateway {
   /// Whether a call that goes on may still do so, judged as of now: nothing, or why it must end. On a hit a plain call.
   /// `call` was forwarded, and is enforced; it and `request` outlive the task.
   [[nodiscard]] ValueTask<std::optional<Reason>> look_again(const Location& location, Request& request, Call& call);
+
+  /// After look_again(): the lists of which the caller sees something else than the listener was last told, among those
+  /// that it listens to. Takes the evaluations that it needs from `budget`; where there aren't enough left, it says
+  /// nothing now and all of it at a later look.
+  [[nodiscard]] ListKinds changed_lists(Call& call, std::size_t& budget);
 
   /// Judges what the backend answered: nothing, or the answer to send in its place.
   [[nodiscard]] std::optional<Answer> judge_response(Call& call, const Headers& headers, const BackendHead& head);
@@ -136,7 +147,10 @@ class Gateway {
                                                        PrincipalPtr principal, ValueTask<FactsAnswer> facts);
   [[nodiscard]] std::optional<Reason> look_result(const Location& location, Request& request, Call& call,
                                                   PrincipalPtr principal, FactsAnswer facts);
+  [[nodiscard]] std::optional<Reason> open_handed_out(const Location& location, std::string_view body, Call& call);
   [[nodiscard]] std::optional<Reason> open_session(const Location& location, Call& call);
+  [[nodiscard, gnu::noinline]] std::optional<Reason> open_state(const Location& location, std::string_view body,
+                                                                Call& call);
   [[nodiscard]] Decision judge(const Location& location, const Request& request, std::string_view body,
                                const policy::Facts& facts, std::optional<Reason> resource_failure, Call& call);
   // The frames of what few calls do stay out of the course's own, which every call asks memory for.

@@ -63,8 +63,15 @@ class ResponseCourse {
   ResponseCourse(Way way, Call& call, json::Document& document, Log& log, Edits edits);
 
   [[nodiscard]] Way way() const noexcept { return way_; }
+  /// Whether the whole body goes on as it is, said without reading it as JSON.
+  [[nodiscard]] bool leaves(std::string_view body) const noexcept { return !must_read_ && !concerns(body); }
   /// More of the body.
   [[nodiscard]] Step feed(std::string_view bytes, std::string& out);
+  /// Events of the gateway's own, whole: they stand between two of the backend's. A subscription's come after its first
+  /// one, which acknowledges it (MCP 2026-07-28, "Subscriptions").
+  void inject(std::string_view events) { injected_ += events; }
+  /// Appends them where the stream stands at such a place now; else they go with what comes next.
+  bool take_injected(std::string& out);
   /// The body is complete.
   [[nodiscard]] Step end(std::string& out);
   /// It ends before it is complete.
@@ -80,6 +87,7 @@ class ResponseCourse {
   /// The message as it goes on; nothing: as it is. False: refused.
   [[nodiscard]] bool edit(std::string_view text, std::optional<std::string>& edited);
   [[nodiscard]] bool edit_block(std::string_view block, std::optional<std::string>& edited);
+  [[nodiscard]] Step feed_events(std::string_view bytes, std::string& out);
 
   Way way_;
   Call& call_;
@@ -89,6 +97,8 @@ class ResponseCourse {
   mcp::EventSplitter splitter_;
   std::string body_;
   std::string joined_;
+  std::string injected_;
+  bool spoken_ = false;  ///< the backend's first event has come
   bool must_read_;  ///< what isn't a JSON-RPC message is none of a server's answers to this call
   bool refused_ = false;
   Reason failure_ = Reason::answer_malformed;

@@ -126,7 +126,11 @@ enum class Disposition : std::uint8_t {
   X(idempotency_unavailable,    limit,      unavailable,  0,      "which idempotency keys were used can't be asked") \
   X(session_unknown,            route,      unknown,      -32600, "the session id is none that was given out here") \
   X(session_foreign,            route,      unknown,      -32600, "the session id was given to another caller, or at another place") \
-  X(session_missing,            route,      malformed,    -32600, "it belongs to a session, and no session is named")
+  X(session_missing,            route,      malformed,    -32600, "it belongs to a session, and no session is named") \
+  X(state_unknown,              route,      malformed,    -32602, "the request state is none that was given out for this call") \
+  X(state_foreign,              route,      malformed,    -32602, "the request state was given to another caller, or at another place") \
+  X(state_mismatch,             route,      malformed,    -32602, "the request state was given for another call") \
+  X(state_expired,              route,      malformed,    -32602, "the request state has expired")
 // clang-format on
 
 enum class Reason : std::uint8_t {

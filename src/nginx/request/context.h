@@ -79,7 +79,7 @@ class RequestContext final : public gateway::Request {
   /// From here on it goes on only as long as its caller may: looked at by look_at_streams().
   void watch_stream() noexcept { streams_ = call_.enforced; }
   /// Judges it as of now, and ends it where it must end: this object may be gone afterwards.
-  void look(Worker& worker) noexcept;
+  void look(Worker& worker, std::size_t& budget) noexcept;
 
   /// Where the request's head ends, as it was when the course began.
   [[nodiscard]] const HeadEnd& head_end() const noexcept { return head_end_; }

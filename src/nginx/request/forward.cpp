@@ -151,9 +151,32 @@ void forget_cached(ngx_http_request_t* r) noexcept {
   }
 }
 
+/// The whole body, in one buffer of the call's, goes on in the place of what was sent.
+bool replace_body(ngx_http_request_t* r, std::string_view body) noexcept {
+  if (r->request_body == nullptr) return false;
+  auto* const buffer = static_cast<ngx_buf_t*>(ngx_calloc_buf(r->pool));
+  ngx_chain_t* const link = ngx_alloc_chain_link(r->pool);
+  if (buffer == nullptr || link == nullptr) return false;
+  buffer->start = buffer->pos = reinterpret_cast<u_char*>(const_cast<char*>(body.data()));
+  buffer->end = buffer->last = buffer->pos + body.size();
+  buffer->memory = 1;
+  buffer->last_buf = 1;
+  link->buf = buffer;
+  link->next = nullptr;
+  r->request_body->bufs = link;
+  r->headers_in.content_length_n = static_cast<off_t>(body.size());
+  if (r->headers_in.content_length == nullptr) return true;
+  auto* const text = static_cast<u_char*>(ngx_pnalloc(r->pool, NGX_OFF_T_LEN));
+  if (text == nullptr) return false;
+  u_char* const end = ngx_sprintf(text, "%uz", body.size());
+  r->headers_in.content_length->value = {static_cast<std::size_t>(end - text), text};
+  return true;
+}
+
 }  // namespace
 
 bool apply(ngx_http_request_t* r, const gateway::Forward& forward, std::string_view request_id) {
+  if (!forward.body.empty() && !replace_body(r, forward.body)) return false;
   if (forward.strip_credentials) {
     ngx_table_elt_t* const own = forward.authorization.empty() ? nullptr : r->headers_in.authorization;
     const ngx_table_elt_t* session = nullptr;

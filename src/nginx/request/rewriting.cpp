@@ -1,6 +1,7 @@
 #include "rewriting.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "../config/conf.h"
 #include "answer.h"
@@ -45,17 +46,50 @@ bool broke_off(const ngx_http_request_t* r, const ngx_chain_t* in) noexcept {
 }  // namespace
 
 ngx_int_t Rewriting::begin(ngx_http_request_t* r) {
-  clear_head(r);
   r->filter_need_in_memory = 1;
-  return course_->way() == gateway::ResponseCourse::Way::whole ? NGX_OK : next_.header(r);
+  if (course_->way() == gateway::ResponseCourse::Way::whole) return NGX_OK;
+  clear_head(r);
+  return next_.header(r);
 }
 
 ngx_int_t Rewriting::take(ngx_http_request_t* r, ngx_chain_t* in) {
   return course_->way() == gateway::ResponseCourse::Way::whole ? take_whole(r, in) : take_events(r, in);
 }
 
+void Rewriting::inject(ngx_http_request_t* r, std::string_view events) {
+  if (course_->way() != gateway::ResponseCourse::Way::events || refused_) return;
+  course_->inject(events);
+  // Where it fails the client has left, which nginx is about to notice.
+  static_cast<void>(take_events(r, nullptr));
+}
+
+/// Most answers come whole, in one buffer, and have nothing that changes: they are looked at where they lie.
+bool Rewriting::is_left_alone(const ngx_http_request_t* r, const ngx_chain_t* in) const noexcept {
+  const ngx_buf_t* only = nullptr;
+  bool last = false;
+  for (; in != nullptr; in = in->next) {
+    last = last || in->buf->last_buf;
+    if (!has_data(in->buf)) continue;
+    if (only != nullptr || !ngx_buf_in_memory(in->buf)) return false;
+    only = in->buf;
+  }
+  if (only == nullptr) return false;
+  const std::string_view body = bytes_of(only);
+  const bool whole = last || r->headers_out.content_length_n == static_cast<off_t>(body.size());
+  return whole && course_->leaves(body);
+}
+
 ngx_int_t Rewriting::take_whole(ngx_http_request_t* r, ngx_chain_t* in) {
   using Step = gateway::ResponseCourse::Step;
+  if (passes_) return next_.body(r, in);
+  if (in != nullptr && !std::exchange(begun_, true)) {
+    passes_ = is_left_alone(r, in);
+    if (passes_) {
+      const ngx_int_t sent = next_.header(r);
+      return sent == NGX_ERROR || sent > NGX_OK || r->header_only ? sent : next_.body(r, in);
+    }
+    clear_head(r);
+  }
   if (over_) {
     for (ngx_chain_t* link = in; link != nullptr; link = link->next) consume(link->buf);
     return next_.body(r, nullptr);
@@ -176,6 +210,10 @@ bool Rewriting::move(ngx_http_request_t* r, ngx_chain_t*** last) {
     moved = true;
   }
   for (; refused_ && queue_ != nullptr; queue_ = queue_->next) consume(queue_->buf);
+  if (queue_ == nullptr && course_->take_injected(text_)) {
+    if (!append_text(r, last)) return false;
+    moved = true;
+  }
   if (!refused_ && (moved || !flush)) return true;
   ngx_buf_t* const mark = append_own(r, last, 0);
   if (mark == nullptr) return false;

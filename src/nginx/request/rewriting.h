@@ -30,8 +30,11 @@ class Rewriting {
   ngx_int_t begin(ngx_http_request_t* r);
   /// Buffers of the body; null: the client may take more.
   ngx_int_t take(ngx_http_request_t* r, ngx_chain_t* in);
+  /// Events of the gateway's own, between two of the backend's.
+  void inject(ngx_http_request_t* r, std::string_view events);
 
  private:
+  [[nodiscard]] bool is_left_alone(const ngx_http_request_t* r, const ngx_chain_t* in) const noexcept;
   ngx_int_t take_whole(ngx_http_request_t* r, ngx_chain_t* in);
   ngx_int_t take_events(ngx_http_request_t* r, ngx_chain_t* in);
   ngx_int_t send_whole(ngx_http_request_t* r, std::string_view body);
@@ -49,6 +52,8 @@ class Rewriting {
   ngx_chain_t* queue_ = nullptr;  ///< buffers that wait for the client
   ngx_chain_t* free_ = nullptr;
   ngx_chain_t* busy_ = nullptr;  ///< on their way to the client
+  bool begun_ = false;  ///< of a whole answer: its first bytes have come
+  bool passes_ = false;  ///< nothing in it changes: it isn't held
   bool over_ = false;  ///< the whole answer is on its way, or its refusal
   bool refused_ = false;  ///< of a stream: nothing of the backend's follows
 };

@@ -1,6 +1,8 @@
 // Streams that are open: each goes on only as long as its caller may.
 #include <utility>
 
+#include "agw/gateway/notice.h"
+
 #include "answer.h"
 #include "context.h"
 
@@ -23,10 +25,15 @@ std::optional<Reason> RequestContext::judge_anew(Worker& worker) {
   return ended.take();
 }
 
-void RequestContext::look(Worker& worker) noexcept {
+void RequestContext::look(Worker& worker, std::size_t& budget) noexcept {
   std::optional<Reason> reason;
   try {
     reason = judge_anew(worker);
+    // Before the stream has begun there is nobody to be told: then it is told when it has.
+    if (!reason && rewriting && r_->header_sent != 0) {
+      const gateway::ListKinds changed = worker.gateway().changed_lists(call_, budget);
+      if (changed != 0) rewriting->inject(r_, gateway::list_notices(call_, changed));
+    }
   } catch (...) {
     look_.reset();
     reason = Reason::internal_error;
@@ -47,6 +54,7 @@ void RequestContext::end_stream(Worker& worker, Reason reason) noexcept {
   const ngx_http_cleanup_pt end_upstream = *r->upstream->cleanup;
   end_upstream(r);
   if (r->header_sent) {
+    // Known before the end is sent: then nothing more of the backend's goes out.
     call_.failure = reason;
     ngx_http_finalize_request(r, ngx_http_send_special(r, NGX_HTTP_LAST));
   } else {
@@ -64,9 +72,10 @@ void RequestContext::end_stream(Worker& worker, Reason reason) noexcept {
 void look_at_streams() noexcept {
   Worker* const here = worker();
   if (here == nullptr) return;
+  std::size_t budget = gateway::Gateway::evaluations_a_turn;
   for (RequestContext* one = RequestContext::first_open(); one != nullptr;) {
     RequestContext* const next = one->next_open_;
-    if (one->streams_) one->look(*here);
+    if (one->streams_) one->look(*here, budget);
     one = next;
   }
 }

@@ -244,8 +244,9 @@ struct GatewayWorld {
   idempotency::Ledger ledger{{loop, random, claims, log}, idempotency::Keys(one_key())};
   SealKeys handed_out{one_key(), "agw handed out"};
   gateway::Sessions sessions{handed_out, random, 100};
+  gateway::States states{handed_out, clock, random};
   gateway::Gateway gateway{{clock, log, metrics, authenticator, store, limiter, exchanger, audit.writer, nullptr,
-                            &breakers, &ledger, &sessions}};
+                            &breakers, &ledger, &sessions, &states}};
   gateway::Location location;
   FakeRequest request;
   std::optional<gateway::Call> under_way;
