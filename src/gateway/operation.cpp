@@ -11,8 +11,8 @@
 #include "agw/rest/path.h"
 
 #include "further.h"
-#include "parameter_headers.h"
 #include "handed_back.h"
+#include "parameter_headers.h"
 #include "repeats.h"
 #include "subject.h"
 
@@ -232,8 +232,9 @@ ListKinds lists_of(const mcp::Message& message) {
   const auto wanted = message.params ? message.params->member("notifications") : std::nullopt;
   if (!wanted) return 0;
   unsigned out = 0;
-  for (const auto& [name, kind] : {std::pair("toolsListChanged", tool_list), std::pair("promptsListChanged", prompt_list),
-                                   std::pair("resourcesListChanged", resource_list)}) {
+  for (const auto& [name, kind] :
+       {std::pair("toolsListChanged", tool_list), std::pair("promptsListChanged", prompt_list),
+        std::pair("resourcesListChanged", resource_list)}) {
     const auto one = wanted->member(name);
     if (one && one->boolean() == true) out |= kind;
   }
