@@ -12,14 +12,17 @@
 namespace agw::gateway {
 namespace {
 
-/// Envelope, result, list, item: below that it is the server's own data.
-constexpr unsigned acted_depth = 4;
+/// Envelope, result, list, item; or envelope, result, messages, message, content, resource. Below that it is the
+/// server's own data.
+constexpr unsigned list_depth = 4;
+constexpr unsigned link_depth = 6;
 
 json::Limits limits_of(const Call& call) {
   json::Limits limits;
   limits.max_bytes = call.location->max_answer;
   limits.max_nodes = std::max<std::size_t>(limits.max_nodes, limits.max_bytes / 4);
-  limits.keys_depth = acted_depth;
+  const bool lists_only = call.category == mcp::Category::list || call.location->resources.empty();
+  limits.keys_depth = lists_only ? list_depth : link_depth;
   limits.any_values = true;
   return limits;
 }

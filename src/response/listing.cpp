@@ -184,35 +184,42 @@ bool tells(unsigned items, std::string_view text, std::size_t at) {
   return true;  // ſ
 }
 
+constexpr std::size_t stride = 32;
+
+/// Whether some of `stride` bytes could be one that tells, by it and the one before. Without a branch, so that the
+/// compiler looks at many of them at once.
+bool may_tell(const unsigned char* at) noexcept {
+  unsigned char any = 0;
+  for (std::size_t i = 0; i < stride; ++i) {
+    const unsigned char c = at[i];
+    const unsigned char before = *(at + i - 1);
+    const unsigned char lower = before | 0x20U;
+    const bool name = (lower == 's') | (lower == 'e') | (lower == 'k') | (lower == 'n');
+    const bool escape = (before == '\\') & (c == 'u');
+    const bool folds = (before == 0xC5U) & (c == 0xBFU);
+    any |= static_cast<unsigned char>(((c == '"') & name) | escape | folds);
+  }
+  return any != 0;
+}
+
+bool any_tells(unsigned items, std::string_view text, std::size_t from, std::size_t to) noexcept {
+  for (std::size_t i = from; i < to; ++i) {
+    const char c = text[i];
+    const char before = text[i - 1];
+    const bool candidate = c == '"' || (c == 'u' && before == '\\') || (c == '\xBF' && before == '\xC5');
+    if (candidate && tells(items, text, i)) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 bool may_hold(unsigned items, std::string_view text) noexcept {
-  constexpr std::size_t stride = 64;
-  const char* const bytes = text.data();
-  for (std::size_t from = 0; from < text.size(); from += stride) {
-    const std::size_t to = std::min(from + stride, text.size());
-    // Without a branch inside, so that many bytes are looked at at once.
-    unsigned any = 0;
-    for (std::size_t i = std::max<std::size_t>(from, 1); i < to; ++i) {
-      const auto c = static_cast<unsigned char>(bytes[i]);
-      const auto before = static_cast<unsigned char>(bytes[i - 1]);
-      const unsigned quote = c == '"' ? 1U : 0U;
-      const unsigned letter =
-          (before | 0x20U) == 's' || (before | 0x20U) == 'k' || (before | 0x20U) == 'e' || (before | 0x20U) == 'n' ? 1U
-                                                                                                                   : 0U;
-      const unsigned escape = before == '\\' && c == 'u' ? 1U : 0U;
-      const unsigned folds = before == 0xC5U && c == 0xBFU ? 1U : 0U;
-      any |= (quote & letter) | escape | folds;
-    }
-    if (any == 0) continue;
-    for (std::size_t i = std::max<std::size_t>(from, 1); i < to; ++i) {
-      const char before = bytes[i - 1];
-      const bool candidate =
-          bytes[i] == '"' || (bytes[i] == 'u' && before == '\\') || (bytes[i] == '\xBF' && before == '\xC5');
-      if (candidate && tells(items, text, i)) return true;
-    }
-  }
-  return false;
+  const auto* const bytes = reinterpret_cast<const unsigned char*>(text.data());
+  std::size_t from = 1;
+  for (; from + stride <= text.size(); from += stride)
+    if (may_tell(bytes + from) && any_tells(items, text, from, from + stride)) return true;
+  return any_tells(items, text, from, text.size());
 }
 
 Flaw edit_lists(const json::Value& result, std::string_view text, const Sight& sight, const Caching& caching,

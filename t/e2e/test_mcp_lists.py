@@ -370,9 +370,11 @@ def test_links_to_what_may_not_be_read_are_taken_out(documents, how):
         return (got.json() if how == "json" else events_of(got.body)[0])["result"]["content"]
     assert content() == blocks
     assert content(documents.token(agent="narrow-agent")) == [text, link]
-    odd = {"jsonrpc": "2.0", "id": 1, "result": {"content": [{"type": "resource_link", "admin.reset": 1}]}}
-    documents.backend.answer = json_answer(odd)
-    refused(documents.call(), "answer_malformed")
+    for block in ('{"type":"resource_link","admin.reset":1}',
+                  '{"type":"resource","resource":{"uri":"docs://open/a","uri":"docs://closed/b","text":"admin.reset"}}'):
+        odd = '{"jsonrpc":"2.0","id":1,"result":{"content":[' + block + "]}}"
+        documents.backend.answer = Answer(200, [("Content-Type", "application/json")], odd.encode())
+        refused(documents.call(), "answer_malformed")
     messages = [{"role": "user", "content": block} for block in blocks]
     documents.backend.answer = json_answer({"jsonrpc": "2.0", "id": 1, "result": {"messages": messages}})
     got = documents.post(mcp.message("prompts/get", {"name": "summary"}), documents.token(agent="narrow-agent"))

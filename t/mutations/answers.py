@@ -31,7 +31,7 @@ ALL = [
         (LISTING, 'if (has_lookalike(result, result_names())) return "the result has a key that looks like a list\'s";',
          "")], ["test_mcp_lists.py"]),
     Mutation("the look at the bytes doesn't see escapes", [
-        (LISTING, "const unsigned escape = before == '\\\\' && c == 'u' ? 1U : 0U;", "const unsigned escape = 0;")],
+        (LISTING, "const bool escape = (before == '\\\\') & (c == 'u');", "const bool escape = false;")],
         ["test_mcp_lists.py"]),
     Mutation("the comma of an item that is taken out stays", [
         ("src/response/splices.cpp", "const std::size_t to = last ? end_of(size - 1) : begin_of(next);",
