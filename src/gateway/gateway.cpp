@@ -68,6 +68,15 @@ Decision within_scopes(const Location& location, Call& call, Decision decision) 
   return decision;
 }
 
+/// What goes on is judged by these from here on; a listener has yet to be told of what has changed with them.
+void take_facts(Call& call, PrincipalPtr principal, policy::FactsPtr facts) {
+  const bool news = principal != call.principal || facts != call.facts;
+  if (call.listens != 0 && news && call.heard == nullptr)
+    call.heard = std::make_unique<Heard>(Heard{std::move(call.principal), std::move(call.facts)});
+  call.principal = std::move(principal);
+  call.facts = std::move(facts);
+}
+
 using Minted = Result<outbound::BackendTokenPtr, outbound::ExchangeFailure>;
 
 Result<void, Reason> credential_of(Minted minted, Call& call) {
@@ -338,8 +347,7 @@ Task<std::optional<Reason>> Gateway::look_further(const Location& location, Requ
   auto reading = request.body(location.max_body);
   auto body = co_await std::move(reading);
   if (!body) co_return body.error();
-  call.principal = *std::move(principal);
-  call.facts = *facts;
+  take_facts(call, *std::move(principal), *facts);
   Decision decision = judge(location, request, *body, **facts, std::nullopt, call);
   auto judging = judge_further(location, request, *body, call, std::move(decision));
   decision = co_await std::move(judging);
@@ -394,10 +402,7 @@ std::optional<Reason> Gateway::look_result(const Location& location, Request& re
     if (!found) return found.error();
     body = *found;
   }
-  if (call.listens != 0 && call.heard == nullptr)
-    call.heard = std::make_unique<Heard>(Heard{std::move(call.principal), std::move(call.facts)});
-  call.principal = std::move(principal);
-  call.facts = *facts;
+  take_facts(call, std::move(principal), *facts);
   // Its resource could be made when it was let through.
   const Decision decision = judge(location, request, body, **facts, std::nullopt, call);
   if (decision.allowed()) return std::nullopt;

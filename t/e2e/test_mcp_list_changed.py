@@ -6,6 +6,7 @@ import pytest
 from plugins import mcp, policy
 from plugins.backend import sse_answer
 from plugins.redis import key
+from plugins.site import TOOLS
 
 LISTEN = [("Accept", "text/event-stream")]
 LEGACY = b'event: message\ndata: {"jsonrpc":"2.0","method":"notifications/tools/list_changed"}\n\n'
@@ -81,6 +82,23 @@ def test_a_subscription_hears_what_it_asked_for_under_its_id(make_site):
     assert b"list_changed" not in silent.finish().body
     wants.reset()
     number.reset()
+
+
+def test_one_that_follows_resources_hears_of_lists_too_and_ends_with_a_resource(make_site):
+    site = make_site(start=False, tools=TOOLS + "agent_mcp_resource docs://<id> { scope tickets:read; }")
+    grants = policy.tenant(site.policy)["bundles"]["support"]["grants"]
+    policy.grant(site.policy, "group:company|support", "tickets/resources/*")
+    site.change_policy(lambda t: grants.append({"id": "b3", "operation": "tickets/resources/*"}))
+    site.start()
+    hold, site.backend.answer = quiet((ACKNOWLEDGED,))
+    follows = modern(site, {"toolsListChanged": True, "resourceSubscriptions": ["docs://a"]})
+    follows.read_until(b"acknowledged")
+    site.change_policy(lambda t: grants.pop(0))
+    follows.read_until(b"tools/list_changed")
+    site.change_policy(lambda t: grants.pop())
+    answer = follows.finish()
+    assert site.nginx.event(answer.header("X-Request-Id"))["reason"] == "agent_grant_missing"
+    hold.set()
 
 
 @pytest.mark.parametrize("era", ["legacy", "modern"])
