@@ -68,6 +68,7 @@ std::unique_ptr<Edit> edit_of_lists(ResponseCourse::Way way, Call& call, Seeing 
   // Any result may be sent again on any stream (MCP 2025-11-25, "Resumability and Redelivery"); a body answers its own
   // request.
   if (way == ResponseCourse::Way::events || is_stream || call.category == mcp::Category::list) items |= response::lists;
+  if (call.mcp_method == "resources/directory/read") items |= response::lists;
   const bool may_link = is_stream || call.category == mcp::Category::tool || call.category == mcp::Category::prompt;
   if (governs_resources(*call.location) && may_link) items |= response::links;
   if (is_stream || call.category == mcp::Category::completion) items |= response::completions;

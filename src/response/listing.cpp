@@ -15,11 +15,12 @@ struct Kind {
   std::string_view name;
   std::string_view method;
 };
-constexpr std::array<Kind, 4> kinds{
+constexpr std::array<Kind, 5> kinds{
     {{Listed::tool, "tools", "name", "tools/list"},
      {Listed::prompt, "prompts", "name", "prompts/list"},
      {Listed::resource, "resources", "uri", "resources/list"},
-     {Listed::resource_template, "resourceTemplates", "uriTemplate", "resources/templates/list"}}};
+     {Listed::resource_template, "resourceTemplates", "uriTemplate", "resources/templates/list"},
+     {Listed::resource, "skills", "uri", "skills/list"}}};
 
 /// Members under which some reader would find what this one doesn't.
 bool has_lookalike(const json::Value& object, const json::Names& names) {
@@ -28,8 +29,8 @@ bool has_lookalike(const json::Value& object, const json::Names& names) {
 
 /// Names that are acted by, by where they stand.
 const json::Names& result_names() {
-  static constexpr std::array<std::string_view, 6> keys{"tools", "prompts",   "resources", "resourceTemplates",
-                                                        "ttlMs", "cacheScope"};
+  static constexpr std::array<std::string_view, 7> keys{"tools",  "prompts", "resources", "resourceTemplates",
+                                                        "skills", "ttlMs",   "cacheScope"};
   static const json::Names names(keys);
   return names;
 }
@@ -157,7 +158,8 @@ struct Telling {
   std::string_view name;  ///< in lower case
   unsigned items;
 };
-constexpr std::array<Telling, 7> telling{{{"tools", lists},
+constexpr std::array<Telling, 8> telling{{{"tools", lists},
+                                          {"skills", lists},
                                           {"prompts", lists},
                                           {"resources", lists},
                                           {"resourcetemplates", lists},

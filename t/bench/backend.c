@@ -1,13 +1,16 @@
 // The backend of the benchmark: one thread, epoll, keep-alive, constant answers. It must cost next to nothing, so that
 // what is measured is nginx. Usage: backend PORT BODY_BYTES
-// POST is answered with a JSON-RPC result of BODY_BYTES, or of N where the target says `bytes=N`; GET with a stream of
-// events that stays open after its first event.
+// POST is answered with a JSON-RPC result of BODY_BYTES, or of N where the target says `bytes=N`; with a list of N
+// tools where it says `tools=N`, every second one named seen.*, the others hidden.*; with a stream of N progress events
+// and a result where it says `events=N`, an event every fifth of a millisecond. GET is answered with a stream of events
+// that stays open after its first event.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,14 +18,28 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
-enum { MAX_FD = 65536, HEAD = 8192, EVENTS = 256, RECEIVED = 1 << 18, SIZES = 8, MOST_BYTES = 1 << 26 };
+enum {
+  MAX_FD = 65536,
+  HEAD = 8192,
+  EVENTS = 256,
+  RECEIVED = 1 << 18,
+  SIZES = 8,
+  MOST_BYTES = 1 << 26,
+  MOST_ITEMS = 100000
+};
+
+enum kind { RESULT, TOOLS, STREAM };
 
 struct answer {
+  enum kind kind;
+  size_t asked;  // bytes, tools or events
   size_t bytes;  // of the body
-  size_t size;   // of head and body
+  size_t size;  // of head and body
   char* data;
+  size_t* parts;  // where each part that is sent by itself ends; null: all at once
 };
 
 struct connection {
@@ -30,6 +47,9 @@ struct connection {
   size_t body_left;  // bytes of the request's body that are still to come
   const struct answer* answer;
   size_t sent;
+  size_t part;  // which one is being sent
+  bool may_begin;  // the time for it has come
+  bool listed;  // among the busy ones
   char head[HEAD + 1];
 };
 
@@ -37,18 +57,21 @@ static struct connection* connections[MAX_FD];
 static struct answer answers[SIZES];
 static struct answer stream;
 static size_t usual_bytes;
+static int busy[MAX_FD];  // those whose answer comes in parts
+static int busy_count;
 
 static void die(const char* what) {
   perror(what);
   exit(1);
 }
 
-static struct answer make_answer(size_t body) {
+static struct answer make_answer(size_t asked) {
+  size_t body = asked;
   static const char head[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"content\":[{\"type\":\"text\",\"text\":\"";
   static const char tail[] = "\"}],\"isError\":false}}";
   const size_t frame = sizeof head - 1 + sizeof tail - 1;
   if (body < frame) body = frame;
-  struct answer out = {.bytes = body, .data = malloc(body + 256)};
+  struct answer out = {.kind = RESULT, .asked = asked, .bytes = body, .data = malloc(body + 256)};
   if (out.data == NULL) die("malloc");
   out.size = (size_t)sprintf(out.data,
                              "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n", body);
@@ -61,12 +84,69 @@ static struct answer make_answer(size_t body) {
   return out;
 }
 
-static const struct answer* answer_of(size_t bytes) {
+static struct answer make_tools(size_t count) {
+  struct answer out = {.kind = TOOLS, .asked = count};
+  char* body = malloc(count * 512 + 256);
+  out.data = malloc(count * 512 + 512);
+  if (body == NULL || out.data == NULL) die("malloc");
+  out.bytes = (size_t)sprintf(body, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"tools\":[");
+  for (size_t i = 0; i < count; ++i)
+    out.bytes += (size_t)sprintf(
+        body + out.bytes,
+        "%s{\"name\":\"%s.%zu\",\"title\":\"Tool %zu\",\"description\":\"Looks up what the customer wrote about "
+        "\\\"%zu\\\" "
+        "and says what to "
+        "do\",\"inputSchema\":{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"limit\":"
+        "{\"type\":\"integer\",\"default\":10}},\"required\":[\"id\"]},\"annotations\":{\"readOnlyHint\":true}}",
+        i == 0 ? "" : ",", i % 2 == 0 ? "seen" : "hidden", i, i, i);
+  out.bytes += (size_t)sprintf(body + out.bytes, "]}}");
+  out.size = (size_t)sprintf(
+      out.data, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s", out.bytes, body);
+  free(body);
+  return out;
+}
+
+static size_t append_chunk(char* to, const char* event) {
+  return (size_t)sprintf(to, "%zx\r\n%s\r\n", strlen(event), event);
+}
+
+static struct answer make_events(size_t count) {
+  struct answer out = {.kind = STREAM, .asked = count, .data = malloc(count * 256 + 512)};
+  char event[256];
+  out.parts = malloc((count + 1) * sizeof(size_t));
+  if (out.data == NULL || out.parts == NULL) die("malloc");
+  out.size = (size_t)sprintf(
+      out.data, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n");
+  for (size_t i = 1; i <= count; ++i) {
+    out.bytes +=
+        (size_t)sprintf(event,
+                        "event: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":"
+                        "{\"progressToken\":1,\"progress\":%zu,\"total\":%zu}}\n\n",
+                        i, count);
+    out.size += append_chunk(out.data + out.size, event);
+    out.parts[i - 1] = out.size;
+  }
+  out.bytes +=
+      (size_t)sprintf(event, "event: message\ndata: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"content\":[]}}\n\n");
+  out.size += append_chunk(out.data + out.size, event);
+  out.size += (size_t)sprintf(out.data + out.size, "0\r\n\r\n");
+  out.parts[count] = out.size;
+  return out;
+}
+
+static const struct answer* answer_of(enum kind kind, size_t asked) {
+  static struct answer (*const make[])(size_t) = {make_answer, make_tools, make_events};
   for (int i = 0; i < SIZES; ++i) {
-    if (answers[i].data == NULL) answers[i] = make_answer(bytes);
-    if (answers[i].bytes == bytes || i == SIZES - 1) return &answers[i];
+    if (answers[i].data == NULL) answers[i] = make[kind](asked);
+    if ((answers[i].kind == kind && answers[i].asked == asked) || i == SIZES - 1) return &answers[i];
   }
   return NULL;
+}
+
+// N of `name=N` in the target, or `otherwise`.
+static size_t number(const char* head, const char* name, size_t otherwise) {
+  const char* asked = strstr(head, name);
+  return asked != NULL && asked < strchr(head, '\r') ? strtoul(asked + strlen(name), NULL, 10) : otherwise;
 }
 
 static void drop(int fd) {
@@ -79,24 +159,52 @@ static void drop(int fd) {
 static bool flush(int fd) {
   struct connection* c = connections[fd];
   while (c->answer != NULL) {
-    const ssize_t done = send(fd, c->answer->data + c->sent, c->answer->size - c->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const size_t end = c->answer->parts == NULL ? c->answer->size : c->answer->parts[c->part];
+    if (c->answer->parts != NULL && !c->may_begin) return true;
+    const ssize_t done = send(fd, c->answer->data + c->sent, end - c->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (done < 0) return errno == EAGAIN || errno == EINTR;
     c->sent += (size_t)done;
+    if (c->sent < end) continue;
+    c->may_begin = false;
+    ++c->part;
     if (c->sent == c->answer->size) c->answer = NULL;
   }
   return true;
+}
+
+// The next part of every answer that comes in parts.
+static void tick(void) {
+  int left = 0;
+  for (int i = 0; i < busy_count; ++i) {
+    const int fd = busy[i];
+    struct connection* c = connections[fd];
+    if (c == NULL) continue;
+    c->listed = c->answer != NULL && c->answer->parts != NULL;
+    if (!c->listed) continue;
+    c->may_begin = true;
+    if (flush(fd))
+      busy[left++] = fd;
+    else
+      drop(fd);
+  }
+  busy_count = left;
 }
 
 // The head is whole and ends in a zero byte: what it asks for, and how long its body is.
 static void understand(struct connection* c) {
   for (const char* line = strchr(c->head, '\n'); line != NULL; line = strchr(line + 1, '\n'))
     if (strncasecmp(line + 1, "content-length:", 15) == 0) c->body_left = strtoul(line + 16, NULL, 10);
-  size_t bytes = usual_bytes;
-  const char* end = strchr(c->head, '\r');
-  const char* asked = strstr(c->head, "bytes=");
-  if (asked != NULL && asked < end) bytes = strtoul(asked + 6, NULL, 10);
-  c->sent = 0;
-  c->answer = strncmp(c->head, "GET ", 4) == 0 ? &stream : answer_of(bytes < MOST_BYTES ? bytes : MOST_BYTES);
+  const size_t bytes = number(c->head, "bytes=", usual_bytes);
+  const size_t tools = number(c->head, "tools=", 0), events = number(c->head, "events=", 0);
+  c->sent = c->part = 0;
+  if (strncmp(c->head, "GET ", 4) == 0)
+    c->answer = &stream;
+  else if (tools > 0)
+    c->answer = answer_of(TOOLS, tools < MOST_ITEMS ? tools : MOST_ITEMS);
+  else if (events > 0)
+    c->answer = answer_of(STREAM, events < MOST_ITEMS ? events : MOST_ITEMS);
+  else
+    c->answer = answer_of(RESULT, bytes < MOST_BYTES ? bytes : MOST_BYTES);
 }
 
 // What was received; an answer is due as soon as the body it answers is whole. False when it can't be a request.
@@ -125,7 +233,12 @@ static bool take(int fd, const char* data, size_t size) {
       size -= head - before;
       understand(c);
     }
-    if (c->body_left == 0 && !flush(fd)) return false;
+    if (c->body_left > 0) continue;
+    if (c->answer != NULL && c->answer->parts != NULL && !c->listed && busy_count < MAX_FD) {
+      c->listed = true;
+      busy[busy_count++] = fd;
+    }
+    if (!flush(fd)) return false;
   }
   return true;
 }
@@ -164,7 +277,7 @@ int main(int argc, char** argv) {
     fprintf(stderr, "usage: backend PORT BODY_BYTES\n");
     return 2;
   }
-  usual_bytes = answer_of(strtoul(argv[2], NULL, 10))->bytes;
+  usual_bytes = answer_of(RESULT, strtoul(argv[2], NULL, 10))->bytes;
   make_stream();
   struct rlimit files;
   getrlimit(RLIMIT_NOFILE, &files);
@@ -182,10 +295,20 @@ int main(int argc, char** argv) {
   const int poll = epoll_create1(0);
   struct epoll_event event = {.events = EPOLLIN, .data.fd = listener};
   epoll_ctl(poll, EPOLL_CTL_ADD, listener, &event);
+  const int timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
+  const struct itimerspec every = {.it_interval.tv_nsec = 200000, .it_value.tv_nsec = 200000};
+  if (timer < 0 || timerfd_settime(timer, 0, &every, NULL) != 0) die("timerfd");
+  event.data.fd = timer;
+  epoll_ctl(poll, EPOLL_CTL_ADD, timer, &event);
   for (;;) {
     struct epoll_event ready[EVENTS];
     const int count = epoll_wait(poll, ready, EVENTS, -1);
     for (int i = 0; i < count; ++i) {
+      if (ready[i].data.fd == timer) {
+        uint64_t times;
+        if (read(timer, &times, sizeof times) == sizeof times) tick();
+        continue;
+      }
       if (ready[i].data.fd != listener) {
         serve(ready[i].data.fd);
         continue;

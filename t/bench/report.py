@@ -47,6 +47,18 @@ def latency_line(row):
         + f"{row['p99_ratio']:>10.2f}")
 
 
+MCP_ROWS = {"list": "a list of 500 tools, half of them the caller's", "stream": "a stream of 1,000 events"}
+
+
+def mcp_head():
+    say(f"\n{'MCP, everything on':<48}{'conn':>6}{'rps/bare':>10}{'quartiles':>12}{'cpu/bare':>10}")
+
+
+def mcp_line(row):
+    say(f"{MCP_ROWS[row['name']]:<48}{row['connections']:>6}{row['ratio']:>10.2f}"
+        f"{row['ratio_low']:>7.2f}–{row['ratio_high']:.2f}{row['cpu_ratio']:>10.2f}")
+
+
 def trips_head():
     say(f"\n{'asked of Redis':<14}{'calls':>8}{'commands':>10}{'a call':>8}")
 
@@ -154,6 +166,11 @@ def markdown(found):
     out = []
     if rows := found.get("rows"):
         out += _speed_tables(rows)
+    if rows := found.get("mcp"):
+        out += ["", "| everything, of MCP's answers | connections | requests per second of bare | CPU time of bare |",
+                "|---|---|---|---|",
+                *(f"| {MCP_ROWS[row['name']]} | {row['connections']} | {row['ratio']:.2f} "
+                  f"({row['ratio_low']:.2f}–{row['ratio_high']:.2f}) | {row['cpu_ratio']:.2f} |" for row in rows)]
     if (rows := found.get("latency")):
         out += _latency_table(rows)
     if kept := found.get("memory"):

@@ -89,9 +89,9 @@ def refused(step, *words):
 def test_a_tour(place, client, era):
     told = tour(client, era, place, scope="tickets:read")
     assert told["version"] == SPOKEN[era]
-    assert {*READ, "greet"} <= set(told["tools"])
-    assert set(PROMPTS) <= set(told["prompts"])
-    assert "test://static-text" in told["resources"]
+    assert told["tools"] == [*READ, "greet"]
+    assert told["prompts"] == list(PROMPTS)
+    assert told["resources"] == ["test://static-text"]
     assert told["call"] == "This is a simple text response for testing."
     assert told["resource"] == "This is the content of the static text resource."
     assert told["prompt"] == "This is a simple prompt for testing."
@@ -146,9 +146,9 @@ def test_the_inspector(place, era):
         assert status == 0, printed
         return found["result"]
 
-    assert {*READ, "greet"} <= {tool["name"] for tool in result("tools/list")["tools"]}
-    assert set(PROMPTS) <= {prompt["name"] for prompt in result("prompts/list")["prompts"]}
-    assert "test://static-text" in [resource["uri"] for resource in result("resources/list")["resources"]]
+    assert [tool["name"] for tool in result("tools/list")["tools"]] == [*READ, "greet"]
+    assert [prompt["name"] for prompt in result("prompts/list")["prompts"]] == list(PROMPTS)
+    assert [resource["uri"] for resource in result("resources/list")["resources"]] == ["test://static-text"]
     called = result("tools/call", "--tool-name", "test_headers", "--tool-arg", "region=west")
     assert called["content"][0]["text"] == "region west"
     assert "static text" in result("resources/read", "--uri", "test://static-text")["contents"][0]["text"]

@@ -73,7 +73,7 @@ def test_from_the_url_alone(place, client, era, version, mode):
     if mode == "cimd":
         assert first["client_id"].startswith("https://clients.example/")
     assert told["connected"][0]["version"] == version
-    assert {"test_simple_text", "greet"} <= set(told["tools"][0]["tools"])
+    assert told["tools"][0]["tools"] == ["test_simple_text", "greet"]
     answered = [call for call in told["call"] if call["status"] == 200]
     assert [call["tool"] for call in answered] == ["test_simple_text", "greet"], told
     # The second call needs more: 403 insufficient_scope, one more sign-in for both scopes, and the call again.

@@ -11,6 +11,7 @@ import time
 import traceback
 from pathlib import Path
 
+import answers
 import soak
 from load import NEVER, Load
 from plugins import mcp
@@ -377,7 +378,8 @@ def self_paced(port, head, body, stop, held):
 
 ALL = {"worker killed": killed, "reload every second": reloaded, "binary upgrade": upgraded, "zone full": zone_full,
        "file descriptors exhausted": no_files, "memory limit": no_memory, "memory limit, Redis": no_memory,
-       "memory limit, exchange": no_memory, "client aborts": aborted, "slow clients": slow, "soak": soak.soak}
+       "memory limit, exchange": no_memory, "client aborts": aborted, "slow clients": slow,
+       "MCP lists and streams": answers.answers, "soak": soak.soak}
 DEPENDENCY = {"memory limit, Redis": "redis", "memory limit, exchange": "exchange"}
 SOAK = {True: 30, False: 1800}
 

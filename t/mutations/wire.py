@@ -28,6 +28,12 @@ ALL = [
     Mutation("a header that disagrees with the body is believed", [
         ("src/mcp/message.cpp", "if (auto wrong = check_mirrors()) return fail(refusal(*wrong));",
          "static_cast<void>(&Reader::check_mirrors);")], ["test_mcp_transport.py"]),
+    Mutation("a request of the new era is offered versions of the old one", [
+        ("src/gateway/refusal.cpp", "call.requested_version >= mcp::modern_version ?", "call.requested_version.empty() ?")],
+        ["test_mcp_transport.py"]),
+    Mutation("a skill is got without a grant of it", [
+        ("src/mcp/method.cpp", 'Row{{"skills/get", "mcp.skills.get", Category::subscribe}, Eras::both}',
+         'Row{{"skills/get", "mcp.skills.get", Category::session}, Eras::both}')], ["test_mcp_transport.py"]),
     Mutation("a path of two readings is judged by one", [
         ("src/gateway/operation.cpp",
          "if (!rest::is_canonical(request.raw_path(), request.path())) return refused(Reason::path_not_canonical);",
