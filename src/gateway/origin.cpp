@@ -61,6 +61,7 @@ bool host_allowed(const Location& location, const Headers& headers) {
   if (host == "localhost" || std::ranges::all_of(host, [](char c) { return c == '.' || (c >= '0' && c <= '9'); }))
     return true;
   return std::ranges::any_of(location.hosts, [&](std::string_view known) {
+    if (known == host) return true;
     if (known.starts_with('.') && host.size() > known.size())
       return same_text(host.substr(host.size() - known.size()), known);
     return same_text(host, known);

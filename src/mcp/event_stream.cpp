@@ -40,8 +40,13 @@ std::string_view without_mark(std::string_view block) {
 
 bool is_event_stream(std::string_view content_type) noexcept {
   constexpr std::string_view type = "text/event-stream";
-  const std::string_view essence = content_type.substr(0, content_type.find_first_of("; \t"));
-  return std::ranges::equal(essence, type, [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; });
+  // Each answer is asked; most are shorter, or differ in the first letter.
+  if (content_type.size() < type.size()) return false;
+  if (content_type.size() > type.size() &&
+      std::string_view("; \t").find(content_type[type.size()]) == std::string_view::npos)
+    return false;
+  return std::ranges::equal(content_type.substr(0, type.size()), type,
+                            [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; });
 }
 
 void EventSplitter::begin_block() noexcept {
