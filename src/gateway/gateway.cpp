@@ -12,10 +12,10 @@
 #include "credentials.h"
 #include "edits.h"
 #include "further.h"
-#include "notices.h"
 #include "operation.h"
 #include "refusal.h"
 #include "repeats.h"
+#include "sight.h"
 
 namespace agw::gateway {
 
@@ -66,15 +66,6 @@ Decision within_scopes(const Location& location, Call& call, Decision decision) 
   decision.checks.set(Check::scope, Verdict::fail);
   decision.needed_scopes = call.exchange->scopes;
   return decision;
-}
-
-/// What goes on is judged by these from here on; a listener has yet to be told of what has changed with them.
-void take_facts(Call& call, PrincipalPtr principal, policy::FactsPtr facts) {
-  const bool news = principal != call.principal || facts != call.facts;
-  if (call.listens != 0 && news && call.heard == nullptr)
-    call.heard = std::make_unique<Heard>(Heard{std::move(call.principal), std::move(call.facts)});
-  call.principal = std::move(principal);
-  call.facts = std::move(facts);
 }
 
 using Minted = Result<outbound::BackendTokenPtr, outbound::ExchangeFailure>;
@@ -337,89 +328,11 @@ Task<Decision> Gateway::judge_further(const Location& location, const Request& r
   co_return whole;
 }
 
-Task<std::optional<Reason>> Gateway::look_further(const Location& location, Request& request, Call& call) {
-  auto authenticating = services_.authenticator.authenticate(call.token, location.trust);
-  auto principal = co_await std::move(authenticating);
-  if (!principal) co_return principal.error().reason;
-  auto asking = services_.store.facts(*principal, call.operation);
-  auto facts = co_await std::move(asking);
-  if (!facts) co_return facts.error().reason;
-  auto reading = request.body(location.max_body);
-  auto body = co_await std::move(reading);
-  if (!body) co_return body.error();
-  take_facts(call, *std::move(principal), *facts);
-  Decision decision = judge(location, request, *body, **facts, std::nullopt, call);
-  auto judging = judge_further(location, request, *body, call, std::move(decision));
-  decision = co_await std::move(judging);
-  take_exchange(call);
-  if (decision.allowed()) co_return std::nullopt;
-  co_return decision.reason;
-}
-
 void Gateway::note_uses(const Call& call) {
   services_.uses->note(call.principal, call.facts, call.decision);
   if (call.further == nullptr) return;
   for (const FurtherSubject& one : call.further->subjects)
     services_.uses->note(call.principal, one.facts, one.decision);
-}
-
-ValueTask<std::optional<Reason>> Gateway::look_again(const Location& location, Request& request, Call& call) {
-  if (call.further != nullptr) return look_further(location, request, call);
-  auto who = services_.authenticator.authenticate(call.token, location.trust);
-  if (!who.ready()) return await_look(location, request, call, std::move(who));
-  auto principal = who.take();
-  if (!principal) return std::optional(principal.error().reason);
-  auto facts = services_.store.facts(*principal, call.operation);
-  if (!facts.ready()) return await_look(location, request, call, *std::move(principal), std::move(facts));
-  return look_result(location, request, call, *std::move(principal), facts.take());
-}
-
-Task<std::optional<Reason>> Gateway::await_look(const Location& location, Request& request, Call& call,
-                                                ValueTask<Result<PrincipalPtr, identity::TokenRefusal>> who) {
-  auto principal = co_await std::move(who);
-  if (!principal) co_return principal.error().reason;
-  auto asking = services_.store.facts(*principal, call.operation);
-  auto facts = co_await std::move(asking);
-  co_return look_result(location, request, call, *std::move(principal), std::move(facts));
-}
-
-Task<std::optional<Reason>> Gateway::await_look(const Location& location, Request& request, Call& call,
-                                                PrincipalPtr principal, ValueTask<FactsAnswer> facts) {
-  auto answer = co_await std::move(facts);
-  co_return look_result(location, request, call, std::move(principal), std::move(answer));
-}
-
-std::optional<Reason> Gateway::look_result(const Location& location, Request& request, Call& call,
-                                           PrincipalPtr principal, FactsAnswer facts) {
-  if (!facts) return facts.error().reason;
-  // For a message without an operation no time has a say: what was judged by the same facts is judged.
-  if (call.operation.empty() && *facts == call.facts && principal == call.principal) return std::nullopt;
-  // Conditions read the arguments of the call as it was sent; its body has been read long ago.
-  std::string_view body;
-  if (call.route != nullptr && body_is_judged(location, request)) {
-    auto read = request.body(location.max_body);
-    auto found = read.ready() ? read.take() : fail(Reason::internal_error);
-    if (!found) return found.error();
-    body = *found;
-  }
-  take_facts(call, std::move(principal), *facts);
-  // Its resource could be made when it was let through.
-  const Decision decision = judge(location, request, body, **facts, std::nullopt, call);
-  if (decision.allowed()) return std::nullopt;
-  return decision.reason;
-}
-
-ListKinds Gateway::changed_lists(Call& call, std::size_t& budget) {
-  if (call.heard == nullptr) return 0;
-  const std::size_t needed = 2 * call.location->routes.size();
-  if (needed > budget) {
-    // A location that no budget is large enough for has its turn when nobody else had.
-    if (budget < evaluations_a_turn) return 0;
-    budget = needed;
-  }
-  budget -= needed;
-  const auto before = std::exchange(call.heard, nullptr);
-  return differing_lists(*call.location, *before, {call.principal, call.facts}, services_.clock.now()) & call.listens;
 }
 
 Task<void> Gateway::claim(const Location& location, const Request& request, std::string_view body,
@@ -485,20 +398,6 @@ Result<Forward, Answer> Gateway::conclude(const Location& location, const Reques
   return forward;
 }
 
-/// What was recorded is the backend's own answer: who repeats the call sees of it what it may see now.
-Answer Gateway::replay(const Location& location, const Request& request, Call& call) {
-  Answer answer = replayed(location, request.headers(), call);
-  auto course = respond(call, {answer.status, answer.content_type, false});
-  if (!course) return refuse_response(call, request.headers(), course.error());
-  if (*course == nullptr) return answer;
-  std::string rewritten;
-  auto step = (*course)->feed(answer.body, rewritten);
-  if (step != ResponseCourse::Step::refused) step = (*course)->end(rewritten);
-  if (step == ResponseCourse::Step::refused) return refuse_response(call, request.headers(), (*course)->failure());
-  answer.body = std::move(rewritten);
-  return answer;
-}
-
 void Gateway::log_detail(const Call& call) {
   // What is wrong with a record is said by the store, once and not with every call that meets it.
   if (call.decision.reason == Reason::store_invalid || call.decision.reason == Reason::store_uninitialised) return;
@@ -555,60 +454,6 @@ bool Gateway::begin_record(const Request& request, Call& call) {
   if (!record) return false;
   call.record = *std::move(record);
   return true;
-}
-
-std::optional<Answer> Gateway::judge_response(Call& call, const Headers& headers, const BackendHead& head) {
-  if (call.location == nullptr) return std::nullopt;
-  if (call.watch != nullptr) services_.breakers->answered(call, head.status);
-  if (!stands_between(call)) return std::nullopt;
-  const bool refused = head.status == 401 || head.status == 403;
-  if (!refused && !head.accel_redirect) return std::nullopt;
-  // A request that was refused for its credential was not carried out (RFC 9110 sections 15.5.2 and 15.5.4).
-  if (refused && call.claim != nullptr) call.claim->not_carried_out();
-  // What the backend no longer believes is not offered to it again.
-  if (refused && call.exchange != nullptr) services_.exchanger.drop(*call.principal, *call.exchange);
-  call.failure = Reason::backend_refused;
-  return answer_for(*call.location, headers, call, deny(Reason::backend_refused, Verdict::pass));
-}
-
-Result<std::unique_ptr<ResponseCourse>, Reason> Gateway::respond(Call& call, const AnswerHead& head) {
-  if (call.location == nullptr || !answers_are_read(*call.location)) return nullptr;
-  const auto way = way_of(call, head);
-  if (!way) return fail(way.error());
-  if (!*way) return nullptr;
-  Edits edits;
-  if (auto lists = edit_of_lists(**way, call, {services_.clock, services_.store, *sights_}))
-    edits.push_back(std::move(lists));
-  if (auto states = edit_of_states(call, services_.states)) edits.push_back(std::move(states));
-  if (edits.empty()) return nullptr;
-  return std::make_unique<ResponseCourse>(**way, call, document_, services_.log, std::move(edits));
-}
-
-Answer Gateway::refuse_response(Call& call, const Headers& headers, Reason reason) {
-  call.failure = reason;
-  return answer_for(*call.location, headers, call, deny(reason, Verdict::pass));
-}
-
-void Gateway::keep(Call& call, BackendAnswer answer) noexcept try {
-  const auto kept = kept_answer(call, document_, std::move(answer));
-  if (kept) return call.claim->keep(*kept);
-  call.claim->keep_nothing();
-} catch (...) {
-  call.claim->keep_nothing();
-}
-
-std::string Gateway::session_field(const Call& call, std::string_view backend_id) const {
-  // The stateless protocol has no sessions (MCP 2026-07-28).
-  if (call.era == mcp::Era::modern || call.principal == nullptr || services_.sessions == nullptr) return {};
-  // Servers repeat it with every answer: it stays the one that the client has.
-  if (call.session != nullptr && call.session->backend_id == backend_id) return std::string(call.session_id);
-  return services_.sessions->seal({std::string(backend_id), call.mcp_version, call.capabilities}, *call.principal,
-                                  *call.location);
-}
-
-std::vector<std::pair<std::string, std::string>> Gateway::response_fields(const Call& call) const {
-  if (call.usage == nullptr || !call.enforced) return {};
-  return limit_fields(*call.usage);
 }
 
 Answer Gateway::refuse(const Location& location, const Request& request, Call& call, Reason reason) {

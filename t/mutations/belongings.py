@@ -2,6 +2,8 @@
 from mutation import Mutation
 
 GATEWAY = "src/gateway/gateway.cpp"
+ANSWERING = "src/gateway/answering.cpp"
+LOOKING = "src/gateway/looking_again.cpp"
 OPERATION = "src/gateway/operation.cpp"
 REFUSAL = "src/gateway/refusal.cpp"
 SESSIONS = "src/gateway/sessions.cpp"
@@ -67,7 +69,7 @@ ALL = [
     Mutation("strangers learn whose state it is", [
         (REFUSAL, "    case Reason::state_foreign:\n", "")]),
     Mutation("the backend's own state reaches the agent", [
-        (GATEWAY, "  if (auto states = edit_of_states(call, services_.states)) edits.push_back(std::move(states));\n", "")], STATE),
+        (ANSWERING, "  if (auto states = edit_of_states(call, services_.states)) edits.push_back(std::move(states));\n", "")], STATE),
     Mutation("the body that goes on has the length of the one that came", [
         (FORWARD, "  r->headers_in.content_length_n = static_cast<off_t>(body.size());\n", "")], STATE),
     Mutation("the sealed state goes on to the backend", [
@@ -76,7 +78,7 @@ ALL = [
         (STREAMS, "      if (changed != 0) rewriting->inject(r_, gateway::list_notices(call_, changed));\n",
          "      static_cast<void>(changed);\n")], CHANGED),
     Mutation("a subscription hears of what it didn't ask for", [
-        (GATEWAY, "services_.clock.now()) & call.listens;", "services_.clock.now());")]),
+        (LOOKING, "services_.clock.now()) & call.listens;", "services_.clock.now());")]),
     Mutation("every change of facts is a change of lists", [
         (NOTICES, "if (sees(location, route, before, now) != sees(location, route, after, now)) out |= kind;", "out |= kind;")]),
     Mutation("a notice comes in the middle of an event", [
@@ -87,10 +89,10 @@ ALL = [
     Mutation("nobody looks at streams", [
         (STREAMS, "    if (one->streams_) one->look(*here, budget);\n", "")], STREAM),
     Mutation("a stream's token may end", [
-        (GATEWAY, "  if (!principal) return std::optional(principal.error().reason);\n",
+        (LOOKING, "  if (!principal) return std::optional(principal.error().reason);\n",
          "  if (!principal) return std::optional<Reason>();\n")]),
     Mutation("a stream goes on when nobody can say whether it may", [
-        (GATEWAY, "  if (!facts) return facts.error().reason;\n", "  if (!facts) return std::nullopt;\n")]),
+        (LOOKING, "  if (!facts) return facts.error().reason;\n", "  if (!facts) return std::nullopt;\n")]),
     Mutation("the backend isn't told that a stream has ended", [
         (STREAMS, "  end_upstream(r);\n", "  static_cast<void>(end_upstream);\n")], STREAM),
     Mutation("a stream that ends is cut off", [

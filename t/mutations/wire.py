@@ -2,6 +2,7 @@
 from mutation import Mutation
 
 GATEWAY = "src/gateway/gateway.cpp"
+ANSWERING = "src/gateway/answering.cpp"
 EXCHANGE = "src/outbound/exchange_result.cpp"
 EXCHANGER = "src/outbound/exchanger.cpp"
 FORWARD = "src/nginx/request/forward.cpp"
@@ -89,12 +90,12 @@ ALL = [
     Mutation("a backend's cookie goes to the agent", [
         (RESPONSE, '    drop_fields(r, "Set-Cookie");\n', "")], ["test_backend_headers.py"]),
     Mutation("a backend's challenge goes to the agent", [
-        (GATEWAY, "const bool refused = head.status == 401 || head.status == 403;",
+        (ANSWERING, "const bool refused = head.status == 401 || head.status == 403;",
          "const bool refused = head.status == 403;"),
         (RESPONSE, '    drop_fields(r, "WWW-Authenticate");\n', ""),
         (RESPONSE, "    r->headers_out.www_authenticate = nullptr;\n", "")], ["test_exchange.py"]),
     Mutation("X-Accel-Redirect is carried out", [
-        (GATEWAY, "if (!refused && !head.accel_redirect) return std::nullopt;",
+        (ANSWERING, "if (!refused && !head.accel_redirect) return std::nullopt;",
          "if (!refused) return std::nullopt;")], ["test_redirects.py"]),
     Mutation("a subrequest needs no decision", [
         (GUARD, "if (r != r->main) return NGX_HTTP_FORBIDDEN;", "if (r != r->main) return NGX_DECLINED;")],
@@ -114,7 +115,7 @@ ALL = [
         (EXCHANGER, "    std::string out(key.digest);\n", "    std::string out;\n")],
         ["test_exchange.py", "test_side_by_side.py"]),
     Mutation("a token that the backend refused is offered again", [
-        (GATEWAY,
+        (ANSWERING,
          "if (refused && call.exchange != nullptr) services_.exchanger.drop(*call.principal, *call.exchange);",
          "")], ["test_exchange.py"]),
     Mutation("the caller's credentials may be named in a governed location", [
