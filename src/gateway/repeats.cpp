@@ -61,6 +61,11 @@ std::optional<idempotency::KeptAnswer> kept_answer(const Call& call, json::Docum
   // An error of the server's HTTP layer needs no JSON-RPC response, and has no id.
   if (!found && out.status >= 400) return out;
   if (!found) return std::nullopt;
+  // The same call comes again, with what was asked for: only then it runs.
+  if (found->input_required) {
+    call.claim->not_carried_out();
+    return std::nullopt;
+  }
   out.content_type = "application/json";
   out.has_id = true;
   out.id_at = found->id_at;

@@ -29,7 +29,8 @@ void note_key(const Request& request, const policy::Arguments& arguments, std::s
 /// The recorded answer, for this repeat.
 [[nodiscard]] Answer replayed(const Location& location, const Headers& headers, const Call& call);
 
-/// What is kept of the backend's whole answer: nothing where a repeat could not be given it.
+/// What is kept of the backend's whole answer: nothing where a repeat could not be given it, or where the answer asks
+/// for input first; then the claim knows that the call was not carried out.
 [[nodiscard]] std::optional<idempotency::KeptAnswer> kept_answer(const Call& call, json::Document& document,
                                                                  BackendAnswer answer);
 

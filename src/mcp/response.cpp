@@ -25,7 +25,10 @@ Message read(json::Document& document, std::string_view text, const json::Limits
   if (!root || !root->is(json::Kind::object)) return Message::broken;
   const auto id = root->member("id");
   if (root->member("method")) return Message::other;
-  if (!id || (!root->member("result") && !root->member("error"))) return Message::broken;
+  const auto result = root->member("result");
+  if (!id || (!result && !root->member("error"))) return Message::broken;
+  const auto type = result && result->is(json::Kind::object) ? result->member("resultType") : std::nullopt;
+  out.input_required = type && type->is(json::Kind::string) && type->text() == "input_required";
   out.id_at = static_cast<std::size_t>(id->raw().data() - text.data());
   out.id_size = id->raw().size();
   out.message = text;

@@ -45,6 +45,16 @@ struct Keyed : GatewayWorld {
   std::vector<std::string> lines;
 };
 
+TEST(KeyedCall, that_needs_input_first_runs_when_it_comes_with_it) {
+  Keyed world;
+  world.whole_call(R"({"jsonrpc":"2.0","id":7,"result":{"resultType":"input_required","requestState":"s"}})");
+  world.whole_call(R"({"jsonrpc":"2.0","id":7,"result":{"resultType":"complete","text":"done"}})");
+  const auto answer = world.call();
+  ASSERT_TRUE(answer);
+  EXPECT_THAT(answer->body, HasSubstr(R"("text":"done")"));
+  world.finish(200);
+}
+
 TEST(KeyedCall, a_repeat_gets_the_answer_under_its_own_id) {
   Keyed world;
   world.whole_call();

@@ -15,6 +15,8 @@ struct SoleResponse {
   std::string message;
   std::size_t id_at = 0;
   std::size_t id_size = 0;
+  /// It asks for input before the call can be carried out (MCP 2026-07-28, "Multi Round-Trip Requests").
+  bool input_required = false;
 };
 
 /// The one response in the answer to a POST: the whole of an application/json body, or the data of one event among
