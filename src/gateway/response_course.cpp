@@ -33,8 +33,6 @@ const json::Names& envelope_names() {
   return names;
 }
 
-bool ends_block(std::string_view bytes) { return bytes.ends_with("\n\n") || bytes.ends_with("\r\n\r\n"); }
-
 }  // namespace
 
 Result<std::optional<ResponseCourse::Way>, Reason> way_of(const Call& call, const AnswerHead& head) {
@@ -164,13 +162,24 @@ bool ResponseCourse::take_injected(std::string& out) {
 }
 
 ResponseCourse::Step ResponseCourse::feed_events(std::string_view bytes, std::string& out) {
-  // Most of what streams hold is nobody's list: whole events in which no edit finds anything go on as they came.
-  const bool whole = splitter_.at_boundary() && ends_block(bytes);
-  if (whole && !must_read_ && !concerns(bytes)) return Step::unchanged;
+  // Most of what streams hold is nobody's list: whole events in which no edit finds anything go on as they came, all
+  // that there are at once.
+  bool skims = !must_read_;
+  const auto skim = [&] {
+    if (!skims || !splitter_.at_boundary()) return std::string_view();
+    const std::string_view plain = bytes.substr(0, mcp::whole_blocks(bytes));
+    skims = !concerns(plain);
+    if (!skims) return std::string_view();
+    bytes.remove_prefix(plain.size());
+    return plain;
+  };
   const std::string_view given = bytes;
   const std::size_t begin = out.size();
   bool changed = !splitter_.at_boundary();
-  std::size_t taken = 0;
+  std::string_view plain = skim();
+  if (plain.size() == given.size()) return Step::unchanged;
+  out += plain;
+  std::size_t taken = plain.size();
   std::optional<std::string> edited;
   while (const auto block = splitter_.next(bytes)) {
     if (!edit_block(*block, edited)) {
@@ -179,6 +188,9 @@ ResponseCourse::Step ResponseCourse::feed_events(std::string_view bytes, std::st
     changed = changed || edited.has_value();
     out += edited ? std::string_view(*edited) : *block;
     taken += block->size();
+    plain = skim();
+    out += plain;
+    taken += plain.size();
   }
   if (splitter_.overflowed())
     return refuse_stream(Reason::answer_too_large, "an event is larger than agent_answer_limit", out);

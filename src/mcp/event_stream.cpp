@@ -123,6 +123,16 @@ std::optional<std::string_view> EventSplitter::next(std::string_view& bytes) {
   return std::string_view(held_);
 }
 
+std::size_t whole_blocks(std::string_view bytes) noexcept {
+  while (true) {
+    const std::size_t line_feed = bytes.rfind('\n');
+    if (line_feed == std::string_view::npos) return 0;
+    bytes = bytes.substr(0, line_feed + 1);
+    if (bytes.ends_with("\n\n") || bytes.ends_with("\r\n\r\n")) return bytes.size();
+    bytes.remove_suffix(1);
+  }
+}
+
 Event read_event(std::string_view block, std::string& joined) {
   Event event;
   block = without_mark(block);

@@ -113,6 +113,27 @@ TEST(Response, whatever_the_pieces) {
   }
 }
 
+TEST(Response, many_events_between_which_a_list_comes_again) {
+  std::string stream;
+  std::string expected;
+  for (int i = 0; i < 6; ++i) {
+    const std::string plain = event(R"({"jsonrpc":"2.0","method":"notifications/message"})");
+    const std::string ending = i % 2 == 0 ? ": ping\r\n\r\n" : "\r\r";
+    stream += plain + plain + ending;
+    expected += plain + plain + ending;
+    if (i % 3 != 1) continue;
+    stream += event(listed(some));
+    expected += event(listed(seen));
+  }
+  Answering world;
+  world.stream();
+  for (std::size_t piece = 1; piece <= stream.size(); ++piece) {
+    world.answer_begins(events);
+    EXPECT_EQ(world.pass(stream, piece), expected) << piece;
+    if (piece > 64) piece += 7;
+  }
+}
+
 TEST(Response, any_stream_may_bring_a_list_again) {
   Answering world;
   world.stream();

@@ -81,6 +81,16 @@ const std::vector<Case>& cases() {
   return all;
 }
 
+TEST(WholeBlocks, end_with_the_last_empty_line) {
+  EXPECT_EQ(whole_blocks(""), 0U);
+  EXPECT_EQ(whole_blocks("data: a\n"), 0U);
+  EXPECT_EQ(whole_blocks("data: a\n\n"), 9U);
+  EXPECT_EQ(whole_blocks("data: a\r\n\r\n"), 11U);
+  EXPECT_EQ(whole_blocks("data: a\n\ndata: b\nid: 1\n"), 9U);
+  EXPECT_EQ(whole_blocks("data: a\n\n\ndata: b"), 10U);
+  EXPECT_EQ(whole_blocks("data: a\r\r"), 0U);
+}
+
 TEST(EventStream, whatever_the_pieces) {
   for (const Case& c : cases()) {
     std::string rest;

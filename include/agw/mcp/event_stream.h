@@ -25,7 +25,7 @@ class EventSplitter {
   [[nodiscard]] bool overflowed() const noexcept { return overflowed_; }
 
   /// Whether everything up to here was given out.
-  [[nodiscard]] bool at_boundary() const noexcept { return held_.empty(); }
+  [[nodiscard]] bool at_boundary() const noexcept { return held_.empty() || given_; }
   /// What has come of a block that isn't whole: at the end of the stream no more comes.
   [[nodiscard]] std::string_view rest() const noexcept { return held_; }
 
@@ -43,6 +43,10 @@ class EventSplitter {
   bool fields_ = false;  ///< a line of the block was no comment
   bool after_cr_ = false;  ///< a line feed that follows belongs to the line before
 };
+
+/// How many bytes at the front of `bytes`, which begin between two blocks, are whole ones: up to the last empty line.
+/// 0: none, or none that a look at line feeds shows.
+[[nodiscard]] std::size_t whole_blocks(std::string_view bytes) noexcept;
 
 /// What one block says.
 struct Event {
