@@ -26,7 +26,7 @@ struct Conf {
 
 /// One worker's; what the directives asked for.
 struct Worker {
-  explicit Worker(ngx_cycle_t* cycle, const Conf& conf) : host(cycle, {conf.zone, &conf.pins, conf.redis}) {
+  explicit Worker(ngx_cycle_t* cycle, const Conf& conf) : host(cycle, {conf.zone, &conf.pins, conf.redis, {}}) {
     if (!conf.watched.empty()) watch = host.watch(conf.watched, conf.seen);
     if (conf.file != nullptr) file = std::make_unique<OpenFile>(*conf.file, cycle->log);
   }
