@@ -265,6 +265,23 @@ TEST(Listeners, need_an_allow_for_each_resource) {
   }
 }
 
+TEST(Listeners, are_looked_at_again_with_each_resource) {
+  InnerWorld world;
+  world.ask("subscriptions/listen", R"({"notifications":{"resourceSubscriptions":["docs://guides/a"]}})", true);
+  ASSERT_FALSE(world.call());
+  const auto look = [&world]() -> std::optional<Reason> {
+    auto task = [](auto step) -> Task<std::optional<Reason>> {
+      co_return co_await std::move(step);
+    }(world.gateway.look_again(world.location, world.request, *world.under_way));
+    return world.loop.run(task).value_or(Reason::internal_error);
+  };
+  EXPECT_EQ(look(), std::nullopt);
+  world.policy(R"({"schema":1,"tenants":{"default":{
+    "agents":{"company|docs":{"name":"Docs"}},
+    "entitlements":[{"id":"e","to":"user:company|mira","operation":"tickets/*"}]}}})");
+  EXPECT_EQ(look(), Reason::agent_grant_missing);
+}
+
 TEST(ParameterHeaders, are_compared_with_their_arguments) {
   struct Row {
     const char* arguments;
