@@ -33,7 +33,7 @@ ALL = [
     Mutation("a session is valid at every place", [
         (SESSIONS, "std::string_view(principal.tenant), std::string_view(location.resource.identifier),\n"
                    "        std::string_view(location.name_space)}",
-         "std::string_view(principal.tenant)}")]),
+         "std::string_view(principal.tenant), std::string_view(location.label).substr(0, 0)}")]),
     Mutation("owners are joined without a border", [
         (SESSIONS, "    text += std::to_string(part.size());\n    text += ':';\n", "")]),
     Mutation("a session that can't be opened goes on as it is", [
