@@ -56,9 +56,11 @@ ALL = [
     Mutation("the zone's key is no secret", [
         (ZONE, "  if (RAND_bytes(root->key.data(), static_cast<int>(root->key.size())) != 1) {", "  if (false) {")], SESSION),
     Mutation("a state is anybody's", [
-        (STATES, "  if (text.substr(0, digest_bytes) != view_of(owner)) return fail(Reason::state_foreign);\n", "")]),
+        (STATES, "  if (text.substr(0, digest_bytes) != view_of(owner)) return fail(Reason::state_foreign);\n",
+         "  static_cast<void>(owner);\n")]),
     Mutation("a state is for any call", [
-        (STATES, "  if (text.substr(digest_bytes, digest_bytes) != view_of(asked)) return fail(Reason::state_mismatch);\n", "")]),
+        (STATES, "  if (text.substr(digest_bytes, digest_bytes) != view_of(asked)) return fail(Reason::state_mismatch);\n",
+         "  static_cast<void>(asked);\n")]),
     Mutation("a state never ends", [
         (STATES, "  if (clock_.now().time_since_epoch().count() >= static_cast<std::int64_t>(end)) return fail(Reason::state_expired);\n",
          "  static_cast<void>(end);\n")]),
