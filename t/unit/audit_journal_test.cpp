@@ -452,8 +452,7 @@ TEST_F(Journal, what_waits_is_forced_to_the_disk_at_once) {
   Helper helper(*this, Sync::always);
   helper.sealer.pass();
   const int opening = file.syncs;
-  for (int i = 0; i < events; ++i)
-    worker.writer->begin(event_of(std::to_string(i)))->finish({.outcome = Outcome::ok});
+  for (int i = 0; i < events; ++i) worker.writer->begin(event_of(std::to_string(i)))->finish({.outcome = Outcome::ok});
   EXPECT_EQ(helper.sealer.pass(), events);
   EXPECT_EQ(file.syncs - opening, 1);
   EXPECT_TRUE(verify().empty());

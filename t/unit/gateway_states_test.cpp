@@ -21,9 +21,9 @@ struct StateWorld : GatewayWorld {
   void fresh(const std::string& user = "mira") {
     request = test::FakeRequest();
     authorize(token("tickets:read", user));
-    for (const auto& [name, value] : {std::pair("Content-Type", "application/json"),
-                                      std::pair("MCP-Protocol-Version", "2026-07-28"),
-                                      std::pair("Mcp-Method", "tools/call"), std::pair("Mcp-Name", "ticket.read")})
+    for (const auto& [name, value] :
+         {std::pair("Content-Type", "application/json"), std::pair("MCP-Protocol-Version", "2026-07-28"),
+          std::pair("Mcp-Method", "tools/call"), std::pair("Mcp-Name", "ticket.read")})
       request.fields.add(name, value);
   }
   /// A retry of a call; `state` is JSON.
@@ -74,14 +74,13 @@ TEST(States, are_for_whom_and_what_they_were_given_for) {
   StateWorld world;
   const std::string good = world.given();
   std::string told;
-  for (const Case& one : {Case{"a backend's own", "\"plain\"", "state_unknown"}, Case{"empty", "\"\"", "state_unknown"},
-                          Case{"another user", world.given(R"({"id":"T-1"})", "company|omar"), "state_foreign"},
-                          Case{"other arguments", world.given(R"({"id":"T-2"})"), "state_mismatch"},
-                          Case{"another tool", world.given(R"({"id":"T-1"})", "company|mira", "tools/call", "x"),
-                               "state_mismatch"},
-                          Case{"another method", world.given(R"({"id":"T-1"})", "company|mira", "prompts/get"),
-                               "state_mismatch"},
-                          Case{"no text", "7", "params_invalid"}}) {
+  for (const Case& one :
+       {Case{"a backend's own", "\"plain\"", "state_unknown"}, Case{"empty", "\"\"", "state_unknown"},
+        Case{"another user", world.given(R"({"id":"T-1"})", "company|omar"), "state_foreign"},
+        Case{"other arguments", world.given(R"({"id":"T-2"})"), "state_mismatch"},
+        Case{"another tool", world.given(R"({"id":"T-1"})", "company|mira", "tools/call", "x"), "state_mismatch"},
+        Case{"another method", world.given(R"({"id":"T-1"})", "company|mira", "prompts/get"), "state_mismatch"},
+        Case{"no text", "7", "params_invalid"}}) {
     world.fresh();
     world.retry(one.state);
     const auto answer = world.call();

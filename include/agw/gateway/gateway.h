@@ -52,7 +52,7 @@ struct Forward {
   /// Session ids are sealed here: what the client sent under Mcp-Session-Id doesn't go on, but `session` in its place.
   bool binds_session = false;
   std::string_view session;  ///< the backend's id; empty: none goes on
-  std::string_view body;     ///< what goes on in the place of the body that was sent; empty: that one
+  std::string_view body;  ///< what goes on in the place of the body that was sent; empty: that one
 };
 
 /// The response head of a backend, as far as the course judges it.
@@ -84,7 +84,7 @@ class Gateway {
     Breakers* breakers = nullptr;  ///< null where no location has any
     idempotency::Ledger* ledger = nullptr;  ///< null: no operation asks for a key
     Sessions* sessions = nullptr;  ///< null: no location binds any
-    States* states = nullptr;      ///< the same
+    States* states = nullptr;  ///< the same
   };
   explicit Gateway(Services services);
   ~Gateway();

@@ -97,13 +97,13 @@ struct Location {
   std::size_t max_body = 1U << 20;  ///< bytes that are judged at most (client_max_body_size, 16 MiB)
   std::vector<Breaker> breakers;
   std::vector<OperationRoute> routes;
-  NameRoutes tools;                  ///< MCP
-  NameRoutes prompts;                ///< MCP
-  mcp::UriRoutes resources;          ///< MCP
-  rest::Router router;               ///< REST; index → routes
+  NameRoutes tools;  ///< MCP
+  NameRoutes prompts;  ///< MCP
+  mcp::UriRoutes resources;  ///< MCP
+  rest::Router router;  ///< REST; index → routes
   std::size_t max_answer = 16U << 20;  ///< MCP: bytes of an answer, or of one event, that are read at most
-  Milliseconds list_ttl{0};          ///< MCP: how long a list may be believed that is filtered for its caller
-  bool body_is_judged = false;       ///< REST: some template names <body/…>, or repeats are recognised
+  Milliseconds list_ttl{0};  ///< MCP: how long a list may be believed that is filtered for its caller
+  bool body_is_judged = false;  ///< REST: some template names <body/…>, or repeats are recognised
 
   /// Every scope that this resource knows: for step-up challenges.
   [[nodiscard]] bool knows_scope(std::string_view scope) const noexcept;
