@@ -82,17 +82,21 @@ ALL = [
     Mutation("a subscription hears of what it didn't ask for", [
         (LOOKING, "services_.clock.now()) & call.listens;", "services_.clock.now());")]),
     Mutation("every change of facts is a change of lists", [
-        (NOTICES, "if (sees(location, route, before, now) != sees(location, route, after, now)) out |= kind;", "out |= kind;")]),
+        (NOTICES, "if (sees(location, route, before, now) != sees(location, route, after, now)) out |= kind;",
+         "static_cast<void>(sees(location, route, before, now) == sees(location, route, after, now));\n    out |= kind;")]),
     Mutation("a notice comes in the middle of an event", [
         (COURSE, "  if (injected_.empty() || refused_ || !splitter_.at_boundary()) return false;\n",
          "  if (injected_.empty() || refused_) return false;\n")], CHANGED),
     Mutation("a subscription is told before it is acknowledged", [
         (COURSE, "  if (call_.era == mcp::Era::modern && !spoken_) return false;\n", "")], CHANGED),
     Mutation("nobody looks at streams", [
-        (STREAMS, "    if (one->streams_) one->look(*here, budget);\n", "")], STREAM),
+        (STREAMS, "    if (one->streams_) one->look(*here, budget);\n",
+         "    if (one->streams_ && budget == 0) one->look(*here, budget);\n")], STREAM),
     Mutation("a stream's token may end", [
         (LOOKING, "  if (!principal) return std::optional(principal.error().reason);\n",
-         "  if (!principal) return std::optional<Reason>();\n")]),
+         "  if (!principal) return std::optional<Reason>();\n"),
+        (LOOKING, "  auto principal = co_await std::move(who);\n  if (!principal) co_return principal.error().reason;\n",
+         "  auto principal = co_await std::move(who);\n  if (!principal) co_return std::nullopt;\n")]),
     Mutation("a stream goes on when nobody can say whether it may", [
         (LOOKING, "  if (!facts) return facts.error().reason;\n", "  if (!facts) return std::nullopt;\n")]),
     Mutation("the backend isn't told that a stream has ended", [
