@@ -112,14 +112,19 @@ bool holds_only(std::string_view text, Allowed allowed) {
       text, [&](char c) { return c == '%' || c == one_segment || c == anything || is_segment_byte(c) || allowed(c); });
 }
 
+/// Parameters of a segment (`..;x`) are cut off by some readers.
+bool is_dots(std::string_view segment) {
+  segment = segment.substr(0, segment.find(';'));
+  return segment == "." || segment == "..";
+}
+
 bool are_segments_plain(std::string_view path) {
   // The first slash begins the path; one at the end is a last, empty segment.
   if (path.starts_with('/')) path.remove_prefix(1);
   while (!path.empty()) {
     const std::size_t slash = path.find('/');
-    // Parameters of a segment (`..;x`) are cut off by some readers.
-    const std::string_view segment = path.substr(0, std::min(slash, path.find(';')));
-    if (segment.empty() || segment == "." || segment == "..") return false;
+    const std::string_view segment = path.substr(0, slash);
+    if (segment.empty() || segment.front() == ';' || is_dots(segment)) return false;
     if (slash == std::string_view::npos) break;
     path.remove_prefix(slash + 1);
   }
@@ -134,6 +139,8 @@ bool is_canonical(std::string_view uri) {
   if (parts->authority) {
     if (!holds_only(*parts->authority, [](char c) { return c == '[' || c == ']'; })) return false;
     if (!are_octets_canonical(*parts->authority, true)) return false;
+    // Servers of files take what follows `file://` for a path.
+    if (is_dots(*parts->authority)) return false;
     if (is_special(parts->scheme) && std::ranges::any_of(*parts->authority, is_upper)) return false;
   }
   if (!holds_only(parts->path, [](char c) { return c == '/'; }) || !are_octets_canonical(parts->path, true) ||

@@ -55,7 +55,7 @@ ALL = [
          "if (route.tool_rules != nullptr && route.tool_rules->inner) return Reason::argument_invalid;", "")],
         ["test_mcp_inner.py"]),
     Mutation("a URI with dot segments is a resource's", [
-        ("src/mcp/resource_uri.cpp", 'if (segment.empty() || segment == "." || segment == "..") return false;',
+        ("src/mcp/resource_uri.cpp", 'if (segment.empty() || segment.front() == \';\' || is_dots(segment)) return false;',
          "if (segment.empty()) return false;")], ["test_mcp_prompts_resources.py"]),
     Mutation("a query leads past a resource's own block", [
         ("src/mcp/resource_uri.cpp", "return other && other->route != found->route;",
