@@ -213,7 +213,8 @@ Result<UriPattern, std::string> UriPattern::parse(std::string_view text) {
     const std::string_view name =
         end == std::string_view::npos ? std::string_view() : text.substr(begin + 1, end - begin - 1);
     if (!is_variable_name(name)) return fail("has a \"<\" without a name and \">\"" + example);
-    const bool begins = sample.ends_with('/') || sample.ends_with(':');
+    const bool in_path = sample.find('?') == std::string::npos;
+    const bool begins = in_path && (sample.ends_with('/') || sample.ends_with(':'));
     const bool ends = end + 1 == text.size() ? !out.open_ : text[end + 1] == '/' || text[end + 1] == '?';
     if (!begins || !ends) return fail("has the name <" + std::string(name) + ">, which is no whole segment" + example);
     if (std::ranges::find(out.names_, name) != out.names_.end())

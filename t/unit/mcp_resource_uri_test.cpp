@@ -50,9 +50,26 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST(UriPatterns, that_nobody_could_mean) {
-  for (const char* text : {"", "docs", "docs://a*", "docs://*a", "docs://*/a", "docs://a<b>", "docs://<>", "docs://<a",
-                           "docs://<a>b", "docs://<a>/<a>", "docs://a/../<b>", "docs://%61", "Docs://a", "docs://a#<b>",
-                           "docs://{a}", "docs://<a>*", "docs://a//b", "docs://<a b>", "docs://\xC3\xA9"})
+  for (const char* text : {"",
+                           "docs",
+                           "docs://a*",
+                           "docs://*a",
+                           "docs://*/a",
+                           "docs://a<b>",
+                           "docs://<>",
+                           "docs://<a",
+                           "docs://<a>b",
+                           "docs://<a>/<a>",
+                           "docs:?//<a>",
+                           "docs://a/../<b>",
+                           "docs://%61",
+                           "Docs://a",
+                           "docs://a#<b>",
+                           "docs://{a}",
+                           "docs://<a>*",
+                           "docs://a//b",
+                           "docs://<a b>",
+                           "docs://\xC3\xA9"})
     EXPECT_FALSE(UriPattern::parse(text)) << text;
   for (const char* text : {"docs://a", "docs://*", "docs:*", "docs://v1.*", "docs://<a>", "docs://<a>/b/<c>", "t:<id>",
                            "docs://<a>/*", "*", "file:///*", "docs://a?x=<b>"})
