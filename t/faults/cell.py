@@ -161,7 +161,10 @@ class _Course:
         cell, found = self.cell, self.found
         for stream in self.streams:
             if cell.dependency != "backend":
-                if not stream.whole():
+                # Where its caller would be refused, or nobody can say, a stream ends: whole, and not before the fault.
+                if cell.known != {"allow"} and stream.ended_whole() and stream.ended >= self.fault_began:
+                    found["stream"] = "ended"
+                elif not stream.whole():
                     found["errors"].append(f"an open stream was harmed: {len(stream.numbers)} events, {stream.call.trouble}")
             elif stream.ended is not None:
                 found.setdefault("stream", "ended")

@@ -168,6 +168,10 @@ class OpenStream:
         """Nothing is missing, and it was not cut."""
         return not self.broken and self.ended is None and bool(self.numbers)
 
+    def ended_whole(self):
+        """The gateway closed it behind a whole event."""
+        return self.ended is not None and not (self.broken or self.call.trouble or self._buffer) and bool(self.numbers)
+
     def leave(self):
         if self.ended is None:
             self._exchange.reset()
