@@ -70,7 +70,7 @@ ALL = [
          "if (sent != 1 || !value) return &rule;")], ["test_mcp_parameter_headers.py"]),
     Mutation("a field takes another's place under a name that folds to it", [
         ("src/nginx/request/odd_fields.cpp", "if (!clean || is_taken(r, checked, name)) return true;",
-         "static_cast<void>(checked);\n  if (!clean) return true;")], ["test_mcp_parameter_headers.py"]),
+         "static_cast<void>(is_taken(r, checked, name));\n  if (!clean) return true;")], ["test_mcp_parameter_headers.py"]),
     Mutation("any name for this address will do", [
         ("src/gateway/origin.cpp", "if (location.hosts.empty()) return true;",
          "if (!location.hosts.empty() || location.hosts.empty()) return true;")], ["test_mcp_eras.py"]),
