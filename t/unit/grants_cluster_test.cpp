@@ -181,11 +181,13 @@ TEST_F(ClusterTest, one_that_hangs_or_is_gone_is_waited_for_only_where_it_decide
   EXPECT_EQ(asking.take(), first);
 }
 
+struct Follower final : MasterFollower {
+  void master_is(const RedisPlace& place) noexcept override { last = place; }
+  std::optional<RedisPlace> last;
+};
+
 TEST_F(ClusterTest, who_follows_hears_of_a_move) {
-  struct Follower final : MasterFollower {
-    void master_is(const RedisPlace& place) noexcept override { last = place; }
-    std::optional<RedisPlace> last;
-  } follower;
+  Follower follower;
   SlotGuide& guide = cluster.guide(7);
   guide.follow(follower);
   loop.spawn(cluster.watch());
@@ -202,10 +204,7 @@ TEST_F(ClusterTest, who_follows_hears_of_a_move) {
 }
 
 TEST_F(ClusterTest, who_had_the_slot_is_believed_until_a_majority_has_heard) {
-  struct Follower final : MasterFollower {
-    void master_is(const RedisPlace& place) noexcept override { last = place; }
-    std::optional<RedisPlace> last;
-  } follower;
+  Follower follower;
   SlotGuide& guide = cluster.guide(7);
   guide.follow(follower);
   loop.spawn(cluster.watch());

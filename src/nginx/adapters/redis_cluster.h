@@ -17,13 +17,7 @@ namespace agw::nginx {
 /// where a slot is moved to, have a connection when they are asked for the first time.
 class RedisCluster final : public status::Source, private grants::Nodes {
  public:
-  struct Host {
-    NginxLoop& loop;
-    Names& names;
-    Clock& clock;
-    Random& random;
-    Log& log;
-  };
+  using Host = NginxRedis::Host;
   /// `tenants`: encoded, as in keys.
   RedisCluster(Host host, const RedisSettings& settings, const std::vector<std::string>& tenants);
 

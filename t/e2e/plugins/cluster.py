@@ -1,13 +1,12 @@
 """A Redis Cluster as it is run: three masters, each with a replica; and nodes that say what a test wants."""
 import shutil
 import signal
-import socket
 import subprocess
-import threading
 import time
 
 from . import policy
 from .redis import PASSWORD, Redis
+from .told import Told
 from .wait import eventually, free_port, nothing_happens_for
 
 SLOTS = 16384
@@ -162,54 +161,22 @@ def address(nodes, scheme="redis", user=""):
     return f"{scheme}+cluster://{user}" + ",".join(f"127.0.0.1:{node.port}" for node in nodes)
 
 
-class FakeSeed:
-    """Says that one port has all slots (`names`), says nothing (`silent`) or garbage, or isn't there (`stop`)."""
+class FakeSeed(Told):
+    """Says that one port has all slots (`names`), or garbage."""
+
+    question = b"SLOTS"
 
     def __init__(self, port):
-        self.names, self.silent, self.garbage, self.state = port, False, False, "ok"
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self._open, self._connections = True, []
+        super().__init__(port)
+        self.garbage, self.state = False, "ok"
 
-    def start(self):
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def stop(self):
-        self._open = False
-        self.listener.close()
-        for connection in self._connections:
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-    def _accept(self):
-        while self._open:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            self._connections.append(connection)
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _answer(self):
+    def answer(self):
         if self.garbage:
             return b"*1\r\n*3\r\n:0\r\n:99999999\r\n$-1\r\n$3\r\nabc\r\n"
         host = b"127.0.0.1"
         slots = b"*1\r\n*3\r\n:0\r\n:%d\r\n*3\r\n$%d\r\n%s\r\n:%d\r\n$2\r\nid\r\n" % (SLOTS - 1, len(host), host, self.names)
         info = b"cluster_state:%s\r\n" % self.state.encode()
         return slots + b"$%d\r\n%s\r\n" % (len(info), info)
-
-    def _serve(self, connection):
-        try:
-            while data := connection.recv(65536):
-                for _ in range(data.upper().count(b"SLOTS")):
-                    if not self.silent:
-                        connection.sendall(self._answer())
-        except OSError:
-            pass
-        connection.close()
 
 
 def answers(site, token, done, pause=0.02):

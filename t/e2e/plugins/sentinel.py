@@ -1,13 +1,12 @@
 """A Redis, its replica and three Sentinels, as they are run; and Sentinels that say what a test wants."""
 import shutil
 import signal
-import socket
 import subprocess
-import threading
 
 import redis
 
 from .redis import PASSWORD, Redis
+from .told import Told
 from .wait import eventually, free_port
 
 NAME = "main"
@@ -135,44 +134,11 @@ class Group:
         return self.master
 
 
-class FakeSentinel:
-    """Names whom it is told to, says nothing (`silent`), or isn't there (`stop`)."""
+class FakeSentinel(Told):
+    """Names whom it is told to."""
 
-    def __init__(self, port):
-        self.names, self.silent = port, False
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self._open, self._connections = True, []
+    question = b"GET-MASTER-ADDR-BY-NAME"
 
-    def start(self):
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def stop(self):
-        self._open = False
-        self.listener.close()
-        for connection in self._connections:
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-    def _accept(self):
-        while self._open:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            self._connections.append(connection)
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection):
-        try:
-            while data := connection.recv(65536):
-                for _ in range(data.upper().count(b"GET-MASTER-ADDR-BY-NAME")):
-                    if not self.silent:
-                        port = str(self.names).encode()
-                        connection.sendall(b"*2\r\n$9\r\n127.0.0.1\r\n$%d\r\n%s\r\n" % (len(port), port))
-        except OSError:
-            pass
-        connection.close()
+    def answer(self):
+        port = str(self.names).encode()
+        return b"*2\r\n$9\r\n127.0.0.1\r\n$%d\r\n%s\r\n" % (len(port), port)
