@@ -120,8 +120,10 @@ def part_lint():
 
 
 # By name, so that a new version of clang-tidy asks nothing else of the tree.
-ANALYZER = ("-*,clang-analyzer-core.*,clang-analyzer-cplusplus.*,clang-analyzer-security.*,"
-            "-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling")
+THOROUGH = ("-*,clang-analyzer-core.*,clang-analyzer-cplusplus.*,clang-analyzer-security.*,"
+            "-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling,"
+            "bugprone-assert-side-effect,bugprone-reserved-identifier,bugprone-standalone-empty,"
+            "bugprone-stringview-nullptr,bugprone-undelegated-constructor")
 
 
 def layout(code):
@@ -344,9 +346,9 @@ def processes_of(session):
 
 
 def part_long():
-    """the static analyzer, five minutes for each fuzzer, the end-to-end tests that take long, the whole matrix of faults"""
+    """the static analyzer and slow checks of clang-tidy, five minutes for each fuzzer, the end-to-end tests that take long, the whole matrix of faults"""
     build("release")
-    count = tidy("clang-analyzer", f"--checks={ANALYZER}")
+    count = tidy("clang-tidy-thorough", f"--checks={THOROUGH}")
     count += part_fuzz(("--seconds", "300"), 7200) + pytest("long", "-m", "long", env=module_env("release"))
     return count + faults(timeout=5400)
 

@@ -13,10 +13,18 @@ def usage():
     return 0
 
 
+def worked():
+    """(seconds that all cores have worked, seconds that they could have) since the machine started, whoever for."""
+    with open("/proc/stat", encoding="ascii") as stat:
+        user, nice, system, idle, waiting, *rest = map(int, stat.readline().split()[1:9])
+    busy = user + nice + system + sum(rest)
+    return busy, busy + idle + waiting
+
+
 def run(names):
     total, started, failures = Count(), time.monotonic(), []
     for name in names:
-        began = time.monotonic()
+        began, before = time.monotonic(), worked()
         print(f"── {name}: {parts.ALL[name][0].__doc__.splitlines()[0]}", flush=True)
         try:
             count = parts.ALL[name][0]()
@@ -26,7 +34,8 @@ def run(names):
         total += count
         if count.failed:
             failures.append(name)
-        print(f"   {count} ({time.monotonic() - began:.0f} s)", flush=True)
+        busy, could = (after - earlier for after, earlier in zip(worked(), before))
+        print(f"   {count} ({time.monotonic() - began:.0f} s, cores {100 * busy // max(could, 1)} % busy)", flush=True)
     print(f"\nlogs: {LOGS}; {time.monotonic() - started:.0f} s in all")
     if failures:
         print(f"failed: {', '.join(failures)}")
