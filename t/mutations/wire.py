@@ -69,8 +69,11 @@ ALL = [
          "if (sent != 1 || !value || !mcp::mirrors_value(headers.get(rule.field), *value)) return &rule;",
          "if (sent != 1 || !value) return &rule;")], ["test_mcp_parameter_headers.py"]),
     Mutation("a field takes another's place under a name that folds to it", [
-        ("src/nginx/request/odd_fields.cpp", "if (!clean || is_taken(r, checked, name)) return true;",
-         "static_cast<void>(is_taken(r, checked, name));\n  if (!clean) return true;")], ["test_mcp_parameter_headers.py"]),
+        ("src/nginx/request/odd_fields.cpp", "if (!is_taken(r, checked, found->name) && !add(r, *found)) return false;",
+         "if (!add(r, *found)) return static_cast<void>(&is_taken), false;")], ["test_mcp_parameter_headers.py"]),
+    Mutation("a dropped field with a control character goes on", [
+        ("src/mcp/parameter_field.cpp", "if (!std::ranges::all_of(value, is_value)) return std::nullopt;",
+         "static_cast<void>(&is_value);")], ["test_mcp_parameter_headers.py"]),
     Mutation("any name for this address will do", [
         ("src/gateway/origin.cpp", "if (location.hosts.empty()) return true;",
          "if (!location.hosts.empty() || location.hosts.empty()) return true;")], ["test_mcp_eras.py"]),
