@@ -74,6 +74,9 @@ ALL = [
     Mutation("a dropped field with a control character goes on", [
         ("src/mcp/parameter_field.cpp", "if (!std::ranges::all_of(value, is_value)) return std::nullopt;",
          "static_cast<void>(&is_value);")], ["test_mcp_parameter_headers.py"]),
+    Mutation("lint takes any name for one of a resource's", [
+        ("src/agwctl/lint.cpp", "    if (!place.uri.empty()) return path.size()",
+         "    if (!place.uri.empty()) return !path.empty() || path.size()")]),
     Mutation("any name for this address will do", [
         ("src/gateway/origin.cpp", "if (location.hosts.empty()) return true;",
          "if (!location.hosts.empty() || location.hosts.empty()) return true;")], ["test_mcp_eras.py"]),

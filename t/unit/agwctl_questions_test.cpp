@@ -1,17 +1,14 @@
 // Questions about a policy file: lists, who-can, what-can, test, lint; and YAML.
 #include <filesystem>
-#include <fstream>
 #include <sstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include "agwctl/command_line.h"
-#include "agwctl/failure.h"
 #include "agwctl/policy_error.h"
 #include "agwctl/table.h"
 #include "agwctl/yaml.h"
+#include "support/agwctl_commands.h"
 
 namespace agw::agwctl {
 namespace {
@@ -54,38 +51,8 @@ tenants:
       tickets/ticket.read: {owner: support, class: confidential}
 )";
 
-struct AgwctlQuestions : testing::Test {
-  AgwctlQuestions() : folder(std::filesystem::temp_directory_path() / ("agwctl-q-" + std::to_string(::getpid()))) {
-    std::filesystem::create_directories(folder);
-    store = "file:" + write("policy.yaml", policy_yaml);
-  }
-  ~AgwctlQuestions() override { std::filesystem::remove_all(folder); }
-
-  std::string write(const std::string& name, const std::string& text) {
-    std::ofstream(folder / name) << text;
-    return (folder / name).string();
-  }
-  /// What the command prints; `status` is expected. A Failure's sentence, where it ends with one.
-  std::string said(int status, std::vector<std::string> words) {
-    words.insert(words.begin(), "agwctl");
-    std::vector<const char*> argv;
-    for (const auto& word : words) argv.push_back(word.c_str());
-    std::ostringstream out;
-    try {
-      EXPECT_EQ(CommandLine(out).run(static_cast<int>(argv.size()), argv.data()), status) << out.str();
-      return out.str();
-    } catch (const Failure& failure) {
-      EXPECT_EQ(failure.status(), status) << failure.what();
-      return failure.what();
-    }
-  }
-  std::string asked(int status, std::vector<std::string> words) {
-    words.insert(words.end(), {"--store", store});
-    return said(status, std::move(words));
-  }
-
-  std::filesystem::path folder;
-  std::string store;
+struct AgwctlQuestions : test::AgwctlCommands {
+  AgwctlQuestions() { store = "file:" + write("policy.yaml", policy_yaml); }
 };
 
 TEST(AgwctlYaml, is_the_json_that_it_stands_for) {
