@@ -8,10 +8,12 @@ import pytest
 from plugins import mcp, policy
 from plugins.agwctl import BINARY, run, where
 from plugins.backend import plain, sse_answer
+from plugins.nginx import ASAN
 from plugins.redis import key
-from plugins.wait import eventually
+from plugins.wait import Lateness, eventually
 
-BOUND = 1.0
+BOUND = 10 if ASAN else 1  # seconds: what the documentation states; under sanitizers everything takes longer
+FOR_EVER = 15.0
 LISTEN = [("Accept", "text/event-stream")]
 
 
@@ -68,8 +70,10 @@ def listen(site, how="GET", **who):
 
 
 def ends(stream, since):
-    """The rest, closed as a whole answer is: a chunk that was cut off would raise."""
-    stream.finish()
+    """The rest, closed as a whole answer is: a chunk that was cut off would raise. How long it took."""
+    while stream.read_some():
+        assert time.monotonic() < since + FOR_EVER, "it goes on"
+    stream.close()
     return time.monotonic() - since
 
 
@@ -118,20 +122,6 @@ def test_an_edit_of_the_policy_file_ends_it(feeding, how, reason):
     ended_for(site, goes, reason)
     goes_on(stays)
     assert eventually(lambda: site.feed.open == 1), "the backend's connection was closed"
-    stays.reset()
-
-
-def test_it_ends_within_a_second(feeding):
-    """Many at once, on a quiet machine: the bound that the documentation states."""
-    site = feeding()
-    stays = listen(site)
-    streams = [listen(site, user="vera") for _ in range(30)]
-    begun = time.monotonic()
-    site.change_policy(CHANGES["user_disabled"])
-    took = [ends(stream, begun) for stream in streams]
-    # Under sanitizers and load everything takes longer: the bound is the bench's to hold.
-    assert max(took) < 10 * BOUND, took
-    goes_on(stays)
     stays.reset()
 
 
@@ -231,6 +221,58 @@ def with_redis(make_site, make_redis):
     site.redis = store
     site.feed = site.backend.answer = Feed()
     return site
+
+
+def second_agent_of(tenant):
+    tenant["agents"]["company|second"] = {"bundles": ["support"]}
+
+
+def disconnect_vera(tenant):
+    tenant["delegations"].append({"user": "company|vera", "agent": "company|second", "status": "disconnected"})
+
+
+# What ends the streams of vera through the second agent, in either store.
+ENDINGS = {
+    "delegation_disconnected": (disconnect_vera, lambda s: s.client.hset(
+        key("delegation:company|vera:company|second"), "status", "disconnected")),
+    "agent_disabled": (lambda t: t["agents"]["company|second"].update(status="disabled"),
+                       lambda s: s.client.hset(key("agent:company|second"), "status", "disabled")),
+    "token_expired": (None, None),
+}
+
+
+@pytest.mark.parametrize("store", ["file", "redis"])
+@pytest.mark.parametrize("reason", ENDINGS)
+def test_it_ends_within_a_second(feeding, make_redis, reason, store):
+    """Many at once. This machine may be late; by how much is what a thread is late that has nothing else to do."""
+    if store == "file":
+        site = feeding(skew="0s")
+        site.change_policy(second_agent_of)
+        eventually(lambda: site.post(mcp.message("ping"), site.token(agent="second")).status == 200)
+    else:
+        content, redis = policy.base(), make_redis()
+        second_agent_of(policy.tenant(content))
+        redis.load(content)
+        site = feeding(skew="0s", store=redis.store)
+    in_file, in_redis = ENDINGS[reason]
+    stays = listen(site)
+    expiry = int(time.time()) + (4 if in_file is None else 300)
+    streams = [listen(site, agent="second", user="vera", exp=expiry) for _ in range(20)]
+    with Lateness() as late:
+        begun = time.monotonic()
+        if in_file and store == "file":
+            site.change_policy(in_file)
+        elif in_redis:
+            in_redis(redis)
+        else:
+            begun += expiry - time.time()
+        took = [ends(stream, begun) for stream in streams]
+    assert max(took) < BOUND + late.seconds, (took, late.seconds)
+    assert min(took) > -0.1, "not before its time"
+    for stream in streams:
+        ended_for(site, stream, reason)
+    goes_on(stays)
+    stays.reset()
 
 
 TAKEN_AWAY = {

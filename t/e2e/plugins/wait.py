@@ -1,6 +1,7 @@
 """Ports nobody else uses, and waiting for a fact instead of for a time."""
 import os
 import socket
+import threading
 import time
 
 _FIRST, _SPAN = 20000, 1200
@@ -46,6 +47,27 @@ def eventually(check, timeout: float = 5.0, interval: float = 0.02):
         if time.monotonic() >= end:
             raise error or AssertionError(f"not so within {timeout} s: {getattr(check, '__name__', check)}")
         time.sleep(interval)
+
+
+class Lateness:
+    """`with Lateness() as late:` … `late.seconds` is how much longer than told a thread slept meanwhile that does
+    nothing else: what a bound in seconds has to be excused on a machine with other work."""
+
+    def __enter__(self):
+        self.seconds, self._done = 0.0, threading.Event()
+        self._thread = threading.Thread(target=self._doze, daemon=True)
+        self._thread.start()
+        return self
+
+    def _doze(self, nap=0.01):
+        while not self._done.is_set():
+            begun = time.monotonic()
+            time.sleep(nap)
+            self.seconds += max(0.0, time.monotonic() - begun - nap - 0.001)
+
+    def __exit__(self, *_):
+        self._done.set()
+        self._thread.join()
 
 
 def accepts(port: int, host: str = "127.0.0.1") -> bool:
