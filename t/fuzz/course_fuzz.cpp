@@ -1,6 +1,7 @@
-// Whole calls of the core against a world in memory: tokens, headers, bodies, policies, answers of an issuer, failures
-// and delays, all as the input says (support/course.h). Whatever it says: no allow without every verdict, one event for
-// each call, no secret in any output, what was judged is what goes on.
+// Whole calls of the core against a world in memory: tokens, headers, bodies, policies, answers of an issuer and of a
+// backend, failures and delays, all as the input says (support/course.h). Whatever it says: no allow without every
+// verdict, one event for each call, no secret in any output, what was judged is what goes on (but for a state that was
+// sealed), what was handed out is its owner's, nothing is listed that can't be seen, who listens may still do so.
 //
 // `course_fuzz -self_check=DIR` runs the inputs of a folder and says how far they reach: seeds that never get anything
 // allowed would test refusals alone.
@@ -29,8 +30,32 @@ int self_check(const char* folder) {
   }
   int absent = 0;
   for (const auto& [what, count] : tally.calls) std::printf("%6d %s\n", count, what.c_str());
-  for (const char* wanted : {"mcp allowed", "rest allowed", "mcp allowed, exchanged", "mcp observed", "mcp abandoned",
-                             "mcp store_unavailable", "mcp audit_unavailable", "mcp exchange_unavailable"}) {
+  for (const char* wanted : {"mcp allowed",
+                             "rest allowed",
+                             "mcp allowed, exchanged",
+                             "mcp observed",
+                             "mcp abandoned",
+                             "mcp store_unavailable",
+                             "mcp audit_unavailable",
+                             "mcp exchange_unavailable",
+                             "mcp.prompts.get allowed",
+                             "mcp.resources.read allowed",
+                             "mcp.resources.subscribe allowed",
+                             "mcp.completion.complete allowed",
+                             "mcp.subscriptions.listen allowed",
+                             "mcp.response allowed",
+                             "further allowed",
+                             "session brought back",
+                             "state brought back",
+                             "mcp session_foreign",
+                             "mcp session_missing",
+                             "mcp state_foreign",
+                             "mcp state_mismatch",
+                             "mcp state_expired",
+                             "mcp header_mismatch",
+                             "a listener goes on",
+                             "a listener ends",
+                             "listed"}) {
     if (tally.calls.contains(wanted)) continue;
     std::printf("no seed reaches: %s\n", wanted);
     ++absent;

@@ -10,10 +10,10 @@
 #include <unistd.h>
 
 #include "agw/base/encoding.h"
-#include "agw/policy/evaluate.h"
 
 #include "support/claims.h"
 #include "support/expected.h"
+#include "support/mcp_site.h"
 
 namespace agw::fuzz {
 namespace {
@@ -64,12 +64,6 @@ std::string_view first_word(std::string_view& text) {
 
 }  // namespace
 
-struct Course::Run {
-  gateway::Call call;
-  std::optional<Task<Result<gateway::Forward, gateway::Answer>>> task;
-  std::optional<Result<gateway::Forward, gateway::Answer>> outcome;  ///< none: abandoned
-};
-
 Course::Course(std::string_view input, Tally& tally)
     : input_(input), tally_(tally), world_(issuer_key(), journal_segment) {
   world_.config.client->secret_file = secret_file();
@@ -88,9 +82,10 @@ void Course::run() {
   while (!rest.empty() && calls < most_calls) {
     const std::string_view line = take_line(rest);
     if (line.empty()) continue;
-    if (line.front() == '!' || line.front() == '~') ++calls;
+    if (std::string_view("!~@").find(line.front()) != std::string_view::npos) ++calls;
     step(line.front(), line.substr(1));
   }
+  end_listeners();
   count_events();
 }
 
@@ -99,6 +94,8 @@ void Course::step(char what, std::string_view how) {
     case '!':  // to its end; so many at once
       return call(static_cast<unsigned>(std::clamp(number(how, 1), 1, 9)), std::nullopt);
     case '~': return call(1, Milliseconds(std::clamp(number(how, 0), 0, 10'000)));  // the client waits so long
+    case '@': return call(1, std::nullopt, Stay::as_listener);
+    case '=': return look_at_listeners();
     default: break;
   }
   if (what >= 'A' && what <= 'Z') return configure(what, how);
@@ -109,7 +106,13 @@ void Course::step(char what, std::string_view how) {
 /// Capital letters: how the gateway is set up.
 void Course::configure(char what, std::string_view how) {
   gateway::Location& location = world_.location;
+  // A location doesn't change while calls go on.
+  if (what != 'P') end_listeners();
   switch (what) {
+    case 'M':
+      add_mcp_site(location);
+      set_policy(site_policy());
+      break;
     case 'O': world_.observe(); break;
     case 'S':  // the first route is enforced, the rest observed
       world_.observe();
@@ -232,6 +235,27 @@ void Course::speak(char what, std::string_view how) {
       world_.authorize(token);
       break;
     }
+    case 'c': {  // another caller: user and agent
+      const std::string user(first_word(how));
+      const std::string agent(first_word(how));
+      authorize(R"({"iss":"https://as.example","sub":)" + json_quoted(user) + R"(,"azp":)" + json_quoted(agent) +
+                    R"(,"aud":"https://gw.example/mcp","exp":1800003600,"scope":"tickets:read"})",
+                false);
+      break;
+    }
+    case 'p':  // a message of the earlier versions, of the stateless one
+    case 'd': write_message(request, unfolded(how), what == 'd', std::exchange(brought_, {})); break;
+    case 'k':  // a session that was given comes back
+      request.fields.add("Mcp-Session-Id", handed_out_.session(static_cast<unsigned>(std::max(number(how, 0), 0))));
+      break;
+    case 'y': brought_ = handed_out_.state(static_cast<unsigned>(std::max(number(how, 0), 0))); break;
+    case 'o': opens_session_ = true; break;
+    case 'w':  // what the backend answers: `e` events, `j` JSON, else something else
+      answer_type_ = how.starts_with('e')   ? "text/event-stream"
+                     : how.starts_with('j') ? "application/json"
+                                            : "text/plain";
+      answer_ = unfolded(how.substr(std::min<std::size_t>(how.size(), 1)));
+      break;
     case 's': backend_status_ = std::clamp(number(how, 200), 100, 599); break;
     default: break;
   }
@@ -243,6 +267,8 @@ void Course::make_rest() {
   location.kind = gateway::Kind::rest;
   location.routes.clear();
   location.tools.clear();
+  location.prompts.clear();
+  location.resources = {};
   location.body_is_judged = true;
   const auto add = [&](const char* method, const char* path, const char* operation, const char* scope,
                        const char* resource) {
@@ -300,175 +326,7 @@ void Course::answer_exchange(std::string_view body, int status) {
   }
   const std::string url = std::string(test::GatewayWorld::issuer_url) + "/token";
   // A slow one: in the hundreds of 6xx, so many milliseconds.
-  world_.http.on(url, status >= 600 ? 200 : status, text, Milliseconds(status >= 600 ? (status - 600) * 100 : 0));
-}
-
-void Course::call(unsigned times, std::optional<Milliseconds> patience) {
-  const WallTime began = world_.clock.now();
-  const std::string content = world_.request.content;
-  std::vector<std::unique_ptr<Run>> runs;
-  for (unsigned i = 0; i < times; ++i) {
-    Run& run = *runs.emplace_back(std::make_unique<Run>());
-    run.task.emplace(world_.gateway.govern(world_.location, world_.request, run.call));
-    run.task->start();
-  }
-  const auto pending = [&] {
-    world_.loop.settle();
-    return std::any_of(runs.begin(), runs.end(), [](const auto& run) { return !run->task->done(); });
-  };
-  if (patience) {
-    if (pending()) world_.loop.advance(*patience);
-  } else {
-    for (int i = 0; i < 400 && pending(); ++i) world_.loop.advance(Milliseconds(250));
-    expect(!pending(), "a call ends");
-  }
-  for (auto& run : runs) {
-    if (run->task->done()) run->outcome = run->task->take();
-    run->task.reset();
-    judge(*run, began);
-  }
-  expect(world_.request.content == content, "the judged body is the one that goes on");
-  runs.clear();
-  world_.request = test::FakeRequest();
-  world_.audit.sealer.pass();
-}
-
-void Course::judge(Run& run, WallTime began) {
-  gateway::Call& call = run.call;
-  const bool rest = world_.location.kind == gateway::Kind::rest;
-  const bool forwarded = run.outcome && run.outcome->has_value();
-  std::string became = run.outcome ? std::string(to_string(call.decision.reason)) : "abandoned";
-  if (forwarded) judge_forward(run);
-  if (forwarded && call.decision.allowed()) judge_allow(run, began);
-  if (forwarded && call.backend_token) became += ", exchanged";
-  if (forwarded && !call.decision.allowed()) became = "observed";
-
-  int status = 200;
-  const bool preflight = run.outcome && !forwarded && run.outcome->error().status == 204;
-  if (run.outcome && !forwarded) {
-    const gateway::Answer& answer = run.outcome->error();
-    status = answer.status;
-    expect_no_secret(answer.body, "an answer's body holds no secret");
-    for (const auto& [name, value] : answer.headers) expect_no_secret(value, "an answer's field holds no secret");
-    expect(preflight || !call.decision.allowed(), "what is allowed is not refused");
-  }
-  if (forwarded) {
-    status = backend_status_;
-    if (const auto answer = world_.gateway.judge_response(call, world_.request.fields, {status, false}))
-      expect_no_secret(answer->body, "an answer in the backend's place holds no secret");
-  }
-  const bool recorded = call.record.open();
-  const bool lost = call.decision.reason == Reason::audit_unavailable || (forwarded && !gateway::stands_between(call));
-  expect(recorded || preflight || !run.outcome || lost, "each call has an event");
-  records_ += recorded ? 1U : 0U;
-  audit::Completion completion;
-  completion.status = status;
-  if (!run.outcome) completion.outcome = audit::Outcome::aborted;
-  world_.gateway.finish(call, completion);
-  ++tally_.calls[(rest ? "rest " : "mcp ") + (preflight ? std::string("preflight") : became)];
-}
-
-void Course::judge_forward(const Run& run) const {
-  const gateway::Call& call = run.call;
-  const gateway::Forward& forward = **run.outcome;
-  const bool enforced = world_.location.mode == gateway::Mode::enforce;
-  expect(!enforced || call.enforced, "an enforced location enforces");
-  expect(!call.enforced || call.decision.allowed(), "nothing that is denied goes on");
-  const Expected expected = expected_of(world_.location, world_.request);
-  if (expected.route != nullptr && expected.route->mode == gateway::Mode::enforce)
-    expect(call.decision.allowed(), "an enforced operation is allowed, or doesn't go on");
-
-  const bool between = gateway::stands_between(call);
-  expect(forward.strip_credentials == (between || call.backend_token != nullptr), "the caller's credentials end here");
-  if (!call.backend_token) {
-    expect(forward.authorization.empty(), "no token comes of nothing");
-    expect(!between || call.exchange == nullptr, "the backend's token is there, or the call isn't");
-    return;
-  }
-  expect(forward.authorization.starts_with("Bearer "), "the backend gets a bearer token");
-  const std::string token(forward.authorization.substr(7));
-  expect(minted_.contains(token), "the backend's token is one that the issuer gave");
-  expect(!good_.contains(token) || world_.request.fields.get("authorization").substr(7) != token,
-         "the caller's token stays here");
-}
-
-void Course::judge_token(const Run& run, WallTime began) const {
-  const auto [sent, field] = world_.request.fields.find("authorization");
-  expect(sent == 1, "one credential was sent");
-  std::string_view token = field;
-  token.remove_prefix(std::min<std::size_t>(7, token.size()));
-  token.remove_prefix(std::min(token.find_first_not_of(' '), token.size()));
-  const auto good = good_.find(std::string(token));
-  expect(good != good_.end(), "the token is the issuer's");
-  const Json claims = read_json(good->second);
-  expect(json_is_object(claims.get()), "the claims can be read");
-  expect(text_of(json_object_get(claims.get(), "iss")) == test::GatewayWorld::issuer_url,
-         "the token is of the trusted issuer");
-  expect(holds(json_object_get(claims.get(), "aud"), world_.location.resource.identifier),
-         "the token is for this resource");
-  const double expiry = json_number_value(json_object_get(claims.get(), "exp"));
-  expect(expiry + 30 > static_cast<double>(to_unix(began)), "the token has not expired");
-  expect(text_of(json_object_get(claims.get(), "sub")) == run.call.principal->subject, "the caller is the token's");
-  expect(json_object_get(claims.get(), "cnf") == nullptr, "a bound token is no bearer token");
-}
-
-void Course::judge_allow(const Run& run, WallTime began) const {
-  const gateway::Call& call = run.call;
-  expect(call.principal != nullptr, "somebody calls");
-  judge_token(run, began);
-  expect(!world_.store.broken, "a store that fails allows nothing");
-  for (std::size_t i = 0; i < check_count; ++i)
-    expect(call.decision.checks[static_cast<Check>(i)] != Verdict::fail, "no verdict fails where it is allowed");
-  for (const Check check : {Check::token, Check::user, Check::agent, Check::delegation})
-    expect(call.decision.checks[check] == Verdict::pass, "who calls has been judged");
-
-  // Decided once more, from the bytes that go on, as another reader understands them.
-  const Expected expected = expected_of(world_.location, world_.request);
-  expect(expected.readable, "what is allowed can be read");
-  policy::Question question{.principal = *call.principal};
-  question.delegation = world_.location.delegation;
-  question.now = facts_at_;
-  const policy::Facts facts = world_.store.policy->facts(*call.principal, expected.operation);
-  if (!expected.is_operation) {
-    expect(call.operation.empty(), "no operation was judged where none is asked for");
-    expect(policy::admit(question, facts).allowed(), "admitted once more");
-    return;
-  }
-  expect(expected.route != nullptr && call.route == expected.route, "what was judged is what is asked for");
-  expect(call.operation == expected.operation && call.resource == expected.resource, "of the resource that is named");
-  expect(call.decision.checks[Check::scope] == Verdict::pass && call.decision.checks[Check::route] == Verdict::pass,
-         "scope and route have been judged");
-  question.route = &expected.route->policy;
-  question.resource = expected.resource;
-  expect(policy::evaluate(question, facts).allowed(), "allowed once more");
-}
-
-void Course::expect_no_secret(std::string_view output, const char* where) const {
-  for (const auto& secret : secrets_)
-    if (output.find(secret) != std::string_view::npos) expect(input_.find(secret) != std::string_view::npos, where);
-}
-
-/// Everything that was begun is written, once, when the disk lets it; nothing else is.
-void Course::count_events() {
-  world_.audit.file.room = test::MemoryLog::no_limit;
-  for (int i = 0; i < 3; ++i) world_.audit.sealer.pass();
-  const std::string text = world_.audit.file.whole();
-  std::size_t events = 0;
-  static json::Document document;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = text.find('\n', at);
-    expect(end != std::string::npos, "a line has an end");
-    const std::string_view line = std::string_view(text).substr(at, end - at);
-    at = end + 1;
-    if (line.find(R"("type":"audit.)") != std::string_view::npos) continue;
-    ++events;
-    expect(document.read(line, {}).has_value(), "an event is strict JSON");
-  }
-  expect(events == records_, "one event for each call");
-  expect_no_secret(text, "the audit log holds no secret");
-  for (const auto* log : {&world_.log, &world_.audit.log})
-    for (const auto& [level, line] : log->lines) expect_no_secret(line, "the log holds no secret");
-  expect(world_.loop.reported == 0, "no task dies of an exception");
+  world_.http.on(url, status >= 600 ? 200 : status, text, Milliseconds(std::clamp(status - 600, 0, 300) * 100));
 }
 
 }  // namespace agw::fuzz

@@ -11,13 +11,15 @@
 #include <string_view>
 #include <vector>
 
+#include "support/expected.h"
 #include "support/gateway_world.h"
+#include "support/handed_out.h"
 
 namespace agw::fuzz {
 
 /// What became of the calls of a text.
 struct Tally {
-  std::map<std::string, int> calls;  ///< `mcp allowed`, `rest scope_missing` …
+  std::map<std::string, int> calls;  ///< `mcp allowed`, `rest scope_missing`, `mcp.prompts.get allowed` …
 };
 
 /// One line is one step: its first byte says what, the rest how. docs are beside each step in `Course::step`.
@@ -31,7 +33,15 @@ class Course {
   void run();
 
  private:
-  struct Run;  ///< one call under way
+  /// One call under way.
+  struct Run {
+    test::FakeRequest request;
+    gateway::Call call;
+    std::optional<Task<Result<gateway::Forward, gateway::Answer>>> task;
+    std::optional<Result<gateway::Forward, gateway::Answer>> outcome;  ///< none: abandoned
+  };
+  /// What a call's client does once it goes on.
+  enum class Stay : std::uint8_t { until_answered, as_listener };
 
   void step(char what, std::string_view how);
   void configure(char what, std::string_view how);
@@ -41,11 +51,19 @@ class Course {
   void set_policy(std::string_view json);
   void authorize(std::string_view claims, bool by_stranger);
   void answer_exchange(std::string_view body, int status);
-  void call(unsigned times, std::optional<Milliseconds> patience);
+  void call(unsigned times, std::optional<Milliseconds> patience, Stay stay = Stay::until_answered);
   void judge(Run& run, WallTime began);
+  void judge_answer(const Run& run);
   void judge_allow(const Run& run, WallTime began) const;
+  void judge_asked(const Run& run, const Expected& expected) const;
   void judge_forward(const Run& run) const;
   void judge_token(const Run& run, WallTime began) const;
+  [[nodiscard]] int receive(Run& run);
+  void judge_received(const Run& run, std::string_view answer);
+  void judge_list(const Run& run, const Expected& expected, const json_t* result) const;
+  void end(Run& run, int status);
+  void look_at_listeners();
+  void end_listeners();
   void keep_secret(std::string_view token);
   void expect_no_secret(std::string_view output, const char* where) const;
   void count_events();
@@ -58,6 +76,12 @@ class Course {
   std::vector<std::string> secrets_;          ///< what no output may hold
   WallTime facts_at_{};                       ///< when the store answered last
   int backend_status_ = 200;
+  std::string answer_type_ = "application/json";
+  std::string answer_;                        ///< what the backend says
+  bool opens_session_ = false;                ///< it gives the next caller one
+  HandedOut handed_out_;
+  std::string brought_;                       ///< the state that the next message brings back
+  std::vector<std::unique_ptr<Run>> listeners_;
   std::size_t records_ = 0;                   ///< events that were begun
 };
 
