@@ -3,40 +3,19 @@ the MCP Inspector's command line. What each can do is the table of docs/conforma
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from plugins import policy
-from plugins.fixture import Fixture, app, node, packages
-from plugins.nginx import ROOT
+from plugins.fixture import Fixture, node
 from plugins.site import Site
+from plugins.tour import DECLARED, GRANTED, LOCATION, PROMPTS, READ, SPOKEN, command, inspector
 from plugins.wait import eventually
 
-sys.path.insert(0, str(ROOT / "t/suite"))
-import work  # noqa: E402
-
-# In the order in which the server lists them.
-READ = ("test_simple_text", "test_tool_with_progress", "test_sampling", "test_elicitation", "test_headers",
-        "test_input_required_result_list_roots")
-PROMPTS = ("test_simple_prompt", "test_prompt_with_arguments")
-DECLARED = "\n            ".join([
-    *(f"agent_tool {name} {{ scope tickets:read; }}" for name in (*READ, "test_error_handling")),
-    "agent_tool greet { scope tickets:write; }",
-    *(f"agent_prompt {name} {{ scope tickets:read; }}" for name in (*PROMPTS, "test_prompt_with_image")),
-    "agent_mcp_resource test://static-text { operation text; scope tickets:read; }",
-    "agent_mcp_resource test://static-binary { operation binary; scope tickets:read; }",
-])
-# What the agent may do; test_error_handling, test_prompt_with_image and test://static-binary exist and aren't among it.
-GRANTED = [*READ, "greet", *(f"prompts/{name}" for name in PROMPTS), "resources/text"]
 AGENT = "tourist"
-LOCATION = """proxy_set_header Host 127.0.0.1:@BACKEND@;
-            proxy_set_header Connection "";"""
-
 ERAS = {"v1": ["legacy"], "v2": ["legacy", "auto", "2026-07-28"], "mcp": ["legacy", "auto", "2026-07-28"],
         "fastmcp": ["legacy", "auto", "2026-07-28"]}
-SPOKEN = {"legacy": "2025-11-25", "auto": "2026-07-28", "2026-07-28": "2026-07-28"}
 
 
 @pytest.fixture(scope="module")
@@ -59,17 +38,6 @@ def place(server, tmp_path_factory):
     site.start()
     yield site
     site.close()
-
-
-def node_clients():
-    return app("t/e2e/clients", "demo")
-
-
-def command(client):
-    if client in ("v1", "v2"):
-        return [node(), f"{node_clients()}/tour-{client}.mjs"]
-    python = sys.executable if client == "mcp" else str(work.python("t/bench/peers/locks/fastmcp.txt", "peers-fastmcp"))
-    return [python, str(ROOT / "t/e2e/clients/tour.py"), client]
 
 
 def tour(client, era, site, **claims):
@@ -117,10 +85,6 @@ def test_with_the_scope_the_same_call_is_answered(place, client, era):
 
 
 # --- the Inspector's command line ---------------------------------------------------------------------------------------
-
-
-def inspector():
-    return str(packages(node_clients()) / "@modelcontextprotocol/inspector/clients/launcher/build/index.js")
 
 
 def inspect(site, era, method, *arguments, **claims):

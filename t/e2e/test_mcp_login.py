@@ -1,9 +1,12 @@
-"""From the URL alone to a call: the official SDKs meet our 401, read our metadata, register with a certified authorization
-server, sign a person in, and step up when a call needs more scope. (The conformance suite's authorization scenarios test a
-client against a server of the suite's own; here clients are fixed and the server is ours. See docs/conformance.md.)"""
+"""From the URL alone to a call: the official SDKs, FastMCP and the Inspector's command line meet our 401, read our metadata,
+register with a certified authorization server, sign a person in, and step up when a call needs more scope. (The conformance
+suite's authorization scenarios test a client against a server of the suite's own; here clients are fixed and the server is ours.
+See docs/conformance.md.)"""
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,20 +15,17 @@ from plugins.authorization_server import AuthorizationServer
 from plugins.fixture import Fixture, app, node
 from plugins.nginx import ROOT
 from plugins.site import Site
+from plugins.tour import DECLARED, GRANTED, LOCATION, PROMPTS, READ, SPOKEN, command, inspector
+from plugins.wait import free_port
 
 pytestmark = pytest.mark.timeout(400)   # where packages have to be installed first
-
-TOOLS = """agent_tool test_simple_text { scope tickets:read; }
-            agent_tool greet { scope tickets:write; }"""
-LOCATION = """proxy_set_header Host 127.0.0.1:@BACKEND@;
-            proxy_set_header Connection "";"""
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("login")
     server = Fixture().start()
-    site = Site(folder, backend=server, tools=TOOLS, mcp=LOCATION)
+    site = Site(folder, backend=server, tools=DECLARED, mcp=LOCATION)
     authority = AuthorizationServer(folder, [site.resource]).start()
     site.authority = authority
     site.pieces |= {"keys": f"issuer {authority.url};", "algorithms": "ES256", "timeout": "10s",
@@ -34,9 +34,9 @@ def place(tmp_path_factory):
     tenant = policy.tenant(site.policy)
     tenant["tiers"]["visitor"] = {"bundles": ["everybody"]}
     tenant["bundles"]["everybody"] = {"version": 1, "grants": [
-        {"id": "v1", "operation": "tickets/test_simple_text"}, {"id": "v2", "operation": "tickets/greet"}]}
-    for operation in ("test_simple_text", "greet"):
-        policy.grant(site.policy, "group:company|support", f"tickets/{operation}", id="u-" + operation)
+        {"id": f"v{number}", "operation": f"tickets/{operation}"} for number, operation in enumerate(GRANTED)]}
+    for number, operation in enumerate(GRANTED):
+        policy.grant(site.policy, "group:company|support", f"tickets/{operation}", id=f"u{number}")
     site.write_policy(site.policy)
     site.start()
     yield site
@@ -73,13 +73,90 @@ def test_from_the_url_alone(place, client, era, version, mode):
     if mode == "cimd":
         assert first["client_id"].startswith("https://clients.example/")
     assert told["connected"][0]["version"] == version
-    assert told["tools"][0]["tools"] == ["test_simple_text", "greet"]
+    assert told["tools"][0]["tools"] == [*READ, "greet"]
     answered = [call for call in told["call"] if call["status"] == 200]
     assert [call["tool"] for call in answered] == ["test_simple_text", "greet"], told
     # The second call needs more: 403 insufficient_scope, one more sign-in for both scopes, and the call again.
     assert len(more) == 1 and {"tickets:read", "tickets:write"} <= set(more[0]["scope"].split()), told["authorize"]
     event = place.nginx.event(answered[1]["request_id"])
     assert event["decision"] == "allow" and event["user"]["id"] == "company|mira" and event["operation"] == "tickets/greet"
+
+
+# --- programs that open a browser -----------------------------------------------------------------------------------------
+
+
+class Browser:
+    """What such a program finds: $BROWSER and xdg-open, both of which are somebody who signs in as mira."""
+
+    def __init__(self, folder):
+        self._log = folder / "person.log"
+        opener = folder / "xdg-open"
+        opener.write_text(f'#!/bin/sh\nexec {sys.executable} {ROOT / "t/e2e/clients/person.py"} "$@"\n')
+        opener.chmod(0o755)
+        self.env = {"PERSON_USER": "mira", "PERSON_PASSWORD": "mira", "PERSON_LOG": str(self._log),
+                    "BROWSER": f"{opener} %s &", "HOME": str(folder), "PATH": f"{folder}:{Path(node()).parent}:{os.environ['PATH']}"}
+
+    def asked(self):
+        """What was asked of the person, each time."""
+        return [json.loads(line) for line in self._log.read_text().splitlines()] if self._log.exists() else []
+
+
+def steps_up(asked, resource):
+    """It asked for what the 401 named, and once more for that and what the 403 named."""
+    first, again = asked
+    assert {first["resource"], again["resource"]} == {resource}
+    assert first["scope"].split()[0] == "tickets:read" and "tickets:write" not in first["scope"].split()
+    assert {"tickets:read", "tickets:write"} <= set(again["scope"].split())
+
+
+@pytest.mark.parametrize("mode", ["dcr", "cimd"])
+@pytest.mark.parametrize("era", ["legacy", "2026-07-28"])
+def test_fastmcps_own_sign_in(place, tmp_path, era, mode):
+    browser = Browser(tmp_path)
+    document = (["--document-port", str(place.authority.document_port), "--callback-port", str(free_port())]
+                if mode == "cimd" else [])
+    done = subprocess.run([*command("fastmcp"), "--url", place.resource, "--era", era, *document],
+                          capture_output=True, text=True, timeout=180, env=os.environ | browser.env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["version"] == SPOKEN[era]
+    assert told["tools"] == [*READ, "greet"] and told["prompts"] == list(PROMPTS)
+    assert told["call"] == "This is a simple text response for testing."
+    assert told["elicited"].startswith("User response: action=accept")
+    assert told["step_up"] == "Hello, Mira!"
+    steps_up(browser.asked(), place.resource)
+    assert (browser.asked()[0]["client_id"] == "https://clients.example/tour.json") == (mode == "cimd")
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+def test_the_inspectors_own_sign_in(place, tmp_path, era):
+    """Its command line, as somebody at a terminal uses it: it opens a browser, keeps its tokens, asks before it steps up.
+    By itself it asks for every scope of the metadata at once; its configuration says which it begins with."""
+    browser = Browser(tmp_path)
+    env = os.environ | browser.env | {"MCP_AUTO_OPEN_ENABLED": "true", "MCP_INSPECTOR_SECRET_STORE": "file"}
+    callback = f"http://127.0.0.1:{free_port()}/oauth/callback"
+    configured = tmp_path / "servers.json"
+    configured.write_text(json.dumps({"mcpServers": {"tickets": {
+        "type": "streamable-http", "url": place.resource, "protocolEra": era, "oauth": {"scopes": "tickets:read"}}}}))
+
+    def inspect(method, *arguments, said=""):
+        done = subprocess.run(
+            [node(), inspector(), "--cli", "--config", str(configured), "--server", "tickets", "--method", method,
+             "--callback-url", callback, "--format", "json", *arguments],
+            capture_output=True, text=True, timeout=120, input=said, env=env)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout.splitlines()[0])["result"]
+
+    assert [tool["name"] for tool in inspect("tools/list")["tools"]] == [*READ, "greet"]
+    called = inspect("tools/call", "--tool-name", "test_simple_text")
+    assert called["content"][0]["text"] == "This is a simple text response for testing."
+    assert len(browser.asked()) == 1, "it has kept its token"
+    called = inspect("tools/call", "--tool-name", "greet", "--tool-arg", "name=Mira", said="y\n")
+    assert called["content"][0]["text"] == "Hello, Mira!"
+    steps_up(browser.asked(), place.resource)
+
+
+# --- what they all need -----------------------------------------------------------------------------------------------------
 
 
 def test_the_metadata_is_what_a_client_needs(place):

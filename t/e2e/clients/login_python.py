@@ -5,15 +5,10 @@ Started with the suite's own Python: login_python.py --url MCP_URL [--mode dcr|c
 import argparse
 import asyncio
 import json
-import re
 import sys
-import threading
-from html import unescape
-from http.cookiejar import CookieJar, DefaultCookiePolicy
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urljoin, urlsplit
 
-import httpx2
+import person
+from document import serve_document
 from mcp import Client
 from mcp.client.auth import OAuthClientProvider
 from mcp.client.streamable_http import streamable_http_client
@@ -21,7 +16,6 @@ from mcp.shared._httpx_utils import create_mcp_http_client
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata
 
 REDIRECT_URI = "http://127.0.0.1:3335/callback"  # nothing listens: the person stops there
-MAX_STEPS = 15
 
 
 def tell(event, **facts):
@@ -65,77 +59,17 @@ class Store:
         tell("registered", client_id=client.client_id)
 
 
-class Person:
-    """Signs in and consents without a browser, on the pages of the demo's authorization server and of Keycloak."""
-
-    def __init__(self, user, password):
-        self._user, self._password = user, password
-        # Like a browser: cookies marked Secure go over plain http where the host is loopback.
-        jar = CookieJar(DefaultCookiePolicy(secure_protocols=("http", "https")))
-        self._http, self._redirect = httpx2.AsyncClient(cookies=jar), {}
+class Person(person.Person):
+    """What the SDK asks of a person, with what came of it."""
 
     async def open(self, url):
-        asked = _query(url)
-        tell("authorize", **{name: asked.get(name) for name in ("client_id", "scope", "resource")})
-        response = await self._http.get(url)
-        for _ in range(MAX_STEPS):
-            if response.is_redirect:
-                url = urljoin(url, response.headers["location"])
-                if url.startswith(REDIRECT_URI):
-                    self._redirect = _query(url)
-                    return
-                response = await self._http.get(url)
-                continue
-            form = re.search(r"<form\b([^>]*)>(.*?)</form>", response.text, re.S | re.I)
-            if response.is_error or not form:
-                raise RuntimeError(f"a page without a way on: HTTP {response.status_code} {response.text[:300]}")
-            url = urljoin(url, _attribute(form[1], "action") or url)
-            response = await self._http.post(url, data=self._fill(form[2]))
-        raise RuntimeError(f"more than {MAX_STEPS} pages")
+        tell("authorize", **person.asked_for(url))
+        self._redirect = person.query(await asyncio.to_thread(self.sign_in, url, REDIRECT_URI))
 
     async def result(self):
         if "error" in self._redirect:
             raise RuntimeError(f"{self._redirect['error']}: {self._redirect.get('error_description')}")
         return AuthorizationCodeResult(code=self._redirect["code"], state=self._redirect.get("state"), iss=self._redirect.get("iss"))
-
-    def _fill(self, form):
-        known = {"user": self._user, "username": self._user, "password": self._password, "allow": "yes"}
-        filled = {}
-        for tag in re.findall(r"<(?:input|button)\b[^>]*>", form, re.I):
-            name = _attribute(tag, "name")
-            if name and name != "cancel":
-                filled.setdefault(name, known.get(name, _attribute(tag, "value") or ""))
-        return filled
-
-
-def _query(url):
-    return {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
-
-
-def _attribute(tag, name):
-    match = re.search(rf"\b{name}\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))", tag, re.I)
-    return unescape(next(group for group in match.groups() if group is not None)) if match else None
-
-
-def serve_document(client_id, port):
-    document = json.dumps({
-        "client_id": client_id, "client_name": "Document client", "application_type": "native",
-        "redirect_uris": [REDIRECT_URI], "grant_types": ["authorization_code", "refresh_token"],
-        "response_types": ["code"], "token_endpoint_auth_method": "none",
-    }).encode()
-
-    class Document(BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(200)
-            self.send_header("content-type", "application/json")
-            self.end_headers()
-            self.wfile.write(document)
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", port), Document)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
 
 
 class Observer:
@@ -183,14 +117,14 @@ async def main(opts):
     registered = OAuthClientInformationFull(
         client_id=opts.client_id, redirect_uris=[REDIRECT_URI], token_endpoint_auth_method="none") if opts.mode == "prereg" else None
     store, observer = Store(registered), Observer()
-    person = Person(opts.user, opts.password or opts.user)
+    user = Person(opts.user, opts.password or opts.user)
     grant_types = ["authorization_code"] if opts.no_refresh else ["authorization_code", "refresh_token"]
     auth = OAuthClientProvider(
         opts.url,
         OAuthClientMetadata(client_name="Headless Python", redirect_uris=[REDIRECT_URI], grant_types=grant_types, token_endpoint_auth_method="none"),
         store,
-        redirect_handler=person.open,
-        callback_handler=person.result,
+        redirect_handler=user.open,
+        callback_handler=user.result,
         client_metadata_url=opts.document_url if opts.mode == "cimd" else None,
     )
     async with create_mcp_http_client(auth=auth) as http:
@@ -208,7 +142,7 @@ async def main(opts):
 if __name__ == "__main__":
     chosen = options()
     if chosen.mode == "cimd":
-        serve_document(chosen.document_url, chosen.document_port)
+        serve_document(chosen.document_url, REDIRECT_URI, chosen.document_port)
     try:
         asyncio.run(main(chosen))
     except BaseException as error:

@@ -1,6 +1,8 @@
 """The Python SDK, and FastMCP on top of it, on the same tour as tour.mjs: one JSON object of what every step gave.
 
 tour.py mcp|fastmcp --url MCP_URL --token TOKEN [--era legacy|auto|VERSION], with a Python that has the library.
+Without --token FastMCP signs in as it does for its users, in a browser; with --document-port, and the --callback-port that the
+document names, by a client document at DOCUMENT.
 """
 import argparse
 import asyncio
@@ -8,7 +10,10 @@ import json
 
 import httpx2
 import mcp_types as types
+from document import serve_document
 from mcp.client.streamable_http import streamable_http_client
+
+DOCUMENT = "https://clients.example/tour.json"
 
 
 async def elicit(*_):
@@ -86,13 +91,25 @@ async def tour(connecting, plain, version):
         print(json.dumps(told, default=str), flush=True)
 
 
+def sign_in(document_port, callback_port):
+    """FastMCP's own helper, as Client(auth="oauth") makes it."""
+    from fastmcp.client.auth import OAuth
+    if not document_port:
+        return OAuth(callback_timeout=60)
+    serve_document(DOCUMENT, f"http://localhost:{callback_port}/callback", document_port)
+    return OAuth(callback_timeout=60, client_metadata_url=DOCUMENT, callback_port=callback_port)
+
+
 async def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("library", choices=PROGRESS)
-    for name in ("--url", "--token", "--era"):
-        parser.add_argument(name, default="auto")
+    parser.add_argument("--url", required=True)
+    parser.add_argument("--token")
+    parser.add_argument("--era", default="auto")
+    for name in ("--document-port", "--callback-port"):
+        parser.add_argument(name, type=int)
     given = parser.parse_args()
-    headers = {"Authorization": "Bearer " + given.token}
+    headers = {"Authorization": "Bearer " + given.token} if given.token else None
     if given.library == "mcp":
         from mcp import Client
         async with httpx2.AsyncClient(headers=headers, timeout=20) as http:
@@ -102,7 +119,8 @@ async def main():
     else:
         from fastmcp import Client
         from fastmcp.client.transports import StreamableHttpTransport
-        await tour(Client(StreamableHttpTransport(given.url, headers=headers), mode=given.era, elicitation_handler=elicit,
+        auth = None if given.token else sign_in(given.document_port, given.callback_port)
+        await tour(Client(StreamableHttpTransport(given.url, headers=headers, auth=auth), mode=given.era, elicitation_handler=elicit,
                           sampling_handler=sample, roots=["file:///home/mira"]),
                    lambda items, _: items, lambda client: client.protocol_version)
 
