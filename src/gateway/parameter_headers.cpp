@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "agw/mcp/mirror.h"
+#include "agw/mcp/parameter_field.h"
 
 namespace agw::gateway {
 namespace {
@@ -17,6 +18,21 @@ std::optional<json::Value> argument_of(const mcp::Message& message, const Argume
   return here;
 }
 
+/// Whether there is a field that some server takes for this one.
+bool has_twin(const Headers& headers, std::string_view field) {
+  struct Looking {
+    std::string_view field;
+    bool found = false;
+  } looking{field};
+  headers.each(
+      [](void* context, std::string_view name, std::string_view) {
+        auto& here = *static_cast<Looking*>(context);
+        here.found = here.found || mcp::is_twin(name, here.field);
+      },
+      &looking);
+  return looking.found;
+}
+
 }  // namespace
 
 const ParameterHeader* mismatched(const std::vector<ParameterHeader>& rules, const Headers& headers,
@@ -24,6 +40,7 @@ const ParameterHeader* mismatched(const std::vector<ParameterHeader>& rules, con
   for (const ParameterHeader& rule : rules) {
     const auto value = argument_of(message, rule.argument);
     const std::size_t sent = headers.count(rule.field);
+    if (has_twin(headers, rule.field)) return &rule;
     // What an earlier version doesn't ask for must agree where it is sent all the same.
     if (sent == 0 && (!value || message.era == mcp::Era::legacy)) continue;
     if (sent != 1 || !value || !mcp::mirrors_value(headers.get(rule.field), *value)) return &rule;

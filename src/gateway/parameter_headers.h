@@ -10,7 +10,8 @@
 namespace agw::gateway {
 
 /// The first field that doesn't say what its argument says: absent where the argument is there (in the modern era),
-/// there where it is absent or null, sent twice, another value. Null if all do.
+/// there where it is absent or null, sent twice, or beside one that could be taken for it, another value. Null if all
+/// do.
 [[nodiscard]] const ParameterHeader* mismatched(const std::vector<ParameterHeader>& rules, const Headers& headers,
                                                 const mcp::Message& message);
 

@@ -11,6 +11,9 @@ char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c 
 
 bool is_plain(char c) noexcept { return (lower(c) >= 'a' && lower(c) <= 'z') || (c >= '0' && c <= '9') || c == '-'; }
 
+/// As the loosest server reads it.
+char folded(char c) noexcept { return is_plain(c) ? lower(c) : '-'; }
+
 bool is_token(char c) noexcept {
   return is_plain(c) || std::string_view("!#$%&'*+.^_`|~").find(c) != std::string_view::npos;
 }
@@ -55,8 +58,18 @@ std::optional<ParameterField> next_dropped_parameter(std::string_view& head) noe
 }
 
 bool fold_alike(std::string_view name, std::string_view other) noexcept {
-  const auto folded = [](char c) { return is_plain(c) ? lower(c) : '-'; };
-  return std::ranges::equal(name, other, [&](char a, char b) { return folded(a) == folded(b); });
+  return std::ranges::equal(name, other, [](char a, char b) { return folded(a) == folded(b); });
+}
+
+bool is_twin(std::string_view name, std::string_view field) noexcept {
+  return fold_alike(name, field) &&
+         !std::ranges::equal(name, field, [](char a, char b) { return lower(a) == lower(b); });
+}
+
+bool is_twin_of_any(std::string_view name) noexcept {
+  constexpr std::string_view ours = "mcp-";
+  return fold_alike(name.substr(0, ours.size()), ours) && !begins_parameter(name) &&
+         !std::ranges::all_of(name, is_plain);
 }
 
 }  // namespace agw::mcp

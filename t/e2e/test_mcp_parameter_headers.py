@@ -172,6 +172,33 @@ def test_a_name_that_could_be_taken_for_one_that_is_checked(make_site):
     assert fields_that_came(site) == {}
 
 
+@pytest.mark.parametrize("setting", ["underscores_in_headers on;", "ignore_invalid_headers off;"])
+@pytest.mark.parametrize("modern", [False, True])
+def test_twins_of_what_is_compared_never_reach_the_backend(make_site, setting, modern):
+    """Where nginx keeps such names: servers that read `_` as `-` would take another value than the one that was judged."""
+    site = make_site(server=setting, **SITE)
+    base = policy.base()
+    for to in ("agent:company|docs-assistant", "group:company|support"):
+        policy.grant(base, to, "tickets/place", id="p-" + to[:5])
+    site.write_policy(base)
+    good = [("Mcp-Param-Region", "eu"), ("Mcp-Param-other_one", "1")]
+    allowed(place(site, {"region": "eu"}, good, modern))
+    assert fields_that_came(site) == {"mcp-param-region": "eu", "mcp-param-other_one": "1"}
+    for twin in ("Mcp_Name", "Mcp_Method", "mcp-protocol_version"):
+        for fields in ([(twin, "delete_ticket"), *good], [*good, (twin, "delete_ticket")]):
+            allowed(place(site, {"region": "eu"}, fields, modern))
+            names = [k.lower() for k, _ in site.backend.last.headers]
+            assert not [name for name in names if name.startswith("mcp") and "_" in name.replace("other_one", "")]
+    for method, target in (("GET", "/mcp"), ("DELETE", "/mcp")):
+        site.send(method, target, headers=[("MCP-Protocol_Version", "2026-07-28")])
+        assert site.backend.last.header("MCP-Protocol_Version") is None
+    site.backend.clear()
+    for twin in ("Mcp_Param_Region", "Mcp-Param_Region"):
+        answer = place(site, {"region": "eu"}, [*good, (twin, "us")], modern)
+        assert answer.status == 400 and answer.json()["error"]["code"] == -32020
+    assert site.backend.count() == 0
+
+
 @pytest.mark.parametrize("on", [False, True])
 def test_over_http2_nginx_has_to_be_told(make_site, on):
     site = make_site(listen=" http2", server="underscores_in_headers on;" if on else "")

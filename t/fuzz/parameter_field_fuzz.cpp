@@ -87,9 +87,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (auto& field : found_in(head.substr(cut + 1))) parts.push_back(std::move(field));
     expect(parts == found, "the same in two buffers");
   }
-  for (const auto& [name, value] : found)
+  for (const auto& [name, value] : found) {
+    expect(!mcp::is_twin_of_any(name), "what is found has a parameter's name");
     for (const auto& [other, unused] : found)
       expect(mcp::fold_alike(name, other) == (folded(name) == folded(other)),
              "names fold as the loosest server folds them");
+  }
+  const std::string_view name = head.substr(0, head.find(':'));
+  for (const char* const field : {"mcp-name", "mcp-method", "mcp-protocol-version"})
+    expect(mcp::is_twin_of_any(name) || !mcp::is_twin(name, field), "a twin of one is one of any");
   return 0;
 }

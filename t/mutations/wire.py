@@ -70,13 +70,19 @@ ALL = [
          "if (sent != 1 || !value) return &rule;")], ["test_mcp_parameter_headers.py"]),
     Mutation("a field takes another's place under a name that folds to it", [
         ("src/nginx/request/odd_fields.cpp", "if (!is_taken(r, checked, found->name) && !add(r, *found)) return false;",
-         "if (!add(r, *found)) return static_cast<void>(&is_taken), false;")], ["test_mcp_parameter_headers.py"]),
+         "if (!add(r, *found)) return static_cast<void>(&is_taken), static_cast<void>(checked), false;")], ["test_mcp_parameter_headers.py"]),
+    Mutation("a twin of a compared field goes on", [
+        (FORWARD, "      if (forward.binds_session && is_mcp_twin(field.key)) return true;\n",
+         "      if (field.key.len == 0 && is_mcp_twin(field.key)) return true;\n")], ["test_mcp_parameter_headers.py"]),
+    Mutation("a twin of a tool's own header field goes on", [
+        ("src/gateway/parameter_headers.cpp", "    if (has_twin(headers, rule.field)) return &rule;\n",
+         "    static_cast<void>(&has_twin);\n")], ["test_mcp_parameter_headers.py"]),
     Mutation("a dropped field with a control character goes on", [
         ("src/mcp/parameter_field.cpp", "if (!std::ranges::all_of(value, is_value)) return std::nullopt;",
          "static_cast<void>(&is_value);")], ["test_mcp_parameter_headers.py"]),
     Mutation("lint takes any name for one of a resource's", [
-        ("src/agwctl/lint.cpp", "    if (!place.uri.empty()) return path.size()",
-         "    if (!place.uri.empty()) return !path.empty() || path.size()")]),
+        ("src/agwctl/lint.cpp", """return path.size() == 1 && place.uri.find("<" + path[0] + ">") != std::string::npos;""",
+         "return path.size() == 1;")]),
     Mutation("any name for this address will do", [
         ("src/gateway/origin.cpp", "if (location.hosts.empty()) return true;",
          "if (!location.hosts.empty() || location.hosts.empty()) return true;")], ["test_mcp_eras.py"]),

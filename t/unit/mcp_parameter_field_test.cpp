@@ -73,5 +73,17 @@ TEST(NamesOfFields, are_one_for_servers_that_fold_them) {
   EXPECT_FALSE(fold_alike("mcp-param-a", "mcp-param-b"));
 }
 
+TEST(NamesOfFields, are_twins_of_others) {
+  EXPECT_TRUE(is_twin("Mcp-Param_Region", "mcp-param-region"));
+  EXPECT_TRUE(is_twin("Mcp-Param-user.id", "mcp-param-user_id"));
+  EXPECT_FALSE(is_twin("MCP-PARAM-REGION", "mcp-param-region"));
+  EXPECT_FALSE(is_twin("Mcp-Param-User_Id", "mcp-param-user_id"));
+  EXPECT_FALSE(is_twin("mcp-param-regions", "mcp-param-region"));
+  for (const char* name : {"Mcp_Name", "mcp-protocol_version", "MCP.Method", "Mcp_Param-Region", "Mcp-Param_x"})
+    EXPECT_TRUE(is_twin_of_any(name)) << name;
+  for (const char* name : {"Mcp-Name", "MCP-Protocol-Version", "Mcp-Param-user_id", "X-Mcp_Name", "M_c-p", "mcp", ""})
+    EXPECT_FALSE(is_twin_of_any(name)) << name;
+}
+
 }  // namespace
 }  // namespace agw::mcp

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "agw/mcp/parameter_field.h"
+
 #include "../worker.h"
 #include "view.h"
 
@@ -32,6 +34,11 @@ bool is_session(const ngx_str_t& name) noexcept { return folds_to(name, "mcp-ses
 /// The field itself, and nothing that some backend would take for it.
 bool is_exactly_session(const ngx_str_t& name) noexcept {
   return is_session(name) && name.data[3] == '-' && name.data[11] == '-';
+}
+
+/// What was compared with the body stands under MCP's own names; some backend would take this one for such a name.
+bool is_mcp_twin(const ngx_str_t& name) noexcept {
+  return name.len > 4 && (name.data[0] | 0x20) == 'm' && mcp::is_twin_of_any(view(name));
 }
 
 /// Points the field to bytes that belong to the call, which lives as long as the request: whoever kept a pointer to
@@ -190,6 +197,7 @@ bool apply(ngx_http_request_t* r, const gateway::Forward& forward, std::string_v
         set_value(field, forward.session);
         return false;
       }
+      if (forward.binds_session && is_mcp_twin(field.key)) return true;
       return &field != own && (is_credential(field.key) || is_ours(field.key));
     };
     if (!remove_all(r, unwanted)) return false;
