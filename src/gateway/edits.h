@@ -33,6 +33,10 @@ struct Seeing {
 /// that is read this way can have any.
 [[nodiscard]] std::unique_ptr<Edit> edit_of_lists(ResponseCourse::Way way, Call& call, Seeing seeing);
 
+/// What the answers of tools that list other tools say, without those that the caller may not see. Null where no
+/// message of such an answer can have any.
+[[nodiscard]] std::unique_ptr<Edit> edit_of_tool_lists(ResponseCourse::Way way, Call& call, Seeing seeing);
+
 /// What a backend gives the caller to bring back, sealed. Null where an answer can't have any, or nothing is bound
 /// here.
 [[nodiscard]] std::unique_ptr<Edit> edit_of_states(Call& call, const States* states);

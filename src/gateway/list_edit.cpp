@@ -24,7 +24,7 @@ class ListEdit final : public Edit {
     const bool own = way_ == ResponseCourse::Way::whole || (id && id->raw() == call_.rpc_id);
     if (answers_list && own && !response::lists_what(call_.mcp_method, *message.result))
       return "it isn't the list that was asked for";
-    refresh();
+    if (way_ == ResponseCourse::Way::events) facts_ = facts_now(call_, seeing_.store, std::move(facts_));
     const CallerSight sight(call_, facts_, seeing_.sights, seeing_.clock.now());
     response::Caching caching;
     caching.required = answers_list && call_.era == mcp::Era::modern;
@@ -42,14 +42,6 @@ class ListEdit final : public Edit {
   }
 
  private:
-  /// A stream may have been opened long ago: what it shows is judged by what is known now, where that is at hand.
-  void refresh() {
-    if (way_ != ResponseCourse::Way::events || call_.principal == nullptr) return;
-    auto asking = seeing_.store.facts(call_.principal, {});
-    if (!asking.ready()) return;
-    if (auto facts = asking.take()) facts_ = *std::move(facts);
-  }
-
   ResponseCourse::Way way_;
   unsigned items_;
   Call& call_;

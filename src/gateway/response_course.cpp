@@ -8,6 +8,7 @@
 
 #include "edits.h"
 #include "refusal.h"
+#include "tool_lists.h"
 
 namespace agw::gateway {
 namespace {
@@ -23,6 +24,8 @@ json::Limits limits_of(const Call& call) {
   limits.max_nodes = std::max<std::size_t>(limits.max_nodes, limits.max_bytes / 4);
   const bool lists_only = call.category == mcp::Category::list || call.location->resources.empty();
   limits.keys_depth = lists_only ? list_depth : link_depth;
+  if (call.category != mcp::Category::list)
+    limits.keys_depth = std::max(limits.keys_depth, listing_depth(*call.location));
   limits.any_values = true;
   return limits;
 }
@@ -37,7 +40,7 @@ const json::Names& envelope_names() {
 
 Result<std::optional<ResponseCourse::Way>, Reason> way_of(const Call& call, const AnswerHead& head) {
   using Way = ResponseCourse::Way;
-  const bool lists = call.category == mcp::Category::list;
+  const bool lists = call.category == mcp::Category::list || must_list_tools(call);
   if (head.status == 204 || head.status == 304) return std::optional<Way>();
   const bool good = head.status >= 200 && head.status < 300;
   if (head.encoded && (stands_between(call) || lists)) return fail(Reason::answer_encoded);
@@ -55,7 +58,7 @@ ResponseCourse::ResponseCourse(Way way, Call& call, json::Document& document, Lo
       log_(log),
       edits_(std::move(edits)),
       splitter_(call.location->max_answer),
-      must_read_(call.category == mcp::Category::list) {}
+      must_read_(call.category == mcp::Category::list || must_list_tools(call)) {}
 
 void ResponseCourse::refuse(Reason reason, std::string_view detail) noexcept {
   if (std::exchange(refused_, true)) return;

@@ -43,6 +43,14 @@ std::vector<RouteSights::Seen>& RouteSights::of(const Location& location, const 
   return entries_.front().seen;
 }
 
+policy::FactsPtr facts_now(const Call& call, grants::Store& store, policy::FactsPtr known) {
+  if (call.principal == nullptr) return known;
+  auto asking = store.facts(call.principal, {});
+  if (!asking.ready()) return known;
+  if (auto facts = asking.take()) return *std::move(facts);
+  return known;
+}
+
 CallerSight::CallerSight(const Call& call, const policy::FactsPtr& facts, RouteSights& sights, WallTime now)
     : call_(call), facts_(facts), now_(now) {
   if (call.principal != nullptr && facts != nullptr) seen_ = &sights.of(*call.location, call.principal, facts);

@@ -9,6 +9,7 @@
 
 #include "agw/gateway/call.h"
 #include "agw/gateway/location.h"
+#include "agw/grants/store.h"
 #include "agw/io/clock.h"
 #include "agw/response/listing.h"
 
@@ -35,6 +36,10 @@ class RouteSights {
   };
   std::list<Entry> entries_;  ///< the last used one first
 };
+
+/// A stream may have been opened long ago: what it shows is judged by what is known now, where that is at hand, else by
+/// what `known` says.
+[[nodiscard]] policy::FactsPtr facts_now(const Call& call, grants::Store& store, policy::FactsPtr known);
 
 /// By the function that judges calls. An item that the location doesn't name is shown where it only observes.
 class CallerSight final : public response::Sight {

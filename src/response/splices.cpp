@@ -34,8 +34,8 @@ void insert_member(const json::Value& object, std::string_view text, std::string
   splices.replace(place_of(object, text) + 1, 0, std::move(member));
 }
 
-void remove_elements(const json::Value& array, std::string_view text, const std::vector<bool>& taken,
-                     Splices& splices) {
+std::vector<Range> ranges_of(const json::Value& array, std::string_view text, const std::vector<bool>& taken) {
+  std::vector<Range> out;
   const auto begin_of = [&](std::size_t i) { return place_of(array.child(i), text); };
   const auto end_of = [&](std::size_t i) { return begin_of(i) + array.child(i).raw().size(); };
   const std::size_t size = taken.size();
@@ -47,9 +47,15 @@ void remove_elements(const json::Value& array, std::string_view text, const std:
     const bool last = next == size;
     const std::size_t from = last && first > 0 ? end_of(first - 1) : begin_of(first);
     const std::size_t to = last ? end_of(size - 1) : begin_of(next);
-    splices.remove(from, to - from);
+    out.push_back({from, to - from});
     first = next;
   }
+  return out;
+}
+
+void remove_elements(const json::Value& array, std::string_view text, const std::vector<bool>& taken,
+                     Splices& splices) {
+  for (const Range& range : ranges_of(array, text, taken)) splices.remove(range.at, range.size);
 }
 
 }  // namespace agw::response

@@ -57,6 +57,19 @@ def whole(prefix, http, location, server=""):
             f"location /{location}\n}}\n}}\n")
 
 
+def blocks_of(page):
+    return re.findall(r"^```nginx\n(.*?)^```", (ROOT / "docs" / page).read_text(), re.M | re.S)
+
+
+@pytest.mark.parametrize("number", range(len(blocks_of("mcp.md"))))
+def test_the_examples_of_mcp_load(tmp_path, number):
+    lines = [*LOCATION.values(), "agent_gateway mcp tickets;", blocks_of("mcp.md")[number], "proxy_pass http://127.0.0.1:9000;"]
+    location = "mcp {\n" + "\n".join(lines) + "\n}"
+    text = on_this_machine(whole(tmp_path, "\n".join(HTTP.values()), location), tmp_path)
+    status, said = Nginx(tmp_path).test(text)
+    assert status == 0, said
+
+
 @pytest.mark.parametrize("name", EXAMPLE_OF)
 def test_the_example_of_a_directive_loads(tmp_path, name):
     found, contexts = EXAMPLE_OF[name]

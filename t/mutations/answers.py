@@ -5,6 +5,7 @@ SIGHT = "src/gateway/sight.cpp"
 EDIT = "src/gateway/list_edit.cpp"
 COURSE = "src/gateway/response_course.cpp"
 LISTING = "src/response/listing.cpp"
+TOOL_LISTING = "src/response/tool_listing.cpp"
 STREAM = "src/mcp/event_stream.cpp"
 REWRITING = "src/nginx/request/rewriting.cpp"
 
@@ -44,6 +45,18 @@ ALL = [
          "  if (refused_) return Step::refused;",
          "ResponseCourse::Step ResponseCourse::feed(std::string_view bytes, std::string& out) {")],
         ["test_mcp_lists.py"]),
+    Mutation("a search shows what its caller may not see", [
+        (TOOL_LISTING, "if (sifted->count.hidden > 0) remove_elements(*sifted->list, text_, sifted->taken, splices_);", "")],
+        ["test_mcp_tool_lists.py"]),
+    Mutation("the text beside a search's list says it all the same", [
+        (TOOL_LISTING, "if (sifted->count.hidden == 0) return std::nullopt;",
+         "if (sifted->count.hidden < text_.size()) return std::nullopt;")], ["test_mcp_tool_lists.py"]),
+    Mutation("a search's answer in prose passes", [
+        (TOOL_LISTING, 'if (!root) return unless_other("a text of its content isn\'t JSON");',
+         "if (!root) return std::nullopt;")], ["test_mcp_tool_lists.py"]),
+    Mutation("a search inside another tool shows all", [
+        ("src/gateway/tool_lists.cpp", "if (const auto* inner = enforced_listing_of(one.route)) out.push_back(inner);",
+         "static_cast<void>(one);")], ["test_mcp_tool_lists.py"]),
     Mutation("a list may be kept for as long as the server likes", [
         (LISTING, "if (*given > caching.most_ms)", "if (*given < 0)")], ["test_mcp_lists.py"]),
     Mutation("what breaks off is passed on", [

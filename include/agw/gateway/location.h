@@ -19,6 +19,7 @@
 #include "agw/model/condition.h"
 #include "agw/outbound/exchanger.h"
 #include "agw/policy/evaluate.h"
+#include "agw/response/tool_listing.h"
 #include "agw/rest/router.h"
 
 namespace agw::gateway {
@@ -45,6 +46,7 @@ struct ParameterHeader {
 struct ToolRules {
   std::optional<InnerRule> inner;
   std::vector<ParameterHeader> headers;
+  std::optional<response::ToolListing> listing;  ///< its answers list other tools
 };
 
 /// One agent_tool, agent_prompt, agent_mcp_resource or agent_operation.
@@ -100,6 +102,7 @@ struct Location {
   NameRoutes tools;  ///< MCP
   NameRoutes prompts;  ///< MCP
   mcp::UriRoutes resources;  ///< MCP
+  std::vector<std::uint32_t> listing_tools;  ///< MCP; routes whose answers list other tools
   rest::Router router;  ///< REST; index → routes
   std::size_t max_answer = 16U << 20;  ///< MCP: bytes of an answer, or of one event, that are read at most
   Milliseconds list_ttl{0};  ///< MCP: how long a list may be believed that is filtered for its caller

@@ -44,6 +44,17 @@ class Splices {
 /// Puts `member` (`"name":value`) into an object.
 void insert_member(const json::Value& object, std::string_view text, std::string member, Splices& splices);
 
+/// Bytes of a text.
+struct Range {
+  std::size_t at;
+  std::size_t size;
+};
+
+/// What has to go, in order and apart from each other, for elements of an array to be gone with the commas that they
+/// need no longer. `taken[i]`: of the i-th.
+[[nodiscard]] std::vector<Range> ranges_of(const json::Value& array, std::string_view text,
+                                           const std::vector<bool>& taken);
+
 /// Takes elements of an array out, with the commas that they need no longer. `taken[i]`: of the i-th.
 void remove_elements(const json::Value& array, std::string_view text, const std::vector<bool>& taken, Splices& splices);
 

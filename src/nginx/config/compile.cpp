@@ -148,7 +148,9 @@ class LocationCompiler {
   }
 
   void take_tool_rules(const RouteSetting& setting, gateway::OperationRoute& route) {
-    if (!setting.tool_rules.inner && setting.tool_rules.headers.empty()) return;
+    if (!setting.tool_rules.inner && !setting.tool_rules.listing && setting.tool_rules.headers.empty()) return;
+    if (setting.tool_rules.listing)
+      location_->listing_tools.push_back(static_cast<std::uint32_t>(location_->routes.size()));
     route.tool_rules = std::make_shared<const gateway::ToolRules>(setting.tool_rules);
     const ngx_http_core_srv_conf_t* const server = settings_.server;
     for (const auto& header : setting.tool_rules.headers) {

@@ -339,6 +339,13 @@ constexpr std::array route_rows{
                  "(`<arguments>`): that one is judged, too. See [mcp.md](mcp.md#tools-that-call-tools).",
                  false, of_tool},
     ParameterRow{
+        Parameter::lists, "lists", 1, 4, "[<MEMBER>] [name=<MEMBER>] [text=same|array|items] [errors=refuse|pass]", "",
+        "none",
+        "The tool's answers list other tools of this location: in `<MEMBER>` of `structuredContent`, each under "
+        "the name in `<MEMBER>` of its element. What the caller may not see is taken out. See "
+        "[mcp.md](mcp.md#tools-that-list-tools).",
+        false, of_tool},
+    ParameterRow{
         Parameter::param_header, "param_header", 2, 2, "<ARGUMENT> NAME", "", "none",
         "The header field `Mcp-Param-NAME` repeats the argument (`x-mcp-header` in the tool's schema): calls of "
         "2026-07-28 in which it doesn't are refused.",

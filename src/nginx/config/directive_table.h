@@ -79,6 +79,7 @@ enum class Parameter : std::uint8_t {
   require,
   idempotency,
   inner,
+  lists,
   param_header
 };
 

@@ -9,6 +9,7 @@
 
 #include "directive_table.h"
 #include "reading.h"
+#include "tool_rules.h"
 
 namespace agw::nginx {
 namespace {
@@ -21,12 +22,6 @@ bool is_subject_name(std::string_view name) {
 }
 
 constexpr std::int64_t most_cost = 1'000'000;
-
-bool is_field_name(std::string_view name) {
-  return !name.empty() && std::ranges::all_of(name, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
-  });
-}
 
 Checked read_key_place(std::string_view name, std::string_view word, idempotency::Rule& rule) {
   const auto named = option(word);
@@ -70,52 +65,6 @@ Result<idempotency::Rule, std::string> read_idempotency(std::string_view name, W
     }
   }
   return rule;
-}
-
-/// `<filter/id>`: one argument, where it stands.
-Result<ArgumentPath, std::string> read_argument(std::string_view name, std::string_view word) {
-  if (word.starts_with('<') && word.ends_with('>'))
-    if (const auto read = policy::ResourceTemplate::parse(word); read && read->placeholders().size() == 1)
-      return read->placeholders().front();
-  return fail(quoted(name) + " has " + quoted(word) +
-              "; write one argument, as <tool>, or <call/tool> for a nested one");
-}
-
-Result<gateway::InnerRule, std::string> read_inner(Words words) {
-  gateway::InnerRule out;
-  out.arguments = {"arguments"};
-  for (const std::string_view word : words) {
-    const auto found = option(word);
-    const bool names = found && found->first == "name";
-    if (!names && (!found || found->first != "arguments"))
-      return fail("\"inner\" has the unknown word " + quoted(word) + "; write name=<tool> arguments=<arguments>");
-    auto path = read_argument("inner", found->second);
-    if (!path) return fail(path.error());
-    (names ? out.name : out.arguments) = *std::move(path);
-  }
-  if (out.name.empty()) return fail(std::string("\"inner\" needs the argument that names the tool; write name=<tool>"));
-  if (out.name == out.arguments)
-    return fail(std::string("\"inner\" has one argument for both; write name=<tool> arguments=<arguments>"));
-  return out;
-}
-
-Result<gateway::ParameterHeader, std::string> read_param_header(Words words) {
-  gateway::ParameterHeader out;
-  auto path = read_argument("param_header", words[0]);
-  if (!path) return fail(path.error());
-  out.argument = *std::move(path);
-  // RFC 9110 section 5.6.2.
-  const bool token = !words[1].empty() && std::ranges::all_of(words[1], [](char c) {
-    return is_field_name(std::string_view(&c, 1)) ||
-           std::string_view("!#$%&'*+.^_`|~").find(c) != std::string_view::npos;
-  });
-  if (!token)
-    return fail("\"param_header\" has the name " + quoted(words[1]) +
-                "; write what stands behind Mcp-Param- in the field's name, as Region");
-  out.field = "mcp-param-" + std::string(words[1]);
-  std::ranges::transform(out.field, out.field.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
-  return out;
 }
 
 class RouteReader final : public BlockReader {
@@ -216,6 +165,12 @@ Checked RouteReader::take(ngx_conf_t* cf, const ParameterRow& row, Words words, 
       auto rule = read_inner(words.subspan(1));
       if (!rule) return fail(rule.error());
       route_.tool_rules.inner = *std::move(rule);
+      return {};
+    }
+    case Parameter::lists: {
+      auto listing = read_listing(words.subspan(1));
+      if (!listing) return fail(listing.error());
+      route_.tool_rules.listing = *std::move(listing);
       return {};
     }
     case Parameter::param_header: {
