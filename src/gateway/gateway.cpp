@@ -12,6 +12,7 @@
 #include "credentials.h"
 #include "edits.h"
 #include "further.h"
+#include "handshake.h"
 #include "operation.h"
 #include "refusal.h"
 #include "repeats.h"
@@ -38,34 +39,6 @@ Result<PrincipalPtr, Reason> principal_of(Authenticated answer, Call& call) {
 
 Task<Result<PrincipalPtr, Reason>> await_principal(ValueTask<Authenticated> step, Call& call) {
   co_return principal_of(co_await std::move(step), call);
-}
-
-bool covers(const Principal& principal, const std::vector<std::string>& scopes) {
-  return std::all_of(scopes.begin(), scopes.end(), [&](const auto& scope) { return principal.has_scope(scope); });
-}
-
-/// The backend's token of some operation that the caller could ask for; null: of none.
-const outbound::ExchangeSpec* exchange_within(const Location& location, const Principal& principal) {
-  for (const OperationRoute& route : location.routes)
-    if (route.exchange && !route.exchange->scope_independent && covers(principal, route.exchange->scopes))
-      return &*route.exchange;
-  return nullptr;
-}
-
-/// The gateway asks for no scope that the caller lacks (some servers would grant it all the same): where the
-/// handshake's own exchange needs more, that of an operation does. Else the agent is told what to ask for.
-Decision within_scopes(const Location& location, Call& call, Decision decision) {
-  if (call.exchange == nullptr || call.exchange->scope_independent) return decision;
-  if (covers(*call.principal, call.exchange->scopes)) return decision;
-  if (const auto* narrower = exchange_within(location, *call.principal)) {
-    call.exchange = narrower;
-    return decision;
-  }
-  decision.kind = DecisionKind::deny;
-  decision.reason = Reason::scope_missing;
-  decision.checks.set(Check::scope, Verdict::fail);
-  decision.needed_scopes = call.exchange->scopes;
-  return decision;
 }
 
 using Minted = Result<outbound::BackendTokenPtr, outbound::ExchangeFailure>;

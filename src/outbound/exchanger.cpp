@@ -24,6 +24,15 @@ ExchangeFailure failure(Reason reason, std::string detail) { return {reason, std
 
 }  // namespace
 
+std::string exchange_key(std::string_view audience, const std::vector<std::string>& scopes) {
+  std::string out(audience);
+  for (const auto& scope : scopes) {
+    out += '\n';
+    out += scope;
+  }
+  return out;
+}
+
 /// Everything a flight needs; it outlives the request that began it.
 struct Exchanger::State {
   State(Host given, std::size_t max)

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from plugins import jose
+from plugins import jose, mcp
 from plugins.backend import json_answer
 from plugins.server import Answer
 from plugins.site import EXCHANGE, allowed
@@ -79,6 +79,73 @@ def test_no_more_scope_than_the_caller_has(site):
 def test_the_handshake_needs_the_locations_scope(site):
     answer = site.post({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}, site.token(scope="other"))
     assert answer.status == 403 and answer.challenge["error"] == "insufficient_scope"
+
+
+HANDSHAKE = [mcp.message("initialize", {"protocolVersion": "2025-11-25", "capabilities": {},
+                                        "clientInfo": {"name": "e2e", "version": "1"}}),
+             mcp.message("notifications/initialized", id=None), mcp.message("tools/list", {}), mcp.message("ping")]
+BROAD = "agent_exchange audience=tickets-api scope=tickets:read scope=tickets:write scope=tickets:admin;"
+NARROW = """
+    agent_tool ticket.read   { scope tickets:read; resource ticket:<id>; exchange audience=tickets-api scope=tickets:read; }
+    agent_tool delete_ticket { operation ticket.delete; scope tickets:write; resource ticket:<ticketId>; }
+    agent_tool ticket.list   { exchange audience=list-api scope=list:all; }
+"""
+
+
+@pytest.fixture
+def broad(make_site):
+    return make_site(forward=BROAD, tools=NARROW, issuer="scope_implies tickets:manage tickets:read tickets:write;")
+
+
+@pytest.mark.parametrize("scope,asked", [("tickets:read", "tickets:read"), ("tickets:write other", "tickets:write"),
+                                         ("tickets:manage", "tickets:read tickets:write"),
+                                         ("tickets:admin tickets:manage", "tickets:admin tickets:read tickets:write")])
+def test_the_handshake_asks_for_what_the_caller_has(broad, scope, asked):
+    """Several scopes in the location's exchange: a token with some of them, or whose scopes imply some, isn't locked out."""
+    token = broad.token(scope=scope)
+    for message in HANDSHAKE:
+        answer = broad.post(message, token)
+        assert answer.status in (200, 202), answer.text
+        claims = jose.claims_of(bearer(broad))
+        assert claims["aud"] == "tickets-api" and claims["scope"] == asked
+        assert answer.event()["audience"] == "tickets-api"
+    assert broad.send("GET", "/mcp", token).status == 200
+    assert jose.claims_of(bearer(broad))["scope"] == asked
+    assert all(one["scope"] == asked for one in broad.issuer.exchanges)
+    if "write" not in scope:
+        allowed(broad.call(token=token))
+        assert jose.claims_of(bearer(broad))["scope"] == "tickets:read"
+
+
+def test_an_operation_still_needs_all_that_it_asks_for(broad):
+    """What is narrowed is the handshake: a call whose exchange is the location's is told what to ask for."""
+    token = broad.token(scope="tickets:write")
+    assert broad.post(HANDSHAKE[2], token).status == 200
+    answer = broad.call("delete_ticket", {"ticketId": "T-1"}, token)
+    assert answer.status == 403 and answer.challenge["error"] == "insufficient_scope"
+    assert set(answer.challenge["scope"].split()) == {"tickets:read", "tickets:write", "tickets:admin"}
+
+
+def test_none_of_the_handshakes_scopes(broad):
+    """Then it is the exchange of an operation that the caller covers, and where there is none the caller is told."""
+    token = broad.token(scope="list:all")
+    for message in HANDSHAKE:
+        assert broad.post(message, token).status in (200, 202)
+        claims = jose.claims_of(bearer(broad))
+        assert claims["aud"] == "list-api" and claims["scope"] == "list:all"
+    broad.backend.clear()
+    for scope in ("", "other"):
+        answer = broad.post(HANDSHAKE[0], broad.token(scope=scope))
+        assert answer.status == 403 and answer.challenge["error"] == "insufficient_scope"
+        assert {"tickets:read", "tickets:write", "tickets:admin"} <= set(answer.challenge["scope"].split())
+    assert broad.backend.count() == 0
+
+
+def test_two_narrow_tokens_never_share(broad):
+    one, other = broad.token(scope="tickets:read"), broad.token(scope="tickets:write")
+    for token, scope in ((one, "tickets:read"), (other, "tickets:write"), (one, "tickets:read")) * 3:
+        broad.post(HANDSHAKE[2], token)
+        assert jose.claims_of(bearer(broad))["scope"] == scope
 
 
 def test_remembered_by_token_audience_and_scope(site):

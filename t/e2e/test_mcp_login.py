@@ -156,6 +156,32 @@ def test_the_inspectors_own_sign_in(place, tmp_path, era):
     steps_up(browser.asked(), place.resource)
 
 
+# --- a token of one narrow scope -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def exchanging(place):
+    """The same, and the backend gets a token of its own: of two scopes, of which a first sign-in gives one."""
+    place.reload(forward="agent_exchange audience=tickets-api scope=tickets:read scope=tickets:write;",
+                 client=f"client gateway secret_file={place.secret_file};",
+                 tools="""agent_tool test_simple_text { scope tickets:read;
+                                exchange audience=tickets-api scope=tickets:read; }
+            agent_tool greet { scope tickets:write; exchange audience=tickets-api scope=tickets:write; }""")
+    return place
+
+
+@pytest.mark.parametrize("client,era", [("v1", "legacy"), ("v2", "2026-07-28"), ("python", "legacy")])
+def test_a_token_with_one_narrow_scope(exchanging, client, era):
+    """It connects, lists and calls what it covers, before any step-up: the handshake asks for the one scope that it has."""
+    told = log_in(exchanging, client, "dcr", era)
+    assert told["authorize"][0]["scope"].split()[0] == "tickets:read"
+    assert "tickets:write" not in told["authorize"][0]["scope"].split()
+    assert told["tools"][0]["tools"] == ["test_simple_text", "greet"]
+    answered = [call for call in told["call"] if call["status"] == 200]
+    assert [call["tool"] for call in answered] == ["test_simple_text", "greet"], told
+    assert len(told["authorize"]) == 2, "one sign-in to connect, one for the tool that needs more"
+
+
 # --- what they all need -----------------------------------------------------------------------------------------------------
 
 

@@ -28,8 +28,8 @@ ALL = [
         (GATEWAY, "if (!begin_record(request, call) && call.enforced) call.decision =",
          'if (!begin_record(request, call) && call.rpc_id == "never") call.decision =')], ["test_audit_disk.py"]),
     Mutation("the handshake may use an exchange beyond the caller's scopes", [
-        (GATEWAY, "if (covers(*call.principal, call.exchange->scopes)) return decision;", "return decision;")],
-        ["test_exchange.py"]),
+        ("src/gateway/handshake.cpp", "if (covers(*call.principal, call.exchange->scopes)) return decision;",
+         "return decision;")], ["test_exchange.py"]),
     Mutation("the gateway asks for more than the caller has", [
         (GATEWAY, "if (beyond) call.exchange = nullptr;", "static_cast<void>(beyond);")],
         ["test_observe.py", "test_exchange.py"]),

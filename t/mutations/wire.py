@@ -86,6 +86,12 @@ ALL = [
     Mutation("any name for this address will do", [
         ("src/gateway/origin.cpp", "if (location.hosts.empty()) return true;",
          "if (!location.hosts.empty() || location.hosts.empty()) return true;")], ["test_mcp_eras.py"]),
+    Mutation("the handshake asks for more than the caller has", [
+        ("src/gateway/handshake.cpp", "if (principal.has_scope(scope)) out->scopes.push_back(scope);",
+         "out->scopes.push_back(scope);")], ["test_exchange.py"]),
+    Mutation("a narrow token is locked out of the handshake", [
+        ("src/gateway/handshake.cpp", "if (out->scopes.empty()) return nullptr;",
+         "if (out->scopes.size() < whole.scopes.size()) return nullptr;")], ["test_exchange.py"]),
     Mutation("the scope of an exchanged token isn't checked", [
         (EXCHANGE, 'return "the token has a scope that was not asked for";', "continue;")], ["test_exchange.py"]),
     Mutation("the subject of an exchanged token isn't checked", [

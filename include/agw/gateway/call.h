@@ -105,6 +105,7 @@ struct Call {
   std::string detail;             ///< for log and audit; never a value of the client
   std::unique_ptr<Further> further;  ///< null: it asks nothing else
   const outbound::ExchangeSpec* exchange = nullptr;
+  std::unique_ptr<const outbound::ExchangeSpec> narrowed_exchange;  ///< holds `exchange` where it is the caller's own
   outbound::BackendTokenPtr backend_token;
   policy::FactsPtr facts;         ///< those that it was judged by last; hold the three names
   std::string_view agent_name;

@@ -27,8 +27,11 @@ struct ExchangeSpec {
   std::string audience;
   std::vector<std::string> scopes;  ///< sorted
   bool scope_independent = false;
-  std::string key;                  ///< audience and scopes in one string, part of the cache key
+  std::string key;                  ///< exchange_key(), part of the cache key
 };
+
+/// Audience and scopes in one string.
+[[nodiscard]] std::string exchange_key(std::string_view audience, const std::vector<std::string>& scopes);
 
 /// What the exchanger needs of the issuer of the subject token; the gateway fills it from identity.
 class IssuerAccess {

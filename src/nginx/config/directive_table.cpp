@@ -133,7 +133,8 @@ constexpr std::array rows{
         "The backend gets a token of its own (RFC 8693): for this audience, with these scopes, for every message that "
         "no tool or operation has another exchange for. Several scopes: `scope=` repeated, or quoted "
         "(`\"scope=a b\"`). They must be among the caller's (closed under `scope_implies`), unless the backend's "
-        "scopes have other names: `scope_independent`. Every trusted issuer needs a `client`.",
+        "scopes have other names: `scope_independent`. The handshake, lists and streams ask for those of them that the "
+        "caller has; with none, for an operation's exchange that it covers. Every trusted issuer needs a `client`.",
         "agent_exchange audience=tickets-api scope=tickets:read;", first},
     DirectiveRow{
         Directive::forward, "agent_forward", everywhere, 1, 1, "none", "",

@@ -35,8 +35,7 @@ Result<outbound::ExchangeSpec, std::string> read_exchange(std::string_view name,
   if (spec.audience.empty()) return fail(quoted(name) + " needs an audience; write audience=NAME of the backend");
   if (spec.scopes.empty()) return fail(quoted(name) + " needs scopes; write scope=SCOPE of the backend's token");
   std::sort(spec.scopes.begin(), spec.scopes.end());
-  spec.key = spec.audience;
-  for (const auto& scope : spec.scopes) spec.key += "\n" + scope;
+  spec.key = outbound::exchange_key(spec.audience, spec.scopes);
   return spec;
 }
 
