@@ -13,6 +13,7 @@ import pytest
 from plugins import mcp, policy
 from plugins.backend import Backend, json_answer, sse_answer
 from plugins.nginx import ROOT
+from plugins.redis import key
 from plugins.server import HANG, Answer
 from plugins.site import EXCHANGE, allowed, denied, problem
 from plugins.wait import eventually
@@ -180,6 +181,21 @@ def test_a_key_is_needed_and_stands_there_once(make):
     ran(site.call(headers=[("X-Request-Key", "a")]))
     hidden = site.call("ticket.read", headers=[], token=site.token(groups=["nobody"]))
     assert hidden.json()["error"]["message"] == "Unknown tool: ticket.read", "a need for a key tells of no tool"
+
+
+def test_a_call_whose_stream_is_ended_is_one_whose_outcome_is_not_known(make, server):
+    site = make()
+    hold = threading.Event()
+    site.backend.answer = sse_answer(["data: first\n\n", hold, "data: last\n\n"])
+    stream = site.begin_post(mcp.call("ticket.read", {"id": "T-1"}), headers=[("Idempotency-Key", "k-1")])
+    stream.read_until(b"first")
+    server.client.hset(key("user:company|mira"), "status", "disabled")
+    assert b"last" not in stream.finish().body
+    hold.set()
+    server.client.hset(key("user:company|mira"), "status", "active")
+    site.backend.clear()
+    eventually(lambda: refused(call(site), "idempotency_unknown"))
+    assert site.backend.count() == 0
 
 
 def test_other_arguments_are_refused_and_the_same_may_be_written_anew(make, server):

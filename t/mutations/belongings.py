@@ -92,6 +92,8 @@ ALL = [
     Mutation("nobody looks at streams", [
         (STREAMS, "    if (one->streams_) one->look(*here, budget);\n",
          "    if (one->streams_ && budget == 0) one->look(*here, budget);\n")], STREAM),
+    Mutation("a call whose stream was ended counts as carried out", [
+        (STREAMS, "    if (capture) capture->break_off();\n", "")], ["test_idempotency.py"]),
     Mutation("a stream's token may end", [
         (LOOKING, "  if (!principal) return std::optional(principal.error().reason);\n",
          "  if (!principal) return std::optional<Reason>();\n"),

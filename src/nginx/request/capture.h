@@ -23,6 +23,8 @@ class Capture {
   Capture(RequestContext& owner, gateway::BackendAnswer head, std::size_t most_bytes) noexcept;
   /// Buffers that pass; the last one completes the answer.
   void take(const ngx_chain_t* in);
+  /// It is ended here, and what is sent as its end is none: what became of the call isn't known.
+  void break_off() noexcept { complete_ = true; }
 
  private:
   void complete() noexcept;

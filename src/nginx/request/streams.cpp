@@ -56,6 +56,7 @@ void RequestContext::end_stream(Worker& worker, Reason reason) noexcept {
   if (r->header_sent) {
     // Known before the end is sent: then nothing more of the backend's goes out.
     call_.failure = reason;
+    if (capture) capture->break_off();
     ngx_http_finalize_request(r, ngx_http_send_special(r, NGX_HTTP_LAST));
   } else {
     try {
