@@ -226,6 +226,39 @@ def test_compressed_answers_are_prevented_and_never_passed(site, kind):
     assert answer.header("Content-Encoding") is None
 
 
+def test_nginx_may_compress_what_goes_to_the_client(make_site):
+    site = make_site(mcp="gzip on; gzip_proxied any; gzip_types application/json; gzip_min_length 1;")
+    site.backend.answer = json_answer(result())
+    answer = site.post(mcp.message("tools/list", {}), headers=[("Accept-Encoding", "gzip")])
+    assert site.backend.last.header("Accept-Encoding") is None and answer.header("Content-Encoding") == "gzip"
+    assert [one["name"] for one in json.loads(gzip.decompress(answer.body))["result"]["tools"]] == SEEN
+
+
+@pytest.mark.parametrize("freshness,most", [("", 1000), ("agent_freshness push lease=300ms;", 300),
+                                            ("agent_freshness max_age=5s;", 5000), ("agent_freshness strict;", 0)])
+def test_a_list_is_believed_no_longer_than_a_decision(make_site, make_redis, freshness, most):
+    server = make_redis()
+    server.load(policy.base())
+    site = make_site(store=server.store, http=freshness)
+    headers, body = mcp.modern("tools/list")
+    for given, wanted in ((300000, most), (most, most), (0, 0)):
+        site.backend.answer = json_answer(result(resultType="complete", ttlMs=given, cacheScope="public"))
+        found = site.post(body, headers=headers).json()["result"]
+        assert found["ttlMs"] == wanted and found["cacheScope"] == "private"
+
+
+def test_where_single_tools_are_enforced_these_alone_are_filtered(make_site):
+    site = make_site(mcp="agent_mode observe;", tools="""
+        agent_tool ticket.read { scope tickets:read; resource ticket:<id>; mode enforce; }
+        agent_tool ticket.list { scope tickets:read; }""")
+    site.backend.answer = json_answer(result())
+    everything = [one["name"] for one in TOOLS]
+    ask = mcp.message("tools/list", {})
+    assert names(site.post(ask)) == everything
+    for token in (site.token(agent="bare-agent"), None):
+        assert names(site.post(ask, token)) == [name for name in everything if name != "ticket.read"]
+
+
 @pytest.mark.parametrize("how", ["json", "events"])
 def test_what_is_too_large_is_not_passed_on(make_site, how):
     site = make_site(mcp="agent_answer_limit 64k;")

@@ -164,6 +164,23 @@ def test_completion_needs_all_that_its_values_could_name(site):
     allowed(complete(site, {"uri": "docs://guides/a"}))
 
 
+def test_completion_does_not_meet_a_condition_on_an_argument(make_site):
+    site = make_site(tools=TOOLS + '''agent_prompt summary { scope tickets:read; require '<id> == "T-1"'; }
+        agent_mcp_resource docs://guides/<id> { require '<id> != "x"'; }''')
+    base = policy.base()
+    for to in ("agent:company|docs-assistant", "group:company|support"):
+        for operation in DOCS:
+            policy.grant(base, to, operation, id=operation[8:11] + to[0])
+    site.write_policy(base)
+    allowed(prompt(site, "summary"))
+    allowed(read(site, "docs://guides/a"))
+    allowed(complete(site, {"uri": "docs://guides/a"}))
+    site.backend.clear()
+    denied(complete(site, {"name": "summary"}), "condition_failed")
+    denied(complete(site, {"uri": "docs://guides/{id}"}), "condition_failed")
+    assert site.backend.count() == 0
+
+
 @pytest.mark.parametrize("modern", [False, True])
 def test_step_up_for_a_resource(site, modern):
     answer = read(site, "docs://plain", modern)

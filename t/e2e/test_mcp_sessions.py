@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 
 from plugins import mcp
-from plugins.backend import json_answer, plain, sse_answer
+from plugins.backend import Backend, json_answer, plain, sse_answer
 from plugins.server import Answer
 from plugins.site import allowed
 
@@ -202,6 +202,41 @@ def test_what_nginx_has_cached_of_the_id_is_forgotten(make_site):
     with_rooms(site).start()
     opened(called(site, initialize(site)), "room-1")
     assert site.backend.last.header("X-Seen") == "room-1"
+
+
+def test_servers_are_chosen_by_the_backends_own_id(make_site, serve):
+    """`hash $http_mcp_session_id`: whoever is in a room meets the same server, whatever sealed id it has for it."""
+    site = make_site(start=False)
+    second_agent(site)
+    servers = [site.backend, serve(Backend())]
+    for server in servers:
+        server.answer = lambda received: json_answer(json.loads(plain(received).body), headers=[
+            ("Mcp-Session-Id", received.header("X-Room") or received.header("Mcp-Session-Id"))])
+    alone = f"server 127.0.0.1:{site.backend.port};"
+    both = "hash $http_mcp_session_id consistent; " + " ".join(f"server 127.0.0.1:{server.port};" for server in servers)
+    assert site.conf().count(alone) == 1
+    site.nginx.start(site.conf().replace(alone, both))
+    chosen = {}
+    for room in (f"room-{number}" for number in range(8)):
+        for agent in ("docs-assistant", "second-agent"):
+            hello = site.post(mcp.message("initialize", {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {
+                "name": "x", "version": "1"}}), site.token(agent=agent), [("X-Room", room)])
+            for server in servers:
+                server.clear()
+            allowed(called(site, hello.header("Mcp-Session-Id"), agent=agent))
+            (here,) = [server for server in servers if server.count()]
+            assert here.last.header("Mcp-Session-Id") == room
+            assert chosen.setdefault(room, here) is here
+    assert len(set(map(id, chosen.values()))) == 2, "both have some"
+
+
+def test_later_messages_of_a_session_may_name_another_version(rooms):
+    session = initialize(rooms)
+    for version in ("2025-11-25", "2025-06-18", "2025-03-26"):
+        opened(rooms.post(CALL, headers=[("Mcp-Session-Id", session), ("MCP-Protocol-Version", version)]), "room-1")
+    rooms.backend.clear()
+    answer = rooms.post(CALL, headers=[("Mcp-Session-Id", session), ("MCP-Protocol-Version", "2020-01-01")])
+    assert answer.status == 400 and answer.json()["error"]["code"] == -32022 and rooms.backend.count() == 0
 
 
 @pytest.mark.parametrize("given", ["", "a b", "x" * 1025, "\x7f"])

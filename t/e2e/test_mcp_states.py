@@ -125,6 +125,15 @@ def test_a_retry_is_judged_anew(make_site):
     assert site.backend.count() == 0
 
 
+def test_a_retry_takes_from_limits_once_more(make_site):
+    site = make_site(tools="agent_tool ticket.read { scope tickets:read; resource ticket:<id>; limit agent 2r/h; }")
+    site.backend.answer = Asking()
+    state = state_of(asked(site))
+    allowed(asked(site, requestState=state))
+    site.backend.clear()
+    assert asked(site, requestState=state).status == 429 and site.backend.count() == 0
+
+
 def test_a_reload_keeps_it_and_observing_changes_nothing(make_site):
     site = make_site()
     site.backend.answer = Asking()
