@@ -1,6 +1,8 @@
 #include "agw/mcp/parameter_field.h"
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 
 namespace agw::mcp {
 namespace {
@@ -67,9 +69,13 @@ bool is_twin(std::string_view name, std::string_view field) noexcept {
 }
 
 bool is_twin_of_any(std::string_view name) noexcept {
-  constexpr std::string_view ours = "mcp-";
-  return fold_alike(name.substr(0, ours.size()), ours) && !begins_parameter(name) &&
-         !std::ranges::all_of(name, is_plain);
+  constexpr std::array<std::string_view, 3> compared{"mcp-name", "mcp-method", "mcp-protocol-version"};
+  // Most names are none, and that is seen at once: a twin differs only where its field has a dash.
+  constexpr std::array<std::size_t, 3> dashes{3, 9, 12};
+  if (std::ranges::none_of(dashes, [&](std::size_t at) { return at < name.size() && !is_plain(name[at]); }))
+    return false;
+  return is_twin(name.substr(0, prefix.size()), prefix) ||
+         std::ranges::any_of(compared, [&](std::string_view field) { return is_twin(name, field); });
 }
 
 }  // namespace agw::mcp

@@ -23,8 +23,9 @@ struct ParameterField {
 /// Whether some server takes the name for that of `field`, which it isn't.
 [[nodiscard]] bool is_twin(std::string_view name, std::string_view field) noexcept;
 
-/// The same for any field that MCP names: `Mcp_Name`, `MCP-Protocol_Version`, `Mcp_Param-Region`. `Mcp-Param-user_id`
-/// is none: MCP doesn't say how parameters are called.
+/// The same for the fields that are compared with a message's body (`Mcp_Name`, `MCP-Protocol_Version`), and for the
+/// names of all parameters (`Mcp_Param-Region`). `Mcp-Param-user_id` is none: MCP doesn't say how parameters are
+/// called.
 [[nodiscard]] bool is_twin_of_any(std::string_view name) noexcept;
 
 }  // namespace agw::mcp
