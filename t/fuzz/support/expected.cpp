@@ -1,6 +1,7 @@
 #include "support/expected.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cstdlib>
 
 #include "agw/base/encoding.h"
@@ -123,13 +124,39 @@ bool repeats(const Headers::Found& field, const json_t* value, bool modern) {
   return base64_decode(text.substr(9, text.size() - 11)) == text_of(value);
 }
 
+std::string folded(std::string_view name) {
+  std::string out(name);
+  std::ranges::transform(out, out.begin(), [](unsigned char c) {
+    return std::isalnum(c) != 0 ? static_cast<char>(std::tolower(c)) : '-';
+  });
+  return out;
+}
+
+/// Fields that the loosest server takes for this one.
+int likenesses(const Headers& fields, std::string_view field) {
+  struct Counting {
+    std::string field;
+    int found = 0;
+  } counting{folded(field)};
+  fields.each(
+      [](void* context, std::string_view name, std::string_view) {
+        auto& here = *static_cast<Counting*>(context);
+        if (folded(name) == here.field) ++here.found;
+      },
+      &counting);
+  return counting.found;
+}
+
 void expect_tool(Expected& out, const gateway::Location& location, const Headers& fields, const json_t* params) {
   const json_t* arguments = json_object_get(params, "arguments");
   take(out, asked_of(named(location, location.tools, out.name), part_of(json_object_get(arguments, "id"))));
   if (out.route == nullptr || out.route->tool_rules == nullptr) return;
-  for (const auto& rule : out.route->tool_rules->headers)
-    out.mirrored = out.mirrored && repeats(fields.find(rule.field),
-                                           json_object_get(arguments, rule.argument.front().c_str()), out.modern);
+  for (const auto& rule : out.route->tool_rules->headers) {
+    const auto found = fields.find(rule.field);
+    const json_t* argument = json_object_get(arguments, rule.argument.front().c_str());
+    out.mirrored = out.mirrored && repeats(found, argument, out.modern) &&
+                   likenesses(fields, rule.field) == static_cast<int>(found.count);
+  }
   if (!out.route->tool_rules->inner) return;
   const json_t* inside = json_object_get(json_object_get(arguments, "arguments"), "id");
   out.further.push_back(
