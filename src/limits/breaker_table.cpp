@@ -8,7 +8,7 @@
 #include <new>
 #include <utility>
 
-#include "shared_table.h"
+#include "agw/io/shared_table.h"
 
 namespace agw::limits {
 namespace {

@@ -7,8 +7,7 @@
 #include <new>
 
 #include "agw/base/digest.h"
-
-#include "shared_table.h"
+#include "agw/io/shared_table.h"
 
 namespace agw::limits {
 namespace {

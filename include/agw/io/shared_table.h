@@ -6,7 +6,7 @@
 
 #include "agw/io/shared_memory.h"
 
-namespace agw::limits {
+namespace agw {
 
 class TableLock {
  public:
@@ -46,4 +46,4 @@ inline TableRoom make_room(SharedMemory& memory, std::size_t root_size, std::siz
   return out;
 }
 
-}  // namespace agw::limits
+}  // namespace agw
