@@ -50,6 +50,8 @@ Result<std::unique_ptr<ResponseCourse>, Reason> Gateway::respond(Call& call, con
   if (auto tools = edit_of_tool_lists(**way, call, {services_.clock, services_.store, *sights_}))
     edits.push_back(std::move(tools));
   if (auto states = edit_of_states(call, services_.states)) edits.push_back(std::move(states));
+  if (auto tasks = edit_of_tasks(**way, call, services_.tasks, {services_.clock, services_.store, *sights_}))
+    edits.push_back(std::move(tasks));
   if (edits.empty()) return nullptr;
   return std::make_unique<ResponseCourse>(**way, call, document_, services_.log, std::move(edits));
 }

@@ -11,11 +11,15 @@ namespace agw::gateway {
 using Text = Answered<std::string_view>;
 
 Answered<std::string_view> CallDetails::method() const {
+  if (made() != nullptr) return Text::known("tools/call");
   return Text::known(location_.kind == gateway::Kind::mcp ? call_.mcp_method : request_.method());
 }
 
 Answered<std::string_view> CallDetails::tool() const {
-  if (further_ != nullptr) return further_->kind == mcp::SubjectKind::tool ? Text::known(further_->name) : Text();
+  if (further_ != nullptr) {
+    const bool tool = further_->kind == mcp::SubjectKind::tool || further_->task != nullptr;
+    return tool ? Text::known(further_->name) : Text();
+  }
   return call_.mcp_tool.empty() ? Text() : Text::known(call_.mcp_tool);
 }
 
@@ -38,7 +42,24 @@ const CallDetails::Sources& CallDetails::sources() const {
   return *sources_;
 }
 
+const MadeTask* CallDetails::made() const noexcept {
+  return further_ != nullptr && further_->task != nullptr ? further_->task.get() : call_.made.get();
+}
+
+/// The arguments that the call had which made the task.
+CallDetails::Sources CallDetails::read_made(const MadeTask& made) const {
+  Sources out;
+  out.readable = made.arguments.has_value();
+  if (!out.readable || made.arguments->empty()) return out;
+  const auto read = document_.read(*made.arguments, {});
+  out.readable = read.has_value();
+  if (read) out.json = *read;
+  if (further_ != nullptr && further_->task == nullptr) out.json = inner_arguments(*call_.route, out.json);
+  return out;
+}
+
 CallDetails::Sources CallDetails::read_mcp() const {
+  if (made() != nullptr) return read_made(*made());
   Sources out;
   mcp::ReadLimits limits;
   limits.json.max_bytes = location_.max_body;

@@ -41,9 +41,12 @@ class CallDetails final : public policy::ArgumentDetails {
     std::vector<rest::QueryParameter> query;
   };
 
+  /// The task as whose making it is judged; null: it is judged as it is.
+  [[nodiscard]] const MadeTask* made() const noexcept;
   [[nodiscard]] const Value* find(const ArgumentPath& path) const override;
   [[nodiscard]] const Sources& sources() const;
   [[nodiscard]] Sources read_mcp() const;
+  [[nodiscard]] Sources read_made(const MadeTask& made) const;
   [[nodiscard]] Sources read_rest() const;
   [[nodiscard]] Value in_request(const ArgumentPath& path) const;
   [[nodiscard]] static Value in_json(const Sources& sources, const ArgumentPath& path, std::size_t from);

@@ -19,7 +19,7 @@ std::int64_t request_bytes(const Request& request, std::size_t body_bytes) {
 void add_further_charges(policy::Question& question, const Further& further, std::int64_t bytes,
                          std::vector<policy::Charge>& out) {
   for (const FurtherSubject& one : further.subjects) {
-    if (one.route == nullptr) continue;
+    if (one.route == nullptr || one.task != nullptr) continue;
     question.route = &one.route->policy;
     for (policy::Charge& charge : policy::charges(question, one.facts, bytes)) {
       const auto same = [&](const policy::Charge& other) {

@@ -13,9 +13,9 @@
 namespace agw::gateway {
 
 /// Where a call has limits, by its route or by policy: only operations have, and nothing is taken for those that were
-/// denied.
+/// denied, nor for a look at what a call has made.
 [[nodiscard]] inline bool is_limited(const Call& call) noexcept {
-  if (!call.decision.allowed()) return false;
+  if (!call.decision.allowed() || call.made != nullptr) return false;
   if (call.further != nullptr) return true;
   return call.route != nullptr && (!call.route->policy.limits.empty() || !call.facts->limits.empty());
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "mcp_arguments.h"
 #include "subject.h"
 
 namespace agw::gateway {
@@ -51,6 +52,26 @@ std::optional<json::Value> inner_arguments(const OperationRoute& route, std::opt
   const auto found = value_at(arguments, route.tool_rules->inner->arguments);
   if (!found || !*found || !(*found)->is(json::Kind::object)) return std::nullopt;
   return *found;
+}
+
+void expand_further(const policy::Arguments& arguments, FurtherSubject& one) {
+  if (one.failure || one.route == nullptr || !one.route->policy.resource) return;
+  const auto made = one.route->policy.resource->expand(arguments, one.resource);
+  if (made) return;
+  one.resource.clear();
+  one.failure = made.error();
+}
+
+void add_inner(const Location& location, std::optional<json::Value> arguments, Call& call,
+               std::optional<Reason>& failure) {
+  auto inner = inner_of(location, *call.route, arguments);
+  if (!inner) {
+    if (!failure) failure = inner.error();
+    return;
+  }
+  expand_further(McpArguments(inner_arguments(*call.route, arguments)), *inner);
+  call.further = std::make_unique<Further>();
+  call.further->subjects.push_back(*std::move(inner));
 }
 
 bool enforces_any(const Location& location, const Further& further) {

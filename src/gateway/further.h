@@ -7,6 +7,7 @@
 #include "agw/gateway/call.h"
 #include "agw/gateway/location.h"
 #include "agw/json/document.h"
+#include "agw/policy/resource_template.h"
 
 namespace agw::gateway {
 
@@ -18,6 +19,13 @@ namespace agw::gateway {
 /// The inner tool's arguments; nothing where it has none, or they are no object.
 [[nodiscard]] std::optional<json::Value> inner_arguments(const OperationRoute& route,
                                                          std::optional<json::Value> arguments);
+
+/// The tool inside becomes what the call asks further; else `failure` says why nobody can say which it is.
+void add_inner(const Location& location, std::optional<json::Value> arguments, Call& call,
+               std::optional<Reason>& failure);
+
+/// The resource of what a call asks besides its own operation, or why there is none.
+void expand_further(const policy::Arguments& arguments, FurtherSubject& one);
 
 /// Whether one of them is enforced, wherever the rest is only observed.
 [[nodiscard]] bool enforces_any(const Location& location, const Further& further);

@@ -111,13 +111,15 @@ Task<Result<Forward, Answer>> Gateway::govern(const Location& location, Request&
   Result<std::string_view, Reason> body = std::string_view();
   if (body_is_judged(location, request)) body = co_await request.body(location.max_body);
   if (!body) co_return conclude(location, request, call, deny(principal ? body.error() : principal.error()));
-  const Understanding asked = understand(location, request, *body, document_, call);
+  Understanding asked = understand(location, request, *body, document_, call);
   call.enforced = is_enforced(location, request, asked, call);
   if (!principal) co_return conclude(location, request, call, deny(principal.error()));
   if (asked.refusal) co_return conclude(location, request, call, deny(*asked.refusal));
-  // What was handed out is its owner's alone: anybody else's session or state is one that never was.
-  if (const auto strange = open_handed_out(location, *body, call))
+  // What was handed out is its owner's alone: anybody else's session, state or task is one that never was. A look at a
+  // task is judged as the call that made it.
+  if (const auto strange = open_handed_out(location, *body, call, asked))
     co_return conclude(location, request, call, deny(*strange));
+  if (call.made != nullptr) call.enforced = is_enforced(location, request, asked, call);
   if (location.enforces_some && call.enforced &&
       (!origin_allowed(location, request.headers()) || !host_allowed(location, request.headers())))
     co_return conclude(location, request, call, deny(Reason::origin_refused));
@@ -185,32 +187,6 @@ ValueTask<Result<PrincipalPtr, Reason>> Gateway::authenticate(const Location& lo
   auto step = services_.authenticator.authenticate(*token, location.trust);
   if (!step.ready()) return await_principal(std::move(step), call);
   return principal_of(step.take(), call);
-}
-
-std::optional<Reason> Gateway::open_handed_out(const Location& location, std::string_view body, Call& call) {
-  if (!binds(location)) return std::nullopt;
-  if (const auto strange = open_session(location, call)) return strange;
-  return call.state == nullptr ? std::nullopt : open_state(location, body, call);
-}
-
-std::optional<Reason> Gateway::open_state(const Location& location, std::string_view body, Call& call) {
-  if (services_.states == nullptr) return Reason::state_unknown;
-  SentState& state = *call.state;
-  const auto own = services_.states->open(state.sealed, owner_digest(*call.principal, location), state.asked);
-  if (!own) return own.error();
-  state.body = body.substr(0, state.at);
-  state.body += *own;
-  state.body += body.substr(state.at + state.size);
-  return std::nullopt;
-}
-
-std::optional<Reason> Gateway::open_session(const Location& location, Call& call) {
-  if (call.session_id.empty()) return call.needs_session ? std::optional(Reason::session_missing) : std::nullopt;
-  if (services_.sessions == nullptr) return Reason::session_unknown;
-  auto opened = services_.sessions->open(call.session_id, *call.principal, location);
-  if (!opened) return opened.error();
-  call.session = *std::move(opened);
-  return std::nullopt;
 }
 
 Decision Gateway::judge(const Location& location, const Request& request, std::string_view body,
@@ -365,7 +341,8 @@ Result<Forward, Answer> Gateway::conclude(const Location& location, const Reques
   if (call.backend_token) forward.authorization = call.backend_token->authorization;
   forward.binds_session = binds(location);
   if (call.session != nullptr) forward.session = call.session->backend_id;
-  if (call.state != nullptr) forward.body = call.state->body;
+  forward.body = call.body;
+  if (call.tasks != nullptr) forward.mirrored_name = call.tasks->mirror;
   if (location.identity_headers && call.principal)
     forward.identity = {call.principal->user, call.principal->agent, call.principal->tenant, call.operation};
   return forward;

@@ -5,6 +5,7 @@
 
 #include "agw/gateway/states.h"
 #include "agw/json/canonical.h"
+#include "agw/response/splices.h"
 
 namespace agw::gateway {
 namespace {
@@ -32,7 +33,7 @@ std::optional<Reason> note_state(const mcp::Message& message, std::string_view b
   if (!state->is(json::Kind::string)) return Reason::params_invalid;
   auto sent = std::make_unique<SentState>();
   sent->sealed = state->text();
-  sent->at = static_cast<std::size_t>(state->raw().data() - body.data());
+  sent->at = response::place_of(*state, body);
   sent->size = state->raw().size();
   sent->asked = asked_by(message);
   call.state = std::move(sent);

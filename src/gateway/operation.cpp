@@ -12,6 +12,8 @@
 
 #include "further.h"
 #include "handed_back.h"
+#include "mcp_arguments.h"
+#include "named_tasks.h"
 #include "parameter_headers.h"
 #include "repeats.h"
 #include "subject.h"
@@ -24,18 +26,6 @@ namespace {
 constexpr std::array<std::string_view, 6> rewriting_headers{"x-http-method-override", "x-http-method",
                                                             "x-method-override",      "x-original-url",
                                                             "x-rewrite-url",          "x-original-uri"};
-
-class McpArguments final : public policy::Arguments {
- public:
-  explicit McpArguments(std::optional<json::Value> arguments) : arguments_(arguments) {}
-  [[nodiscard]] Result<std::string_view, Reason> find(const std::vector<std::string>& path) const override {
-    return mcp::find_argument(arguments_, path, scratch_);
-  }
-
- private:
-  std::optional<json::Value> arguments_;
-  mutable std::string scratch_;
-};
 
 /// The names of a resource's pattern.
 class UriArguments final : public policy::Arguments {
@@ -141,26 +131,6 @@ std::optional<Reason> expand_resource(const policy::Arguments& arguments, Call& 
   return made.error();
 }
 
-/// The resource of what a call asks besides its own operation.
-void expand_further(const policy::Arguments& arguments, FurtherSubject& one) {
-  if (one.failure || one.route == nullptr || !one.route->policy.resource) return;
-  const auto made = one.route->policy.resource->expand(arguments, one.resource);
-  if (made) return;
-  one.resource.clear();
-  one.failure = made.error();
-}
-
-void add_inner(const Location& location, const mcp::Message& message, Call& call, Understanding& out) {
-  auto inner = inner_of(location, *call.route, message.arguments);
-  if (!inner) {
-    if (!out.resource_failure) out.resource_failure = inner.error();
-    return;
-  }
-  expand_further(McpArguments(inner_arguments(*call.route, message.arguments)), *inner);
-  call.further = std::make_unique<Further>();
-  call.further->subjects.push_back(*std::move(inner));
-}
-
 void follow_rules(const Location& location, const Request& request, const mcp::Message& message, Call& call,
                   Understanding& out) {
   const ToolRules& rules = *call.route->tool_rules;
@@ -169,11 +139,13 @@ void follow_rules(const Location& location, const Request& request, const mcp::M
     out.refusal = Reason::header_mismatch;
     return;
   }
-  if (rules.inner) add_inner(location, message, call, out);
+  if (rules.inner) add_inner(location, message.arguments, call, out.resource_failure);
 }
 
 /// Every resource that is followed is one that is read.
 Understanding understand_listen(const Location& location, const mcp::Message& message, Call& call) {
+  // Those that follow tasks alone are known when these are opened.
+  if (!message.resources) return {};
   call.further = std::make_unique<Further>();
   for (const json::Value uri : *message.resources) {
     FurtherSubject& one = call.further->subjects.emplace_back();
@@ -274,6 +246,8 @@ Understanding understand_message(const Location& location, const Request& reques
   if (binds(location)) {
     if (const auto fault = note_state(*message, body, call))
       return {.refusal = fault, .resource_failure = std::nullopt};
+    if (const auto fault = note_tasks(*message, body, call))
+      return {.refusal = fault, .resource_failure = std::nullopt};
   }
   switch (message->category) {
     case mcp::Category::tool: return understand_tool(location, request, *message, call);
@@ -283,6 +257,8 @@ Understanding understand_message(const Location& location, const Request& reques
     case mcp::Category::subscribe: return understand_reference(location, *message, call);
     case mcp::Category::listen: return understand_listen(location, *message, call);
     case mcp::Category::task:
+      // What is only observed passes; where nobody could tell a task of an enforced tool's from others, none does.
+      if (binds(location) || !location.enforces_some) return {};
       call.subject_name = message->method;
       return {.refusal = Reason::method_unknown, .resource_failure = std::nullopt};
     default: return {};

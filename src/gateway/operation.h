@@ -28,4 +28,11 @@ struct Understanding {
 [[nodiscard]] Understanding understand(const Location& location, const Request& request, std::string_view body,
                                        json::Document& document, Call& call);
 
+/// The same for what is asked about a task: judged is the call that made it, as it would be now.
+[[nodiscard]] Understanding understand_made(const Location& location, const MadeTaskPtr& made, json::Document& document,
+                                            Call& call);
+
+/// A task that a listener follows becomes a further subject, judged in the same way.
+void follow_made(const Location& location, const MadeTaskPtr& made, json::Document& document, Call& call);
+
 }  // namespace agw::gateway

@@ -59,25 +59,35 @@ bool is_hidden(const Location& location, const Decision& decision) {
   return location.disclosure == Disclosure::hide && !decision.visible;
 }
 
+/// What was refused of a call that asks for more than one thing; null: its own subject.
+const FurtherSubject* refused_further(const Call& call) {
+  return call.further != nullptr ? call.further->refused : nullptr;
+}
+
+/// It is refused because of a task, whose tool it doesn't name itself.
+bool asks_of_task(const Call& call) {
+  const FurtherSubject* const further = refused_further(call);
+  return call.made != nullptr || (further != nullptr && further->task != nullptr);
+}
+
 /// What the caller may know: where it must not learn that something exists, the reason is that of
 /// something that doesn't.
-Reason told_reason(const Location& location, const Decision& decision) {
+Reason told_reason(const Location& location, const Call& call, const Decision& decision) {
   const ReasonRow& why = row(decision.reason);
+  if (asks_of_task(call) && is_hidden(location, decision) &&
+      (why.disposition == Disposition::denied || why.reason == Reason::operation_unknown))
+    return Reason::task_unknown;
   if (why.disposition == Disposition::denied && is_hidden(location, decision)) return Reason::operation_unknown;
   // Nor who it is that something was given to, or what for.
   switch (decision.reason) {
     case Reason::session_foreign: return Reason::session_unknown;
+    case Reason::task_foreign: return Reason::task_unknown;
     case Reason::state_foreign:
     case Reason::state_mismatch:
     case Reason::state_expired: return Reason::state_unknown;
     default: break;
   }
   return decision.reason;
-}
-
-/// What was refused of a call that asks for more than one thing; null: its own subject.
-const FurtherSubject* refused_further(const Call& call) {
-  return call.further != nullptr ? call.further->refused : nullptr;
 }
 
 std::string public_sentence(const Call& call, const Decision& decision, Reason reason) {
@@ -169,6 +179,16 @@ void write_rpc(const Location& location, const Call& call, const Decision& decis
   // Neither names the operation: who may not see it learns nothing of it.
   if (reason == Reason::session_unknown) message = "Session not found";
   if (reason == Reason::state_unknown) message = "Unknown requestState";
+  if (reason == Reason::task_unknown) {
+    // As servers do that have no such task (MCP 2025-11-25, "Tasks"; extension Tasks, "Protocol Errors").
+    answer.status = 200;
+    message = "Failed to retrieve task: Task not found";
+  }
+  if (reason == Reason::tasks_undeclared) {
+    message = "Missing required client capability";
+    data = R"({"requiredCapabilities":{"extensions":{"io.modelcontextprotocol/tasks":{}}},"request_id":)" +
+           json_quoted(call.request_id) + "}";
+  }
   if (reason == Reason::version_unsupported) {
     // A request that names its version itself can be answered with no other than one that does so, too.
     const std::string_view supported =
@@ -220,12 +240,12 @@ void write_problem(const Location& location, const Call& call, const Decision& d
 
 std::string error_message(const Call& call, const Decision& decision) {
   Answer answer;
-  write_rpc(*call.location, call, decision, told_reason(*call.location, decision), answer);
+  write_rpc(*call.location, call, decision, told_reason(*call.location, call, decision), answer);
   return std::move(answer.body);
 }
 
 Answer answer_for(const Location& location, const Headers& headers, const Call& call, const Decision& decision) {
-  const Reason reason = told_reason(location, decision);
+  const Reason reason = told_reason(location, call, decision);
   const ReasonRow& why = row(reason);
   Answer answer;
   answer.status = http_status(why.disposition);

@@ -13,9 +13,10 @@
 
 namespace agw::gateway {
 
-/// Whether it has to have a key. What is only observed needs none, and none is used up by it.
+/// Whether it has to have a key. What is only observed needs none, and none is used up by it; nor does a look at what
+/// a call has made.
 [[nodiscard]] inline bool is_keyed(const Call& call) noexcept {
-  return call.route != nullptr && call.route->idempotency != nullptr && call.enforced;
+  return call.route != nullptr && call.route->idempotency != nullptr && call.enforced && call.made == nullptr;
 }
 
 /// Notes the call's key and the digest of `judged`: all that a repeat must have in common with the first.

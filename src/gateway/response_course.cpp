@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "agw/json/scalar.h"
+#include "agw/response/listing.h"
 
 #include "edits.h"
 #include "refusal.h"
@@ -13,8 +14,8 @@
 namespace agw::gateway {
 namespace {
 
-/// Envelope, result, list, item; or envelope, result, messages, message, content, resource. Below that it is the
-/// server's own data.
+/// Envelope, result, list, item; or envelope, result, messages, message, content, resource; or envelope, result of a
+/// look at a task, result of its call, content, block, resource. Below that it is the server's own data.
 constexpr unsigned list_depth = 4;
 constexpr unsigned link_depth = 6;
 
@@ -22,7 +23,8 @@ json::Limits limits_of(const Call& call) {
   json::Limits limits;
   limits.max_bytes = call.location->max_answer;
   limits.max_nodes = std::max<std::size_t>(limits.max_nodes, limits.max_bytes / 4);
-  const bool lists_only = call.category == mcp::Category::list || call.location->resources.empty();
+  const bool tells_of_tasks = call.category == mcp::Category::task || opens_stream(call);
+  const bool lists_only = call.category == mcp::Category::list || (call.location->resources.empty() && !tells_of_tasks);
   limits.keys_depth = lists_only ? list_depth : link_depth;
   if (call.category != mcp::Category::list)
     limits.keys_depth = std::max(limits.keys_depth, listing_depth(*call.location));
@@ -40,7 +42,7 @@ const json::Names& envelope_names() {
 
 Result<std::optional<ResponseCourse::Way>, Reason> way_of(const Call& call, const AnswerHead& head) {
   using Way = ResponseCourse::Way;
-  const bool lists = call.category == mcp::Category::list || must_list_tools(call);
+  const bool lists = asks_list(call) || must_list_tools(call);
   if (head.status == 204 || head.status == 304) return std::optional<Way>();
   const bool good = head.status >= 200 && head.status < 300;
   if (head.encoded && (stands_between(call) || lists)) return fail(Reason::answer_encoded);
@@ -57,8 +59,11 @@ ResponseCourse::ResponseCourse(Way way, Call& call, json::Document& document, Lo
       document_(document),
       log_(log),
       edits_(std::move(edits)),
+      items_(0),
       splitter_(call.location->max_answer),
-      must_read_(call.category == mcp::Category::list || must_list_tools(call)) {}
+      must_read_(asks_list(call) || must_list_tools(call)) {
+  for (const auto& each : edits_) items_ |= each->looks_for();
+}
 
 void ResponseCourse::refuse(Reason reason, std::string_view detail) noexcept {
   if (std::exchange(refused_, true)) return;
@@ -88,7 +93,9 @@ ResponseCourse::Step ResponseCourse::refuse_stream(Reason reason, std::string_vi
 }
 
 bool ResponseCourse::concerns(std::string_view text) const noexcept {
-  return std::ranges::any_of(edits_, [text](const auto& each) { return each->concerns(text); });
+  if (items_ != 0 && response::may_hold(items_, text)) return true;
+  return std::ranges::any_of(edits_,
+                             [text](const auto& each) { return each->looks_for() == 0 && each->concerns(text); });
 }
 
 bool ResponseCourse::edit(std::string_view text, std::optional<std::string>& edited) {
@@ -124,7 +131,8 @@ bool ResponseCourse::edit(std::string_view text, std::optional<std::string>& edi
   if (splices.empty()) return true;
   edited = splices.apply(text);
   if (!edited) refuse(Reason::answer_malformed, "its changes contradict each other");
-  return edited.has_value();
+  if (edited && edited->empty() && way_ == Way::whole) refuse(Reason::answer_malformed, "it answers nothing");
+  return !refused_;
 }
 
 bool ResponseCourse::edit_block(std::string_view block, std::optional<std::string>& edited) {

@@ -168,7 +168,7 @@ std::string with_data(std::string_view block, std::string_view data) {
       out += ending;
       continue;
     }
-    if (std::exchange(written, true)) continue;
+    if (std::exchange(written, true) || data.empty()) continue;
     while (true) {
       const std::size_t end = std::min(data.find('\n'), data.size());
       out += "data: ";

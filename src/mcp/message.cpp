@@ -20,7 +20,9 @@ constexpr std::string_view unnamed_version = "2025-03-26";
 constexpr std::size_t longest_version = 32;
 /// The first legacy version that has tasks; the modern one has them as an extension.
 constexpr std::string_view first_with_tasks = "2025-11-25";
-/// Each resource that a listener follows is judged by itself.
+/// As a client declares them in 2026-07-28.
+constexpr std::string_view tasks_extension = "io.modelcontextprotocol/tasks";
+/// Each resource and each task that a listener follows is judged by itself.
 constexpr std::size_t most_subscriptions = 256;
 
 constexpr std::array<std::string_view, 6> envelope_keys{"jsonrpc", "id", "method", "params", "result", "error"};
@@ -36,7 +38,7 @@ constexpr std::array<std::string_view, 9> meta_keys{meta_version,
                                                     "io.modelcontextprotocol/clientInfo",
                                                     "progressToken",
                                                     "io.modelcontextprotocol/logLevel",
-                                                    "io.modelcontextprotocol/related-task",
+                                                    related_task,
                                                     "traceparent",
                                                     "tracestate",
                                                     "baggage"};
@@ -112,7 +114,10 @@ class Reader {
   Fault read_modern();
   Fault read_legacy();
   Fault read_category();
+  Fault read_meta(const json::Value& holder);
   Fault read_subscription();
+  Fault read_followed(const json::Value& wanted, std::string_view member, std::size_t longest,
+                      std::optional<json::Value>& out);
   Fault read_reference();
   Fault read_subject();
   Fault read_name(json::Value holder, std::string_view member, SubjectKind kind);
@@ -121,7 +126,6 @@ class Reader {
   const Fields fields_;
   const ReadLimits& limits_;
   Message message_;
-  std::optional<json::Value> meta_;
   std::string requested_;
   std::string_view detail_;  // text of this file or of json's errors
 };
@@ -178,6 +182,10 @@ Reader::Fault Reader::read_response(const Envelope& envelope) {
   if (result.has_value() == error.has_value() || message_.id.empty() || envelope.params())
     return fault(Reason::message_malformed, "neither a request nor a response");
   if (result && !result->is(json::Kind::object)) return fault(Reason::message_malformed, "result must be an object");
+  if (result && result->has_lookalike_of("_meta")) return fault(Reason::key_lookalike, "in result");
+  if (result) {
+    if (auto wrong = read_meta(*result)) return wrong;
+  }
   if (error) {
     const auto code = error->member("code");
     const auto text = error->member("message");
@@ -194,11 +202,16 @@ Reader::Fault Reader::read_params(const std::optional<json::Value>& params) {
   if (!message_.params->is(json::Kind::object)) return fault(Reason::params_invalid, "params must be an object");
   static const json::Names names_of_params(params_keys);
   if (!message_.params->lookalike_among(names_of_params).empty()) return fault(Reason::key_lookalike, "in params");
-  meta_ = message_.params->member("_meta");
-  if (!meta_) return std::nullopt;
-  if (!meta_->is(json::Kind::object)) return fault(Reason::params_invalid, "_meta must be an object");
+  return read_meta(*message_.params);
+}
+
+Reader::Fault Reader::read_meta(const json::Value& holder) {
+  auto& meta = message_.meta;
+  meta = holder.member("_meta");
+  if (!meta) return std::nullopt;
+  if (!meta->is(json::Kind::object)) return fault(Reason::params_invalid, "_meta must be an object");
   static const json::Names names_of_meta(meta_keys);
-  if (!meta_->lookalike_among(names_of_meta).empty()) return fault(Reason::key_lookalike, "in _meta");
+  if (!meta->lookalike_among(names_of_meta).empty()) return fault(Reason::key_lookalike, "in _meta");
   return std::nullopt;
 }
 
@@ -206,7 +219,8 @@ Reader::Fault Reader::read_params(const std::optional<json::Value>& params) {
 /// are dates, so that their order is that of their text.
 Reader::Fault Reader::read_era() {
   const std::string_view header = fields_.version.value;
-  const auto in_body = meta_ ? meta_->member(meta_version) : std::nullopt;
+  const auto& meta = message_.meta;
+  const auto in_body = meta && message_.kind != Kind::response ? meta->member(meta_version) : std::nullopt;
   if (!in_body) return header < modern_version ? read_legacy() : read_modern();
   if (!in_body->is(json::Kind::string)) return fault(Reason::params_invalid, "the version in _meta must be a string");
   if (header != in_body->text()) return fault(Reason::header_mismatch, "MCP-Protocol-Version");
@@ -222,10 +236,13 @@ Reader::Fault Reader::read_modern() {
   if (message_.kind == Kind::response)
     return fault(Reason::message_malformed, "this version sends no response to a server");
   if (message_.kind == Kind::notification) return std::nullopt;
-  if (!meta_ || !meta_->member(meta_version)) return fault(Reason::params_invalid, "_meta must hold protocolVersion");
-  const auto capabilities = meta_->member(meta_capabilities);
+  const auto& meta = message_.meta;
+  if (!meta || !meta->member(meta_version)) return fault(Reason::params_invalid, "_meta must hold protocolVersion");
+  const auto capabilities = meta->member(meta_capabilities);
   if (!capabilities || !capabilities->is(json::Kind::object))
     return fault(Reason::params_invalid, "_meta must hold clientCapabilities");
+  const auto extensions = capabilities->member("extensions");
+  message_.takes_tasks = extensions && extensions->is(json::Kind::object) && extensions->member(tasks_extension);
   return std::nullopt;
 }
 
@@ -277,18 +294,25 @@ Reader::Fault Reader::read_subscription() {
   const auto wanted = message_.params ? message_.params->member("notifications") : std::nullopt;
   if (!wanted) return std::nullopt;
   if (!wanted->is(json::Kind::object)) return fault(Reason::params_invalid, "notifications must be an object");
-  constexpr std::string_view subscriptions = "resourceSubscriptions";
-  if (wanted->has_lookalike_of(subscriptions)) return fault(Reason::key_lookalike, "in notifications");
-  const auto resources = wanted->member(subscriptions);
-  if (!resources) return std::nullopt;
-  if (!resources->is(json::Kind::array)) return fault(Reason::params_invalid, "resourceSubscriptions must be an array");
-  if (resources->size() == 0) return std::nullopt;
-  if (resources->size() > most_subscriptions) return fault(Reason::params_invalid, "too many resources");
-  for (const json::Value uri : *resources)
-    if (!uri.is(json::Kind::string) || uri.text().empty() || uri.text().size() > limits_.max_name_bytes)
-      return fault(Reason::params_invalid, "resourceSubscriptions must hold URIs");
+  if (auto wrong = read_followed(*wanted, "resourceSubscriptions", limits_.max_name_bytes, message_.resources))
+    return wrong;
+  return read_followed(*wanted, "taskIds", limits_.max_task_bytes, message_.followed_tasks);
+}
+
+/// What a listener follows one by one.
+Reader::Fault Reader::read_followed(const json::Value& wanted, std::string_view member, std::size_t longest,
+                                    std::optional<json::Value>& out) {
+  if (wanted.has_lookalike_of(member)) return fault(Reason::key_lookalike, "in notifications");
+  const auto names = wanted.member(member);
+  if (!names) return std::nullopt;
+  if (!names->is(json::Kind::array)) return fault(Reason::params_invalid, "what is followed must be an array");
+  if (names->size() == 0) return std::nullopt;
+  if (names->size() > most_subscriptions) return fault(Reason::params_invalid, "too much is followed");
+  for (const json::Value name : *names)
+    if (!name.is(json::Kind::string) || name.text().empty() || name.text().size() > longest)
+      return fault(Reason::params_invalid, "what is followed must be URIs and ids");
   message_.category = Category::listen;
-  message_.resources = resources;
+  out = names;
   return std::nullopt;
 }
 
@@ -314,7 +338,8 @@ Reader::Fault Reader::read_reference() {
 
 Reader::Fault Reader::read_name(json::Value holder, std::string_view member, SubjectKind kind) {
   const auto name = holder.member(member);
-  if (!name || !name->is(json::Kind::string) || name->text().empty() || name->text().size() > limits_.max_name_bytes) {
+  const std::size_t longest = kind == SubjectKind::task ? limits_.max_task_bytes : limits_.max_name_bytes;
+  if (!name || !name->is(json::Kind::string) || name->text().empty() || name->text().size() > longest) {
     switch (kind) {
       case SubjectKind::resource: return fault(Reason::params_invalid, "uri must be a string");
       case SubjectKind::task: return fault(Reason::params_invalid, "taskId must be a string");
@@ -344,6 +369,8 @@ Reader::Fault Reader::read_subject() {
   }
   if (auto wrong = named("name", message_.category == Category::tool ? SubjectKind::tool : SubjectKind::prompt))
     return wrong;
+  if (message_.era == Era::legacy && message_.category == Category::tool)
+    message_.takes_tasks = message_.params->member("task").has_value();
   message_.arguments = message_.params->member("arguments");
   if (message_.arguments && !message_.arguments->is(json::Kind::object))
     return fault(Reason::params_invalid, "arguments must be an object");

@@ -48,6 +48,13 @@ bool mirrors_name(std::string_view value, std::string_view name) {
   return decoded && *decoded == name;
 }
 
+std::string mirror_of(std::string_view name) {
+  const bool plain = std::ranges::all_of(name, [](char c) { return c >= 0x20 && c < 0x7F; }) &&
+                     trimmed(name).size() == name.size() && !name.starts_with(base64_open);
+  if (plain) return std::string(name);
+  return std::string(base64_open) + base64_encode(name) + std::string(base64_close);
+}
+
 bool mirrors_value(std::string_view field, const json::Value& value) {
   const std::string_view text = trimmed(field);
   if (value.is(json::Kind::string)) return mirrors_name(text, value.text());

@@ -77,8 +77,8 @@ std::vector<ngx_uint_t> find_credential_variables(ngx_cycle_t* cycle) {
   auto* core =
       static_cast<ngx_http_core_main_conf_t*>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_core_module));
   if (core == nullptr) return out;
-  constexpr std::array<std::string_view, 5> names{"http_authorization", "http_cookie", "http_dpop",
-                                                  "http_proxy_authorization", "http_mcp_session_id"};
+  constexpr std::array<std::string_view, 6> names{"http_authorization",       "http_cookie",         "http_dpop",
+                                                  "http_proxy_authorization", "http_mcp_session_id", "http_mcp_name"};
   const auto* variables = static_cast<const ngx_http_variable_t*>(core->variables.elts);
   for (ngx_uint_t i = 0; i < core->variables.nelts; ++i) {
     const std::string_view name = view(variables[i].name);
@@ -158,9 +158,10 @@ struct Worker::Services {
         handed_out(make_handout_keys(conf)),
         sessions(handed_out, host.random(), max_sessions),
         states(handed_out, host.clock(), host.random()),
+        tasks(handed_out, host.random(), host.zone().tasks()),
         breakers({host.clock(), host.random(), host.zone().breakers(), host.zone(), host.log(), audit}),
         gateway({host.clock(), host.log(), host.zone(), authenticator, *store, limiter, exchanger, audit, uses.get(),
-                 &breakers, ledger.get(), &sessions, &states}),
+                 &breakers, ledger.get(), &sessions, &states, &tasks}),
         credential_variables(find_credential_variables(cycle)),
         locations(conf.locations.begin(), conf.locations.end()) {
     if (ngx_process == NGX_PROCESS_SINGLE && conf.audit_file != nullptr) {
@@ -314,6 +315,7 @@ struct Worker::Services {
   SealKeys handed_out;
   gateway::Sessions sessions;
   gateway::States states;
+  gateway::Tasks tasks;
   gateway::Breakers breakers;
   gateway::Gateway gateway;
   std::vector<ngx_uint_t> credential_variables;

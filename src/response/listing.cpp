@@ -158,16 +158,18 @@ struct Telling {
   std::string_view name;  ///< in lower case
   unsigned items;
 };
-constexpr std::array<Telling, 8> telling{{{"tools", lists},
-                                          {"skills", lists},
-                                          {"prompts", lists},
-                                          {"resources", lists},
-                                          {"resourcetemplates", lists},
-                                          {"resource_link", links},
-                                          {"resource", links},
-                                          {"completion", completions}}};
+constexpr std::array<Telling, 10> telling{{{"tools", lists},
+                                           {"skills", lists},
+                                           {"prompts", lists},
+                                           {"resources", lists},
+                                           {"resourcetemplates", lists},
+                                           {"resource_link", links},
+                                           {"resource", links},
+                                           {"completion", completions},
+                                           {"taskid", tasks},
+                                           {"taskids", tasks}}};
 
-/// At a closing quote or behind `\u`, or at the second byte of ſ: is it one that tells?
+/// At a closing quote or behind `\u`, or at the last byte of ſ or of the Kelvin sign: is it one that tells?
 bool tells(unsigned items, std::string_view text, std::size_t at) {
   const char c = text[at];
   if (c == '"') {
@@ -183,22 +185,27 @@ bool tells(unsigned items, std::string_view text, std::size_t at) {
     if (digits.starts_with("00")) return digits[2] >= '4' && digits[2] <= '7';
     return (digits.starts_with("01") && digits[2] == '7') || digits.starts_with("21");
   }
-  return true;  // ſ
+  return true;  // ſ, the Kelvin sign
 }
 
 constexpr std::size_t stride = 32;
+/// How many bytes before it the longest look at one goes back. No name ends, and no escape is, further at the front.
+constexpr std::size_t back = 3;
 
-/// Whether some of `stride` bytes could be one that tells, by it and the one before. Without a branch, so that the
+/// Whether some of `stride` bytes could be one that tells, by it and those before. Without a branch, so that the
 /// compiler looks at many of them at once.
 bool may_tell(const unsigned char* at) noexcept {
   unsigned char any = 0;
   for (std::size_t i = 0; i < stride; ++i) {
     const unsigned char c = at[i];
     const unsigned char before = *(at + i - 1);
+    const unsigned char second = *(at + i - 2);
     const unsigned char lower = before | 0x20U;
-    const bool name = (lower == 's') | (lower == 'e') | (lower == 'k') | (lower == 'n');
+    // Of names that end with d only one counts, and many others do.
+    const bool id = (lower == 'd') & ((second | 0x20U) == 'i') & ((*(at + i - 3) | 0x20U) == 'k');
+    const bool name = (lower == 's') | (lower == 'e') | (lower == 'k') | (lower == 'n') | id;
     const bool escape = (before == '\\') & (c == 'u');
-    const bool folds = (before == 0xC5U) & (c == 0xBFU);
+    const bool folds = ((before == 0xC5U) & (c == 0xBFU)) | ((second == 0xE2U) & (before == 0x84U) & (c == 0xAAU));
     any |= static_cast<unsigned char>(((c == '"') & name) | escape | folds);
   }
   return any != 0;
@@ -208,7 +215,8 @@ bool any_tells(unsigned items, std::string_view text, std::size_t from, std::siz
   for (std::size_t i = from; i < to; ++i) {
     const char c = text[i];
     const char before = text[i - 1];
-    const bool candidate = c == '"' || (c == 'u' && before == '\\') || (c == '\xBF' && before == '\xC5');
+    const bool candidate = c == '"' || (c == 'u' && before == '\\') || (c == '\xBF' && before == '\xC5') ||
+                           (c == '\xAA' && before == '\x84' && i > 1 && text[i - 2] == '\xE2');
     if (candidate && tells(items, text, i)) return true;
   }
   return false;
@@ -218,7 +226,8 @@ bool any_tells(unsigned items, std::string_view text, std::size_t from, std::siz
 
 bool may_hold(unsigned items, std::string_view text) noexcept {
   const auto* const bytes = reinterpret_cast<const unsigned char*>(text.data());
-  std::size_t from = 1;
+  std::size_t from = back;
+  if (any_tells(items, text, 1, std::min(back, text.size()))) return true;
   for (; from + stride <= text.size(); from += stride)
     if (may_tell(bytes + from) && any_tells(items, text, from, from + stride)) return true;
   return any_tells(items, text, from, text.size());

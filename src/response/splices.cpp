@@ -34,6 +34,18 @@ void insert_member(const json::Value& object, std::string_view text, std::string
   splices.replace(place_of(object, text) + 1, 0, std::move(member));
 }
 
+Range member_range(const json::Value& object, std::size_t index, std::string_view text) {
+  const auto end_of = [&](std::size_t i) {
+    const json::Value member = object.child(i);
+    return place_of(member, text) + member.raw().size();
+  };
+  // Between a member and the next one stand a comma and white space alone.
+  const std::size_t begin = index > 0 ? end_of(index - 1) : place_of(object, text) + 1;
+  std::size_t end = end_of(index);
+  if (index == 0 && object.size() > 1) end = text.find(',', end) + 1;
+  return {begin, end - begin};
+}
+
 std::vector<Range> ranges_of(const json::Value& array, std::string_view text, const std::vector<bool>& taken) {
   std::vector<Range> out;
   const auto begin_of = [&](std::size_t i) { return place_of(array.child(i), text); };

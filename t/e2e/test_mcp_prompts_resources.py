@@ -240,13 +240,3 @@ def test_agwctl_knows_them(site):
     assert "company|narrow-agent" not in {row.get("agent") for row in rows}
     assert "tickets/prompts/summary" in run("what-can", "company|docs-assistant", "company|mira", "--group", "company|support",
                                             *options).stdout
-
-
-def test_tasks_are_nobodys_yet(site):
-    for method, params in (("tasks/get", {"taskId": "t"}), ("tasks/cancel", {"taskId": "t"}), ("tasks/list", {})):
-        answer = ask(site, method, params)
-        assert answer.status == 200 and answer.json()["error"]["code"] == -32601
-    headers, body = mcp.modern("tasks/get", {"taskId": "t"}, name="t")
-    answer = site.post(body, headers=headers)
-    assert answer.status == 404 and answer.json()["error"]["code"] == -32601
-    assert site.backend.count() == 0

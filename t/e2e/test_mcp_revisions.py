@@ -28,7 +28,6 @@ HANDSHAKE = {"modern": ["server/discover", "tools/list", "prompts/list", "resour
                         "subscriptions/listen"],
              "legacy": ["initialize", "ping", "logging/setLevel", "tools/list", "prompts/list", "resources/list",
                         "resources/templates/list"]}
-TASKS = ("tasks/get", "tasks/result", "tasks/update", "tasks/cancel", "tasks/list")
 
 
 @pytest.fixture
@@ -124,13 +123,3 @@ def test_who_is_not_admitted_gets_no_handshake(site, revision, who, reason):
         assert admitted.status == 200 and "result" in admitted.json(), f"{method}: {admitted.text}"
         assert site.backend.count() == 1
         site.backend.clear()
-
-
-@pytest.mark.parametrize("revision", REVISIONS)
-@pytest.mark.parametrize("method", TASKS)
-def test_a_task_is_nobodys(site, revision, method):
-    """Class of bug: somebody else's task by its id. A task has no owner here: no method of theirs goes on."""
-    params = {} if method == "tasks/list" else {"taskId": "t-1", "name": "t-1"}
-    answer = ask(site, revision, method, params)
-    assert answer.status == (404 if revision == mcp.MODERN else 200) and answer.json()["error"]["code"] == -32601
-    assert site.backend.count() == 0

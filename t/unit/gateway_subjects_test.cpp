@@ -103,7 +103,7 @@ const Case cases[]{
     {"completing a whole URI", "completion/complete",
      R"({"ref":{"type":"ref/resource","uri":"docs://guides/a"},"argument":{"name":"id","value":"s"}})", 0, "allowed",
      "", "guide:a"},
-    {"a task", "tasks/get", R"({"taskId":"t"})", 200, "method_unknown", "-32601"},
+    {"a task that was not given out", "tasks/get", R"({"taskId":"t"})", 200, "task_unknown", "-32602"},
 };
 
 class Subjects : public testing::TestWithParam<Case> {};

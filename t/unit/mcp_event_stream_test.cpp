@@ -155,6 +155,7 @@ TEST(EventStream, other_data_in_its_place) {
             "\xEF\xBB\xBF"
             "data: b\n\n");
   EXPECT_EQ(with_data("data: a", "b"), "data: b\n");
+  EXPECT_EQ(with_data("id: 7\ndata: a\ndata: b\nevent: x\n\n", ""), "id: 7\nevent: x\n\n");
 }
 
 TEST(EventStream, media_types) {

@@ -143,6 +143,11 @@ TEST(Listing, the_look_before_reading_misses_no_list) {
                            R"("tool")", R"("arguments")", R"("status")", R"("\n\u001b\u00e9\u20ac")", "", "\"", "x"})
     EXPECT_FALSE(may_hold(lists_and_more, text)) << text;
   EXPECT_FALSE(may_hold(Items::lists, R"({"type":"resource","x":"completion"})"));
+  for (const char* text : {R"({"taskId":)", R"("taskIds")", R"("TASKID")", "\"tas\xE2\x84\xAAId\"", R"(task\u0049d)"})
+    for (std::size_t before = 0; before < 130; ++before)
+      ASSERT_TRUE(may_hold(Items::tasks, std::string(before, 'x') + text)) << text << " behind " << before;
+  for (const char* text : {R"({"jsonrpc":"2.0","id":7,"method":"x"})", R"("tasks")", R"("kid")", "\xE8\x84\xAA"})
+    EXPECT_FALSE(may_hold(Items::tasks, text)) << text;
 }
 
 Edited link(const std::string& text) { return edited(text, edit_links); }
@@ -172,6 +177,21 @@ TEST(Completions, name_nothing_that_isnt_shown) {
   for (const char* odd : {R"({"completion":[]})", R"({"completion":{"values":[7]}})", R"({"completion":{"Values":[]}})",
                           R"({"completion":{"values":["hidden"],"total":0}})"})
     EXPECT_NE(complete(odd).flaw, "") << odd;
+}
+
+TEST(Splices, a_member_goes_with_its_comma) {
+  const auto without = [](const std::string& text, std::size_t index) {
+    json::Document document;
+    const auto root = document.read(text, {});
+    Splices splices;
+    const Range range = member_range(*root, index, text);
+    splices.remove(range.at, range.size);
+    return splices.apply(text).value_or("none");
+  };
+  EXPECT_EQ(without(R"({ "a" : {"x,y":[1,2]} })", 0), "{ }");
+  EXPECT_EQ(without(R"({"a":"," , "b\u00e9,":2})", 0), R"({ "b\u00e9,":2})");
+  EXPECT_EQ(without(R"({"a":1 , "b,":[{"c":2}] })", 1), R"({"a":1 })");
+  EXPECT_EQ(without(R"({"a":1,"b":2,"c":3})", 1), R"({"a":1,"c":3})");
 }
 
 TEST(Splices, leave_every_other_byte) {

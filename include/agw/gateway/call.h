@@ -12,6 +12,7 @@
 #include "agw/gateway/location.h"
 #include "agw/gateway/request.h"
 #include "agw/gateway/sessions.h"
+#include "agw/gateway/tasks.h"
 #include "agw/idempotency/ledger.h"
 #include "agw/limits/breaker_table.h"
 #include "agw/limits/usage.h"
@@ -38,6 +39,7 @@ struct FurtherSubject {
   std::string operation;
   std::string resource;
   std::vector<mcp::UriCapture> captures;
+  MadeTaskPtr task;                       ///< kind task: the one that is followed, judged as the call that made it
   std::optional<Reason> failure;          ///< why its resource can't be made, or it can't be called so
   policy::FactsPtr facts;                 ///< once it was judged
   Decision decision;
@@ -53,7 +55,25 @@ struct SentState {
   std::size_t at = 0;    ///< where it stands in the body, with its quotes
   std::size_t size = 0;
   Sha256 asked{};        ///< what it must be bound to
-  std::string body;      ///< the body that goes on: the backend's own state in its place
+  std::string own;       ///< once it was opened: the backend's, as JSON
+};
+
+/// A task as a message names it.
+struct NamedTask {
+  /// subject: what the message asks for. related: of a request, what it belongs to. loosely: of a notification or a
+  /// client's response, where it may as well be a task of the client's own.
+  enum class Part : std::uint8_t { subject, followed, related, loosely };
+  Part part = Part::subject;
+  std::string sealed;
+  std::size_t at = 0;    ///< where the id stands in the body, with its quotes
+  std::size_t size = 0;
+  std::size_t member_at = 0;  ///< loosely: the whole member, with the comma that goes with it
+  std::size_t member_size = 0;
+  MadeTaskPtr task{};    ///< once it was opened
+};
+struct NamedTasks {
+  std::vector<NamedTask> named;  ///< one at least
+  std::string mirror;            ///< what Mcp-Name has to be then; empty: nothing repeats an id
 };
 
 /// The lists whose changes a listener wants to hear of.
@@ -96,6 +116,10 @@ struct Call {
   SessionPtr session;             ///< what it stands for; null: it names none, or nothing is bound here
   mcp::ClientCapabilities capabilities = 0;  ///< as initialize names them
   std::unique_ptr<SentState> state;  ///< null: it brings none back
+  std::unique_ptr<NamedTasks> tasks;  ///< null: it names none
+  MadeTaskPtr made;               ///< what is asked concerns this task: it is judged as the call that made it
+  std::string body;               ///< what goes on in place of the body that was sent; empty: that one
+  bool takes_tasks = false;       ///< the answer may be a task
   Request* request = nullptr;     ///< lives as long
   ListKinds listens = 0;          ///< to which lists' changes
   std::unique_ptr<Heard> heard;   ///< null: it listens to none, or has heard of all there is

@@ -53,6 +53,7 @@ struct Forward {
   bool binds_session = false;
   std::string_view session;  ///< the backend's id; empty: none goes on
   std::string_view body;  ///< what goes on in the place of the body that was sent; empty: that one
+  std::string_view mirrored_name;  ///< the same for the value of Mcp-Name
 };
 
 /// The response head of a backend, as far as the course judges it.
@@ -61,6 +62,7 @@ struct BackendHead {
   bool accel_redirect = false;  ///< it carries X-Accel-Redirect
 };
 
+struct Understanding;
 class Breakers;
 class CallMetrics;
 class RouteSights;
@@ -85,6 +87,7 @@ class Gateway {
     idempotency::Ledger* ledger = nullptr;  ///< null: no operation asks for a key
     Sessions* sessions = nullptr;  ///< null: no location binds any
     States* states = nullptr;  ///< the same
+    Tasks* tasks = nullptr;  ///< the same
   };
   explicit Gateway(Services services);
   ~Gateway();
@@ -147,10 +150,14 @@ class Gateway {
                                                        PrincipalPtr principal, ValueTask<FactsAnswer> facts);
   [[nodiscard]] std::optional<Reason> look_result(const Location& location, Request& request, Call& call,
                                                   PrincipalPtr principal, FactsAnswer facts);
-  [[nodiscard]] std::optional<Reason> open_handed_out(const Location& location, std::string_view body, Call& call);
+  [[nodiscard]] std::optional<Reason> open_handed_out(const Location& location, std::string_view body, Call& call,
+                                                      Understanding& asked);
   [[nodiscard]] std::optional<Reason> open_session(const Location& location, Call& call);
-  [[nodiscard, gnu::noinline]] std::optional<Reason> open_state(const Location& location, std::string_view body,
-                                                                Call& call);
+  [[nodiscard, gnu::noinline]] std::optional<Reason> open_in_body(const Location& location, std::string_view body,
+                                                                  Call& call, Understanding& asked);
+  [[nodiscard]] std::optional<Reason> open_state(const Location& location, Call& call);
+  [[nodiscard]] std::optional<Reason> open_task(const Location& location, NamedTask& named, const Call& call);
+  void judge_as_made(const Location& location, const NamedTask& named, Call& call, Understanding& asked);
   [[nodiscard]] Decision judge(const Location& location, const Request& request, std::string_view body,
                                const policy::Facts& facts, std::optional<Reason> resource_failure, Call& call);
   // The frames of what few calls do stay out of the course's own, which every call asks memory for.

@@ -40,8 +40,11 @@ class Edit {
   /// A look at the bytes, which may be more than one message, without reading them as JSON. False is certain: no
   /// message in them has anything that this edit would change.
   [[nodiscard]] virtual bool concerns(std::string_view text) const noexcept = 0;
+  /// Which of response::Items are all that concerns it: then one look finds those of several edits. 0: concerns()
+  /// alone says it.
+  [[nodiscard]] virtual unsigned looks_for() const noexcept { return 0; }
   /// The changes of one message that concerns some edit. What is wrong with it, if anything: then nothing of it goes
-  /// on.
+  /// on. An event of which all bytes are taken out keeps its id alone.
   [[nodiscard]] virtual std::optional<std::string_view> edit(const AnswerMessage& message,
                                                              response::Splices& splices) = 0;
 };
@@ -94,6 +97,7 @@ class ResponseCourse {
   json::Document& document_;
   Log& log_;
   Edits edits_;
+  unsigned items_;  ///< that the edits look for together
   mcp::EventSplitter splitter_;
   std::string body_;
   std::string joined_;

@@ -59,7 +59,8 @@ struct Event {
 [[nodiscard]] Event read_event(std::string_view block, std::string& joined);
 
 /// The block with other data: every other line stays as it is. The new data stands where the first line of the old one
-/// stood. `data` isn't empty and has no carriage return.
+/// stood. `data` has no carriage return; where it is empty, none is left: then it is no event that anybody is told of,
+/// but its id counts.
 [[nodiscard]] std::string with_data(std::string_view block, std::string_view data);
 
 }  // namespace agw::mcp

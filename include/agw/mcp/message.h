@@ -18,14 +18,14 @@ enum class Kind : std::uint8_t { request, notification, response };
 
 /// What a message means to the decision.
 enum class Category : std::uint8_t {
-  session,    ///< initialize, ping, server/discover, logging/setLevel, subscriptions/listen without resources
+  session,    ///< initialize, ping, server/discover, logging/setLevel, subscriptions/listen of neither
   list,       ///< tools/list, prompts/list, resources/list, resources/templates/list
   tool,       ///< tools/call
   prompt,     ///< prompts/get
   resource,   ///< resources/read
   completion, ///< completion/complete: of a prompt, a resource or a template
   subscribe,  ///< resources/subscribe, resources/unsubscribe
-  listen,     ///< subscriptions/listen with resources: Message::resources
+  listen,     ///< subscriptions/listen with resources or tasks: Message::resources, ::followed_tasks
   task,       ///< tasks/get, tasks/result, tasks/update, tasks/cancel, tasks/list (which names none)
   notify,     ///< any notification of the specification
   reply,      ///< a client's response to a server's request
@@ -51,6 +51,9 @@ struct Message {
   std::optional<json::Value> params;
   std::optional<json::Value> arguments;  ///< params.arguments of a tool or prompt
   std::optional<json::Value> resources;  ///< of a listen: an array of URIs, one at least
+  std::optional<json::Value> followed_tasks;  ///< of a listen: an array of tasks' ids, one at least
+  std::optional<json::Value> meta;  ///< `_meta` of params, or of a response's result: an object
+  bool takes_tasks = false;  ///< its answer may be a task: it asks for one, or declares the extension
   std::string_view session_id;           ///< Mcp-Session-Id; legacy only
 };
 
@@ -66,6 +69,7 @@ struct ReadLimits {
   json::Limits json;
   std::size_t max_id_bytes = 256;
   std::size_t max_name_bytes = 1024;
+  std::size_t max_task_bytes = 8192;  ///< of a task's id
   std::size_t max_session_bytes = 2048;
 };
 
@@ -80,6 +84,9 @@ struct ReadLimits {
 /// doesn't define is of category unknown.
 [[nodiscard]] Result<Message, Refusal> read_message(json::Document& document, std::string_view body,
                                                     const Headers& headers, const ReadLimits& limits);
+
+/// Under `_meta`, an object with a taskId: what a message belongs to (MCP 2025-11-25, "Tasks").
+inline constexpr std::string_view related_task = "io.modelcontextprotocol/related-task";
 
 /// The versions passed, newest first, for -32022's data.
 [[nodiscard]] std::string_view supported_versions_json() noexcept;

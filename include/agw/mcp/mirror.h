@@ -1,6 +1,7 @@
 // Header fields that repeat what stands in the body.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "agw/json/document.h"
@@ -11,8 +12,11 @@ namespace agw::mcp {
 /// header can't (MCP 2026-07-28, "Standard Headers").
 [[nodiscard]] bool mirrors_name(std::string_view value, std::string_view name);
 
-/// The same for a string, a number (compared as numbers) or a truth value; false for every other. White space around
-/// the field's value doesn't count.
+/// The field's value that stands for exactly `name`.
+[[nodiscard]] std::string mirror_of(std::string_view name);
+
+/// mirrors_name() for a string, the same for a number (compared as numbers) or a truth value; false for every other.
+/// White space around the field's value doesn't count.
 [[nodiscard]] bool mirrors_value(std::string_view field, const json::Value& value);
 
 }  // namespace agw::mcp

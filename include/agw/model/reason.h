@@ -130,7 +130,10 @@ enum class Disposition : std::uint8_t {
   X(state_unknown,              route,      malformed,    -32602, "the request state is none that was given out for this call") \
   X(state_foreign,              route,      malformed,    -32602, "the request state was given to another caller, or at another place") \
   X(state_mismatch,             route,      malformed,    -32602, "the request state was given for another call") \
-  X(state_expired,              route,      malformed,    -32602, "the request state has expired")
+  X(state_expired,              route,      malformed,    -32602, "the request state has expired") \
+  X(task_unknown,               route,      unknown,      -32602, "the task is none that was given out here") \
+  X(task_foreign,               route,      unknown,      -32602, "the task was given to another caller, or at another place") \
+  X(tasks_undeclared,           route,      malformed,    -32021, "the client doesn't declare the tasks extension")
 // clang-format on
 
 enum class Reason : std::uint8_t {

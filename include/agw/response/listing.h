@@ -38,7 +38,7 @@ struct Count {
 using Flaw = std::optional<std::string_view>;
 
 /// What may be looked for in a message.
-enum Items : unsigned { lists = 1U, links = 2U, completions = 4U };
+enum Items : unsigned { lists = 1U, links = 2U, completions = 4U, tasks = 8U };
 
 /// Whether some reader could find such items in a text: their members' names, also in other case or hidden by escapes.
 /// One pass, without reading it as JSON. False is certain.

@@ -46,14 +46,17 @@ void insert_member(const json::Value& object, std::string_view text, std::string
 
 /// Bytes of a text.
 struct Range {
-  std::size_t at;
-  std::size_t size;
+  std::size_t at = 0;
+  std::size_t size = 0;
 };
 
 /// What has to go, in order and apart from each other, for elements of an array to be gone with the commas that they
 /// need no longer. `taken[i]`: of the i-th.
 [[nodiscard]] std::vector<Range> ranges_of(const json::Value& array, std::string_view text,
                                            const std::vector<bool>& taken);
+
+/// The i-th member of an object, with the comma that it needs no longer.
+[[nodiscard]] Range member_range(const json::Value& object, std::size_t index, std::string_view text);
 
 /// Takes elements of an array out, with the commas that they need no longer. `taken[i]`: of the i-th.
 void remove_elements(const json::Value& array, std::string_view text, const std::vector<bool>& taken, Splices& splices);

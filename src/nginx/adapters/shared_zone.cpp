@@ -14,7 +14,7 @@
 namespace agw::nginx {
 namespace {
 
-constexpr std::uint64_t layout = 0x6177677a6f6e6505;  // changes whenever the structures below do
+constexpr std::uint64_t layout = 0x6177677a6f6e6506;  // changes whenever the structures below do
 constexpr std::size_t buckets = 1024;
 
 // FNV-1a: the same in every build that shares the zone. Names come from the configuration.
@@ -74,6 +74,7 @@ struct SharedZone::Root {
   std::array<std::array<std::atomic<Entry*>, buckets>, 4> tables;
   void* counters;  // read and replaced under the lock only
   void* breakers;  // the same
+  void* tasks;     // the same
   std::array<unsigned char, 32> key;  // never written again
 };
 
@@ -136,6 +137,7 @@ SharedZone::SharedZone(ngx_shm_zone_t& zone, Log& log) noexcept
       root_(*static_cast<Root*>(zone.data)),
       counters_(*this, root_.counters),
       breakers_(*this, root_.breakers),
+      tasks_(*this, root_.tasks),
       log_(log) {}
 
 SharedZone::~SharedZone() = default;

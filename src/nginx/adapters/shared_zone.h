@@ -44,6 +44,8 @@ class SharedZone final : public Zone, public Metrics {
   [[nodiscard]] SharedMemory& counters() noexcept { return counters_; }
   /// And for breakers.
   [[nodiscard]] SharedMemory& breakers() noexcept { return breakers_; }
+  /// And for the names of tasks.
+  [[nodiscard]] SharedMemory& tasks() noexcept { return tasks_; }
 
   /// 32 random bytes, drawn when the zone was made: they survive a reload, and end with nginx.
   [[nodiscard]] std::string_view own_key() const noexcept;
@@ -89,6 +91,7 @@ class SharedZone final : public Zone, public Metrics {
   Root& root_;
   Table counters_;
   Table breakers_;
+  Table tasks_;
   Log& log_;
   bool said_full_ = false;
   // What had no room: counted, leased and remembered by this worker alone.

@@ -41,6 +41,8 @@ bool is_mcp_twin(const ngx_str_t& name) noexcept {
   return name.len > 4 && (name.data[0] | 0x20) == 'm' && mcp::is_twin_of_any(view(name));
 }
 
+bool is_mirrored_name(const ngx_str_t& name) noexcept { return folds_to(name, "mcp-name", false); }
+
 /// Points the field to bytes that belong to the call, which lives as long as the request: whoever kept a pointer to
 /// the field finds the new value.
 void set_value(ngx_table_elt_t& field, std::string_view value) noexcept {
@@ -198,6 +200,10 @@ bool apply(ngx_http_request_t* r, const gateway::Forward& forward, std::string_v
         return false;
       }
       if (forward.binds_session && is_mcp_twin(field.key)) return true;
+      if (!forward.mirrored_name.empty() && is_mirrored_name(field.key)) {
+        set_value(field, forward.mirrored_name);
+        return false;
+      }
       return &field != own && (is_credential(field.key) || is_ours(field.key));
     };
     if (!remove_all(r, unwanted)) return false;

@@ -16,6 +16,7 @@
 #include "agw/gateway/issuer_access.h"
 #include "agw/gateway/limit_events.h"
 #include "agw/gateway/sessions.h"
+#include "agw/gateway/tasks.h"
 #include "agw/grants/policy_file.h"
 #include "agw/grants/store.h"
 #include "agw/idempotency/ledger.h"
@@ -245,8 +246,10 @@ struct GatewayWorld {
   SealKeys handed_out{one_key(), "agw handed out"};
   gateway::Sessions sessions{handed_out, random, 100};
   gateway::States states{handed_out, clock, random};
+  HeapMemory task_memory;
+  gateway::Tasks tasks{handed_out, random, task_memory};
   gateway::Gateway gateway{{clock, log, metrics, authenticator, store, limiter, exchanger, audit.writer, nullptr,
-                            &breakers, &ledger, &sessions, &states}};
+                            &breakers, &ledger, &sessions, &states, &tasks}};
   gateway::Location location;
   FakeRequest request;
   std::optional<gateway::Call> under_way;
