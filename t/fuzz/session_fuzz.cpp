@@ -1,4 +1,4 @@
-// Session ids and states as strangers send them, and what backends call their own.
+// Session ids, states and tasks as strangers send them, and what backends call their own.
 #include <algorithm>
 #include <cstdint>
 #include <string>
@@ -8,9 +8,11 @@
 #include "agw/base/encoding.h"
 #include "agw/gateway/sessions.h"
 #include "agw/gateway/states.h"
+#include "agw/gateway/tasks.h"
 #include "agw/json/document.h"
 
 #include "support/claims.h"
+#include "support/heap_memory.h"
 
 namespace {
 
@@ -103,6 +105,35 @@ void check_state(std::string_view input) {
   static_cast<void>(states.open(base64url_encode(keys().seal(input, "mcp state 1", random)), owner, asked));
 }
 
+void check_task(std::string_view input, const gateway::Location& location) {
+  CountingRandom random;
+  test::HeapMemory memory;
+  const gateway::Tasks tasks(keys(), random, memory);
+  const auto foreign = tasks.open(input, owner(), location);
+  expect(!foreign && foreign.error() == Reason::task_unknown, "nobody opens what wasn't sealed");
+  expect(!tasks.known(input, owner(), location), "nor knows what wasn't made");
+  // Whatever stands inside, reading it ends in a task that has an id and a tool, or in none.
+  const auto read = tasks.open(base64url_encode(keys().seal(input, "mcp task 1", random)), owner(), location);
+  if (read) expect(!(*read)->backend_id.empty() && !(*read)->tool.empty(), "a task has an id and a tool");
+  gateway::MadeTask task;
+  task.backend_id = input;
+  task.tool = "ticket.read";
+  task.arguments = std::string(input.substr(0, gateway::MadeTask::longest_arguments));
+  const std::string sealed = tasks.seal(task, owner(), location);
+  if (sealed.empty())
+    return expect(input.empty() || input.size() > gateway::MadeTask::longest_backend_id, "a good id is sealed");
+  const auto own = tasks.open(sealed, owner(), location);
+  expect(own && (*own)->backend_id == input && (*own)->arguments == task.arguments, "a task comes back as it was");
+  tasks.remember(sealed, task, owner(), location);
+  const auto known = tasks.known(input, owner(), location);
+  expect(known ? known->sealed == sealed : sealed.size() > 996, "by the backend's id, too");
+  Principal other = owner();
+  other.agent = "company|other";
+  const auto theirs = tasks.open(sealed, other, location);
+  expect(!theirs && theirs.error() == Reason::task_foreign, "to its owner alone");
+  expect(!tasks.known(input, other, location), "either way");
+}
+
 void check_capabilities(std::string_view input) {
   json::Document document;
   const auto root = document.read(input, {});
@@ -118,10 +149,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   gateway::Sessions sessions(keys(), random, 4);
   gateway::Location location;
   location.name_space = "tickets";
-  switch (data[0] % 4) {
+  switch (data[0] % 8) {
     case 0: check_foreign(input, sessions, location); break;
     case 1: check_own(input, sessions, location); break;
     case 2: check_state(input); break;
+    case 4: check_task(input, location); break;
     default: check_capabilities(input); break;
   }
   return 0;
