@@ -1,4 +1,4 @@
-"""What belongs to whom: sessions, streams."""
+"""What belongs to whom: sessions, states, tasks, streams."""
 from mutation import Mutation
 
 GATEWAY = "src/gateway/gateway.cpp"
@@ -9,6 +9,12 @@ REFUSAL = "src/gateway/refusal.cpp"
 SESSIONS = "src/gateway/sessions.cpp"
 STATES = "src/gateway/states.cpp"
 HANDED_BACK = "src/gateway/handed_back.cpp"
+TASKS = "src/gateway/tasks.cpp"
+OPENING = "src/gateway/opening.cpp"
+MADE = "src/gateway/made_call.cpp"
+NAMED = "src/gateway/named_tasks.cpp"
+TASK_EDIT = "src/gateway/task_edit.cpp"
+TASK_IDS = "src/response/task_ids.cpp"
 NOTICES = "src/gateway/notices.cpp"
 COURSE = "src/gateway/response_course.cpp"
 SEALS = "src/seal/seal_keys.cpp"
@@ -21,6 +27,7 @@ ZONE = "src/nginx/adapters/shared_zone.cpp"
 SESSION = ["test_mcp_sessions.py"]
 STREAM = ["test_mcp_stream_ends.py"]
 STATE = ["test_mcp_states.py"]
+TASK = ["test_mcp_tasks.py"]
 CHANGED = ["test_mcp_list_changed.py"]
 
 ALL = [
@@ -37,7 +44,7 @@ ALL = [
     Mutation("owners are joined without a border", [
         (SESSIONS, "    text += std::to_string(part.size());\n    text += ':';\n", "")]),
     Mutation("a session that can't be opened goes on as it is", [
-        (GATEWAY, "  if (!opened) return opened.error();\n", "  if (!opened) return std::nullopt;\n")]),
+        (OPENING, "  if (!opened) return opened.error();\n", "  if (!opened) return std::nullopt;\n")]),
     Mutation("strangers learn whether there is such a session", [
         (REFUSAL, "    case Reason::session_foreign: return Reason::session_unknown;\n", "")]),
     Mutation("an event id needs no session", [
@@ -67,7 +74,7 @@ ALL = [
     Mutation("the arguments of a state don't count", [
         (HANDED_BACK, "  if (message.arguments) json::append_canonical(arguments, *message.arguments);\n", "")]),
     Mutation("a state that can't be opened goes on as it is", [
-        (GATEWAY, "  if (!own) return own.error();\n", "  if (!own) return std::nullopt;\n")]),
+        (OPENING, "  if (!own) return own.error();\n  state.own", "  if (!own) state.own = json_quoted(state.sealed);\n  if (own) state.own")]),
     Mutation("strangers learn whose state it is", [
         (REFUSAL, "    case Reason::state_foreign:\n", "")]),
     Mutation("the backend's own state reaches the agent", [
@@ -76,6 +83,51 @@ ALL = [
         (FORWARD, "  r->headers_in.content_length_n = static_cast<off_t>(body.size());\n", "")], STATE),
     Mutation("the sealed state goes on to the backend", [
         (FORWARD, "  r->request_body->bufs = link;\n", "")], STATE),
+    Mutation("a task is anybody's", [
+        (TASKS, "  if (found->owner != view_of(owner_digest(caller, location))) return fail(Reason::task_foreign);\n", "")]),
+    Mutation("a task that nobody saw made is one", [
+        (TASKS, "  if (found->task.tool.empty()) return fail(Reason::task_unknown);\n", "")]),
+    Mutation("what the zone says of a task is believed", [
+        (TASKS, "  if (!task || (*task)->backend_id != backend_id) return std::nullopt;\n", "  if (!task) return std::nullopt;\n")]),
+    Mutation("a task that can't be opened goes on as it is", [
+        (OPENING, "  if (named.part == NamedTask::Part::loosely) return std::nullopt;\n", "  if (named.at > 0) return std::nullopt;\n")]),
+    Mutation("a notification belongs to whatever it says", [
+        (OPENING, "        splices.remove(named.member_at, named.member_size);\n", "")]),
+    Mutation("a look at a task is no call of its tool", [
+        (OPENING, "  asked = understand_made(location, named.task, document_, call);\n", "  static_cast<void>(asked);\n")]),
+    Mutation("a task that is followed isn't judged", [
+        (OPENING, "  if (named.part == NamedTask::Part::followed) follow_made(location, named.task, document_, call);\n", "")]),
+    Mutation("strangers learn whose task it is", [
+        (REFUSAL, "    case Reason::task_foreign: return Reason::task_unknown;\n", "")]),
+    Mutation("who may not see the tool learns that there is a task", [
+        (REFUSAL, "  if (asks_of_task(call) && is_hidden(location, decision) &&\n", "  if (asks_of_task(call) && decision.allowed() &&\n")]),
+    Mutation("a look at a task is paid like its call", [
+        ("src/gateway/consumption.h", "if (!call.decision.allowed() || call.made != nullptr) return false;",
+         "if (!call.decision.allowed()) return false;")]),
+    Mutation("a look at a task needs its call's key", [
+        ("src/gateway/repeats.h", " && call.made == nullptr;", ";")]),
+    Mutation("conditions on a task read the look's own arguments", [
+        ("src/gateway/call_details.cpp", "  if (made() != nullptr) return read_made(*made());\n", "")]),
+    Mutation("the tool inside isn't judged when its task is looked at", [
+        (MADE, "  if (calls_another && made->arguments) add_inner(location, making.arguments, call, out.resource_failure);\n", "")]),
+    Mutation("long arguments leave a task without its resource", [
+        (NAMED, "    out.resource = call.resource;\n", "    out.resource.clear();\n")]),
+    Mutation("the backend's own id of a task reaches the agent", [
+        (ANSWERING, "    edits.push_back(std::move(tasks));\n", "    tasks = nullptr;\n")]),
+    Mutation("a list has everybody's tasks", [
+        (TASK_IDS, "  if (hidden > 0) remove_elements(list, text_, taken, splices_);\n", "")]),
+    Mutation("a list has tasks of tools that may no longer be seen", [
+        (TASK_EDIT, "    return sight.shows(response::Listed::tool, found->task->tool);\n", "    return true;\n")]),
+    Mutation("everybody hears of a task", [
+        (TASK_IDS, "      splices_.remove(0, text_.size());\n", "")]),
+    Mutation("an answer may be about another task", [
+        (TASK_EDIT, "    if (id && id->text() != call_.made->backend_id) return \"it tells of another task than was asked for\";\n", "")]),
+    Mutation("the sealed id goes on in Mcp-Name", [
+        (FORWARD, "        set_value(field, forward.mirrored_name);\n", "")], TASK),
+    Mutation("what could be taken for Mcp-Name goes on", [
+        (FORWARD, "        if (field.key.data[3] != '-') return true;\n", "")], TASK),
+    Mutation("a cached variable keeps a task's sealed id", [
+        (WORKER, "\"http_mcp_name\"", "\"http_mcp_nom\"")], TASK),
     Mutation("a list that changes is told to nobody", [
         (STREAMS, "      if (changed != 0) rewriting->inject(r_, gateway::list_notices(call_, changed));\n",
          "      static_cast<void>(changed);\n")], CHANGED),
