@@ -227,6 +227,20 @@ TEST(Course, the_gateway_asks_for_no_scope_that_the_caller_lacks) {
   EXPECT_EQ(world.http.count("https://as.example/token"), 0U);
 }
 
+TEST(Course, the_handshake_asks_for_what_the_caller_has) {
+  GatewayWorld world;
+  world.exchange();
+  world.location.exchange->scopes = {"tickets:admin", "tickets:read"};
+  world.location.exchange->key = outbound::exchange_key("tickets-api", world.location.exchange->scopes);
+  world.authorize(world.token("tickets:read"));
+  world.request.fields.add("Content-Type", "application/json");
+  world.request.content = R"({"jsonrpc":"2.0","id":1,"method":"tools/list"})";
+  ASSERT_FALSE(world.call());
+  EXPECT_THAT(world.http.seen.back().body, HasSubstr("scope=tickets%3Aread"));
+  EXPECT_THAT(world.http.seen.back().body, Not(HasSubstr("admin")));
+  EXPECT_EQ(world.forward.authorization.substr(0, 7), "Bearer ");
+}
+
 TEST(Course, a_backend_that_refuses_the_token_makes_the_next_call_exchange_anew) {
   GatewayWorld world;
   world.exchange();
