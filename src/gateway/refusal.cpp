@@ -121,7 +121,8 @@ std::string data_object(const Call& call, const Decision& decision, Reason reaso
   return out;
 }
 
-/// A hidden operation and one that doesn't exist get this very body.
+/// A hidden operation and one that doesn't exist get this very body: what the specification says of something unknown
+/// (MCP 2025-11-25 and 2026-07-28, "Tools", "Prompts" and "Resources", each under "Error Handling").
 std::string unknown_body(const Location& location, const Call& call, const Decision& decision) {
   std::string what = "Unknown tool: ";
   int code = invalid_params;
@@ -133,12 +134,13 @@ std::string unknown_body(const Location& location, const Call& call, const Decis
     // Completion has a code of its own for what it can't find, in all versions.
     if (call.era == mcp::Era::legacy && call.category != mcp::Category::completion) code = resource_not_found;
   }
-  std::string data = R"({"request_id":)" + json_quoted(call.request_id) + "}";
+  const std::string_view own = call.mcp_tool.empty() ? std::string_view(call.subject_name) : call.mcp_tool;
+  const std::string_view name = further != nullptr ? std::string_view(further->name) : own;
+  what += name;
+  std::string data = "{";
+  if (kind == mcp::SubjectKind::resource) data += R"("uri":)" + json_quoted(name) + ",";
+  data += R"("request_id":)" + json_quoted(call.request_id) + "}";
   if (location.disclosure == Disclosure::explain) data = data_object(call, decision, decision.reason);
-  if (further != nullptr)
-    what += further->name;
-  else
-    what += call.mcp_tool.empty() ? std::string_view(call.subject_name) : call.mcp_tool;
   return mcp::error_body(call.rpc_id, code, what, data);
 }
 
