@@ -125,6 +125,7 @@ ngx_int_t postconfiguration(ngx_conf_t* cf) noexcept try {
   Problems problems(cf->log);
   compile(main, problems);
   check_variables(cf, main, problems);
+  warn_of_lost_fields(cf, main, problems);
   if (!problems.any()) make_documents(main, problems);
   if (problems.any()) return NGX_ERROR;
   if (!main.locations.empty() && main.zone == nullptr) {

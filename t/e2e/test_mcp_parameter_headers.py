@@ -6,6 +6,7 @@ import pytest
 
 from plugins import mcp, policy
 from plugins.site import TOOLS, allowed
+from plugins.wait import free_port
 
 SITE = {"tools": TOOLS + """
             agent_tool place { param_header <region> Region; param_header <size> Size; param_header <fast> Fast;
@@ -209,6 +210,27 @@ def test_over_http2_nginx_has_to_be_told(make_site, on):
             ("Mcp-Param-user_id", "7"), ("Mcp-Param-Plain", "1")])
     assert answer.status_code == 200, answer.text
     assert fields_that_came(site) == {"mcp-param-plain": "1"} | ({"mcp-param-user_id": "7"} if on else {})
+
+
+LOST = "Mcp-Param-… whose names have an underscore"
+OTHER = """server { listen 127.0.0.1:@OTHER@ http2; %s location /mcp { agent_gateway mcp other; agent_trust company;
+           agent_protected_resource http://127.0.0.1:@OTHER@/mcp; agent_forward none; proxy_pass http://tickets; } }"""
+
+
+@pytest.mark.parametrize("pieces,warnings", [
+    ({}, 0), ({"listen": " http2"}, 1), ({"listen": " http2", "server": "underscores_in_headers on;"}, 0),
+    ({"listen": " http2", "server": "ignore_invalid_headers off;"}, 0), ({"servers": OTHER % ""}, 1),
+    ({"listen": " http2", "servers": OTHER % ""}, 2), ({"servers": OTHER % "underscores_in_headers on;"}, 0),
+    # Another server at the same address is spoken to in the same way, whichever says so.
+    ({"servers": OTHER % "" + "server { listen 127.0.0.1:@OTHER@; location / { return 404; } }"}, 1),
+    ({"servers": "server { listen 127.0.0.1:@OTHER@ http2; location / { return 404; } }"}, 0)])
+def test_nginx_says_where_fields_would_be_lost(make_site, pieces, warnings):
+    """Over HTTP/2 nginx keeps nothing of a head: a warning for each server with an MCP location, where nothing is set."""
+    site = make_site(start=False)
+    other = str(free_port())
+    status, said = site.nginx.test(site.conf(**{name: text.replace("@OTHER@", other) for name, text in pieces.items()}))
+    assert status == 0 and said.count(LOST) == warnings, said
+    assert warnings == 0 or "underscores_in_headers on;" in said
 
 
 @pytest.mark.parametrize("name,setting", [("user_id", "underscores_in_headers on;"), ("user_id", "ignore_invalid_headers off;"),

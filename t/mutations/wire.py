@@ -83,6 +83,10 @@ ALL = [
     Mutation("lint takes any name for one of a resource's", [
         ("src/agwctl/lint.cpp", """return path.size() == 1 && place.uri.find("<" + path[0] + ">") != std::string::npos;""",
          "return path.size() == 1;")]),
+    Mutation("nginx -t says nothing of fields that are lost over HTTP/2", [
+        ("src/nginx/config/lost_fields.cpp",
+         "if (!speaks_later_http(cf, server) || !told.insert(server).second) continue;",
+         "if (speaks_later_http(cf, server) || !told.insert(server).second) continue;")], ["test_mcp_parameter_headers.py"]),
     Mutation("any name for this address will do", [
         ("src/gateway/origin.cpp", "if (location.hosts.empty()) return true;",
          "if (!location.hosts.empty() || location.hosts.empty()) return true;")], ["test_mcp_eras.py"]),

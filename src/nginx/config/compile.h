@@ -23,6 +23,9 @@ void check_unsafe(const MainConf& main, const LocSettings& location, Problems& p
 /// Says which variables of conditions nothing sets.
 void check_variables(ngx_conf_t* cf, const MainConf& main, Problems& problems);
 
+/// Warns where nginx would drop fields that an MCP client has to send.
+void warn_of_lost_fields(ngx_conf_t* cf, const MainConf& main, Problems& problems);
+
 /// What discovery serves, for each server that has a protected resource.
 void make_documents(MainConf& main, Problems& problems);
 
