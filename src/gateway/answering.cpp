@@ -78,6 +78,13 @@ std::string Gateway::session_field(const Call& call, std::string_view backend_id
                                   *call.location);
 }
 
+std::string Gateway::made_session(const Call& call, int status) const {
+  // Sessions begin with the answer to initialize (MCP 2025-11-25, "Session Management").
+  const bool begins = call.location->makes_sessions && status == 200 && call.mcp_method == "initialize";
+  if (!begins || call.principal == nullptr || services_.sessions == nullptr) return {};
+  return services_.sessions->make({{}, call.mcp_version, call.capabilities}, *call.principal, *call.location);
+}
+
 std::vector<std::pair<std::string, std::string>> Gateway::response_fields(const Call& call) const {
   if (call.usage == nullptr || !call.enforced) return {};
   return limit_fields(*call.usage);

@@ -45,6 +45,8 @@ std::optional<Reason> Gateway::open_session(const Location& location, Call& call
   if (services_.sessions == nullptr) return Reason::session_unknown;
   auto opened = services_.sessions->open(call.session_id, *call.principal, location);
   if (!opened) return opened.error();
+  // A backend without sessions tells nobody's event ids and requests from another's.
+  if (call.needs_session && (*opened)->backend_id.empty()) return Reason::session_missing;
   call.session = *std::move(opened);
   return std::nullopt;
 }

@@ -21,7 +21,7 @@ bool is_visible(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return c > 0x20 && c < 0x7f; });
 }
 
-/// owner ‖ capabilities (2 bytes) ‖ version's length (1) ‖ version ‖ backend's id.
+/// owner ‖ capabilities (2 bytes) ‖ version's length (1) ‖ version ‖ backend's id, if it has one.
 std::string written(const Session& session, const Sha256& owner) {
   const std::string_view version = std::string_view(session.version).substr(0, longest_version);
   std::string out(view_of(owner));
@@ -43,7 +43,7 @@ std::optional<Written> read(std::string_view plain) {
   if (plain.size() < head) return std::nullopt;
   const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(plain[at]); };
   const std::size_t length = byte(digest_bytes + 2);
-  if (plain.size() - head <= length) return std::nullopt;
+  if (plain.size() - head < length) return std::nullopt;
   Written out;
   out.owner = plain.substr(0, digest_bytes);
   out.session.capabilities = static_cast<mcp::ClientCapabilities>((byte(digest_bytes) << 8U) | byte(digest_bytes + 1));
@@ -135,6 +135,10 @@ Sessions::~Sessions() = default;
 std::string Sessions::seal(const Session& session, const Principal& owner, const Location& location) const {
   const std::string& id = session.backend_id;
   if (id.empty() || id.size() > longest_backend_id || !is_visible(id)) return {};
+  return make(session, owner, location);
+}
+
+std::string Sessions::make(const Session& session, const Principal& owner, const Location& location) const {
   return base64url_encode(keys_.seal(written(session, owner_digest(owner, location)), bound, random_));
 }
 

@@ -169,6 +169,7 @@ BAD = {
     "agent_forward": [({"forward": f"\nagent_forward all; {MARK}\n"}, "none"),
                       ({"forward": f"\nagent_forward none;\n{EXCHANGE} {MARK}\n"}, "agent_forward|agent_exchange")],
     "agent_mode": [(mcp("agent_mode maybe;"), "enforce"), (tool("mode maybe;"), "enforce")],
+    "agent_sessions": [(mcp("agent_sessions never;"), "backend|always")],
     "agent_disclosure": [(mcp("agent_disclosure all;"), "hide")],
     "agent_delegation": [(mcp("agent_delegation maybe;"), "implicit")],
     "agent_answer_limit": [(mcp("agent_answer_limit 1k;"), "64k"), (mcp("agent_answer_limit much;"), "size"),

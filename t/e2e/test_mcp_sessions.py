@@ -312,6 +312,86 @@ def test_a_second_nginx_with_the_same_key(make_site):
     opened(called(first, initialize(others["same"])), "room-5")
 
 
+ALWAYS = "agent_sessions always;"
+
+
+def test_one_that_the_gateway_makes(make_site):
+    """The backend has no sessions: the client's is the gateway's own, belongs to whom it was given, and never goes on."""
+    site = make_site(start=False, mcp=ALWAYS)
+    second_agent(site)
+    site.start()
+    sessions = {who: initialize(site, user=who[0], agent=who[1]) for who in PEOPLE}
+    assert len(set(sessions.values())) == 4 and all(re.fullmatch(r"[\w-]{80,400}", one) for one in sessions.values())
+    for (owner, session), caller in product(sessions.items(), PEOPLE):
+        site.backend.clear()
+        answer = called(site, session, user=caller[0], agent=caller[1])
+        if caller == owner:
+            allowed(answer)
+            assert site.backend.last.header("Mcp-Session-Id") is None and answer.header("Mcp-Session-Id") is None
+        else:
+            stranger(answer, "session_foreign")
+            assert site.backend.count() == 0
+    session = sessions[PEOPLE[0]]
+    flipped = session[:50] + ("A" if session[50] != "A" else "B") + session[51:]
+    stranger(called(site, flipped), "session_unknown")
+    allowed(site.post(CALL)), "who sends none calls as before"
+    for method in ("GET", "DELETE"):
+        assert site.send(method, "/mcp", headers=[("Mcp-Session-Id", session)]).status == 200, "as the backend answers it"
+        assert site.backend.last.method == method and site.backend.last.header("Mcp-Session-Id") is None
+
+
+def test_one_that_the_gateway_makes_binds_no_event_and_no_answer(make_site):
+    """The backend can't tell one client's requests and events from another's: what was refused before, is."""
+    site = make_site(mcp=ALWAYS)
+    session = initialize(site)
+    site.backend.clear()
+    answer = called(site, session, {"jsonrpc": "2.0", "id": 4, "result": {"action": "accept"}})
+    assert answer.status == 400 and answer.event()["reason"] == "session_missing"
+    answer = site.send("GET", "/mcp", headers=[("Mcp-Session-Id", session), ("Last-Event-ID", "e-7")])
+    assert answer.status == 400 and answer.event()["reason"] == "session_missing"
+    assert site.backend.count() == 0
+
+
+def test_the_gateway_makes_none_where_there_is_one_or_none_begins(make_site):
+    site = with_rooms(make_site(mcp=ALWAYS))
+    session = initialize(site)
+    opened(called(site, session), "room-1")
+    site.backend.answer = None
+    for answer in (site.post(CALL), site.post(mcp.message("tools/list", {})), site.call(modern=True)):
+        assert answer.header("Mcp-Session-Id") is None
+    headers, body = mcp.modern("server/discover")
+    assert site.post(body, headers=headers).header("Mcp-Session-Id") is None
+    begin = mcp.message("initialize", {"protocolVersion": "2025-11-25", "capabilities": {},
+                                       "clientInfo": {"name": "x", "version": "1"}})
+    site.backend.answer = json_answer({"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "no"}}, 400)
+    assert site.post(begin).header("Mcp-Session-Id") is None
+    site.backend.answer = json_answer({"jsonrpc": "2.0", "id": 1, "result": {}}, headers=[("Mcp-Session-Id", "a b")])
+    assert site.post(begin).header("Mcp-Session-Id") is None, "the backend has sessions, and none can have this one"
+    observing = make_site(mcp=ALWAYS + "agent_mode observe;")
+    assert observing.post(begin).header("Mcp-Session-Id") is None
+    assert make_site().post(begin).header("Mcp-Session-Id") is None
+
+
+def test_a_second_nginx_honours_one_that_the_gateway_made(make_site):
+    first = make_site(start=False, mcp=ALWAYS, http=sealed_by("agent.key"))
+    key = write_key(first, "agent.key").read_bytes()
+    first.start()
+    session = initialize(first)
+    for content, setting, good in ((key, ALWAYS, True), (key, "", True), (os.urandom(32), ALWAYS, False)):
+        site = make_site(start=False, mcp=setting, http=sealed_by("agent.key"), authority=first.issuer,
+                         backend=first.backend, resource=first.resource)
+        write_key(site, "agent.key").write_bytes(content)
+        first.issuer.audience = [first.resource]
+        site.start()
+        answer = called(site, session)
+        if good:
+            allowed(answer)
+            stranger(called(site, session, user="vera"), "session_foreign")
+        else:
+            stranger(answer, "session_unknown")
+    assert first.backend.last.header("Mcp-Session-Id") is None
+
+
 def test_without_a_key_sessions_survive_a_reload_and_end_with_nginx(make_site):
     site = with_rooms(make_site())
     session = initialize(site)

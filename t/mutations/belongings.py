@@ -31,6 +31,12 @@ TASK = ["test_mcp_tasks.py"]
 CHANGED = ["test_mcp_list_changed.py"]
 
 ALL = [
+    Mutation("a session of the gateway's own binds answers that nobody can tell apart", [
+        ("src/gateway/gateway.cpp",
+         "if (call.needs_session && (*opened)->backend_id.empty()) return Reason::session_missing;", "")],
+        ["test_mcp_sessions.py"]),
+    Mutation("the gateway makes a session where the backend has one", [
+        ("src/nginx/request/response.cpp", "given = true;", "given = false;")], ["test_mcp_sessions.py"]),
     Mutation("anybody's session is everybody's", [
         (SESSIONS, "  if (found->owner != view_of(owner_digest(caller, location))) return fail(Reason::session_foreign);\n", "")]),
     Mutation("a remembered session is anybody's", [
@@ -57,7 +63,7 @@ ALL = [
         (FORWARD, "if (session != nullptr || forward.session.empty() || !is_exactly_session(field.key)) return true;",
          "if (session != nullptr || forward.session.empty() || !is_exactly_session(field.key)) return false;")], SESSION),
     Mutation("the backend's id reaches the agent", [
-        (RESPONSE, "    field.hash = 0;\n  });\n  return sealed.empty()", "  });\n  return sealed.empty()")], SESSION),
+        (RESPONSE, "    field.hash = 0;\n  });\n  if (!given", "  });\n  if (!given")], SESSION),
     Mutation("a cached variable keeps the sealed id", [
         (WORKER, "\"http_mcp_session_id\"", "\"http_mcp_session\"")], SESSION),
     Mutation("the zone's key is no secret", [
@@ -124,8 +130,6 @@ ALL = [
         (TASK_EDIT, "    if (id && id->text() != call_.made->backend_id) return \"it tells of another task than was asked for\";\n", "")]),
     Mutation("the sealed id goes on in Mcp-Name", [
         (FORWARD, "        set_value(field, forward.mirrored_name);\n", "")], TASK),
-    Mutation("what could be taken for Mcp-Name goes on", [
-        (FORWARD, "        if (field.key.data[3] != '-') return true;\n", "")], TASK),
     Mutation("a cached variable keeps a task's sealed id", [
         (WORKER, "\"http_mcp_name\"", "\"http_mcp_nom\"")], TASK),
     Mutation("a list that changes is told to nobody", [

@@ -231,6 +231,52 @@ TEST(Sessions, event_ids_and_answers_need_theirs) {
   EXPECT_EQ(world.call_with(sealed)->status, 400) << "two ids are none";
 }
 
+TEST(Sessions, are_made_where_the_backend_has_none) {
+  SessionWorld world;
+  world.initialize(R"({"elicitation":{"url":{}}})");
+  EXPECT_FALSE(world.call());
+  EXPECT_EQ(world.gateway.made_session(*world.under_way, 200), "") << "nobody has asked for it";
+  world.location.makes_sessions = true;
+  EXPECT_EQ(world.gateway.made_session(*world.under_way, 400), "");
+  const std::string made = world.gateway.made_session(*world.under_way, 200);
+  EXPECT_GT(made.size(), 64U);
+  EXPECT_NE(world.gateway.made_session(*world.under_way, 200), made);
+
+  world.fresh();
+  world.tool("ticket.read");
+  EXPECT_FALSE(world.call_with(made));
+  EXPECT_TRUE(world.forward.binds_session);
+  EXPECT_EQ(world.forward.session, "") << "the backend never sees it";
+  EXPECT_EQ(world.under_way->session->version, "2025-11-25");
+  EXPECT_EQ(world.under_way->session->capabilities, mcp::elicitation_by_url);
+  EXPECT_EQ(world.gateway.made_session(*world.under_way, 200), "") << "only initialize begins one";
+  EXPECT_NE(world.gateway.session_field(*world.under_way, "b-1"), made) << "the backend's own is another";
+
+  world.fresh("omar");
+  world.tool("ticket.read");
+  EXPECT_EQ(world.call_with(made)->status, 404);
+  EXPECT_EQ(world.reason(), "session_foreign");
+}
+
+TEST(Sessions, that_only_the_gateway_knows_bind_no_event_and_no_answer) {
+  SessionWorld world;
+  world.location.makes_sessions = true;
+  world.initialize();
+  EXPECT_FALSE(world.call());
+  const std::string made = world.gateway.made_session(*world.under_way, 200);
+  world.fresh();
+  world.request.verb = "GET";
+  EXPECT_FALSE(world.call_with(made));
+  world.request.fields.add("Last-Event-ID", "e-7");
+  EXPECT_EQ(world.call()->status, 400);
+  EXPECT_EQ(world.reason(), "session_missing");
+  world.fresh();
+  world.request.fields.add("Content-Type", "application/json");
+  world.request.content = R"({"jsonrpc":"2.0","id":3,"result":{"action":"accept"}})";
+  EXPECT_EQ(world.call_with(made)->status, 400);
+  EXPECT_EQ(world.reason(), "session_missing");
+}
+
 TEST(Sessions, modern_calls_have_none) {
   SessionWorld world;
   const std::string sealed = world.begun();

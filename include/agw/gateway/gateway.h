@@ -127,6 +127,9 @@ class Gateway {
   /// What the agent gets for the session id that the backend sent; empty: none.
   [[nodiscard]] std::string session_field(const Call& call, std::string_view backend_id) const;
 
+  /// The session id that the agent gets where the backend's answer, of this status, has none; empty: none.
+  [[nodiscard]] std::string made_session(const Call& call, int status) const;
+
   /// What the agent is told of its limits, beside the backend's answer.
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> response_fields(const Call& call) const;
 

@@ -28,7 +28,7 @@ namespace agw::gateway {
 
 /// A session as its sealed id tells of it.
 struct Session {
-  std::string backend_id;  ///< what the backend calls it
+  std::string backend_id;  ///< what the backend calls it; empty: it has none, the gateway has made this one
   std::string version;     ///< the protocol version that initialize asked for; may be empty
   mcp::ClientCapabilities capabilities = 0;
 };
@@ -49,6 +49,8 @@ class Sessions {
   /// Visible ASCII; empty where the backend's id is none that a session can have (MCP 2025-11-25, "Session
   /// Management").
   [[nodiscard]] std::string seal(const Session& session, const Principal& owner, const Location& location) const;
+  /// One of the gateway's own: `session` has no id of a backend's.
+  [[nodiscard]] std::string make(const Session& session, const Principal& owner, const Location& location) const;
   /// session_unknown where no key here has sealed it, session_foreign where another owner's or another place's is.
   [[nodiscard]] Result<SessionPtr, Reason> open(std::string_view sealed, const Principal& caller,
                                                 const Location& location);

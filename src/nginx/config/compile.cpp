@@ -50,6 +50,7 @@ class LocationCompiler {
     if (settings_.forwarding) out.exchange = settings_.forwarding->exchange;
     const auto limit = static_cast<std::size_t>(settings_.core->client_max_body_size);
     out.max_body = limit == 0 ? most_body : std::min(limit, most_body);
+    out.makes_sessions = settings_.makes_sessions && *settings_.makes_sessions;
     if (settings_.answer_limit) out.max_answer = *settings_.answer_limit;
     // A policy file, and strict, hold with the next call.
     const bool copies =

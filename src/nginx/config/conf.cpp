@@ -69,6 +69,7 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept try {
   to.forwarding.inherit(from.forwarding);
   to.mode.inherit(from.mode);
   to.disclosure.inherit(from.disclosure);
+  to.makes_sessions.inherit(from.makes_sessions);
   to.delegation.inherit(from.delegation);
   to.identity_headers.inherit(from.identity_headers);
   to.answer_limit.inherit(from.answer_limit);

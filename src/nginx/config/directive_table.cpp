@@ -152,6 +152,13 @@ constexpr std::array rows{
         "`explain` gives the true reason. The audit event always has it.",
         "agent_disclosure explain;", first},
     DirectiveRow{
+        Directive::sessions, "agent_sessions", everywhere, 1, 1, "backend|always", "", "backend",
+        "Which MCP clients (before 2026-07-28) get a session: those to which the backend gives one, or all of them. "
+        "With "
+        "`always` the gateway makes one where the backend has none: it carries whose it is, and the version and the "
+        "capabilities that the client named. The backend never sees it.",
+        "agent_sessions always;", first},
+    DirectiveRow{
         Directive::delegation, "agent_delegation", everywhere, 1, 1, "implicit|required", "", "implicit",
         "`implicit`: logging in to that client is the delegation; it can be disconnected. `required`: the store must "
         "hold a delegation of this user to this agent.",

@@ -30,6 +30,7 @@ enum class Directive : std::uint8_t {
   forward,
   mode,
   disclosure,
+  sessions,
   delegation,
   identity_headers,
   answer_limit,

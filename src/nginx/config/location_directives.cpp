@@ -176,6 +176,7 @@ Checked read_location_setting(const Reading& in) {
                                           Choice{"explain", gateway::Disclosure::explain}};
   static constexpr std::array delegations{Choice{"implicit", policy::DelegationMode::implicit},
                                           Choice{"required", policy::DelegationMode::required}};
+  static constexpr std::array sessions{Choice{"backend", false}, Choice{"always", true}};
   static constexpr std::array switches{Choice{"on", true}, Choice{"off", false}};
   const auto row = std::ranges::find(directives(), in.name(), &DirectiveRow::name);
   switch (row->id) {
@@ -186,6 +187,7 @@ Checked read_location_setting(const Reading& in) {
     case Directive::forward: return read_forwarding(in, settings.forwarding);
     case Directive::mode: return choose_once(in, settings.mode, modes);
     case Directive::disclosure: return choose_once(in, settings.disclosure, disclosures);
+    case Directive::sessions: return choose_once(in, settings.makes_sessions, sessions);
     case Directive::delegation: return choose_once(in, settings.delegation, delegations);
     case Directive::identity_headers: return choose_once(in, settings.identity_headers, switches);
     case Directive::answer_limit: return read_answer_limit(in, settings.answer_limit);

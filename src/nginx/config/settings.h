@@ -106,6 +106,7 @@ struct LocSettings {
   Setting<Forwarding> forwarding;
   Setting<gateway::Mode> mode;
   Setting<gateway::Disclosure> disclosure;
+  Setting<bool> makes_sessions;
   Setting<policy::DelegationMode> delegation;
   Setting<bool> identity_headers;
   Setting<std::size_t> answer_limit;

@@ -61,10 +61,14 @@ bool replace(ngx_http_request_t* r, RequestContext& context, gateway::Answer ans
 /// The agent gets the sealed form of the id that the backend gave its session, and never the id itself.
 bool seal_session(ngx_http_request_t* r, RequestContext& context) {
   std::string sealed;
+  bool given = false;
   each_field(r, "Mcp-Session-Id", [&](ngx_table_elt_t& field) {
+    given = true;
     if (sealed.empty()) sealed = worker()->gateway().session_field(context.call(), view(field.value));
     field.hash = 0;
   });
+  if (!given && context.call().location->makes_sessions)
+    sealed = worker()->gateway().made_session(context.call(), static_cast<int>(r->headers_out.status));
   return sealed.empty() || add_field(r, "Mcp-Session-Id", sealed);
 }
 
