@@ -27,7 +27,7 @@ bool says_http2(const ngx_conf_t* cf, const ngx_http_core_srv_conf_t& server) no
 bool says_http2(const ngx_conf_t*, const ngx_http_core_srv_conf_t&) noexcept { return false; }
 #endif
 
-bool listens_so(const ngx_http_listen_opt_t& opt) noexcept {
+bool listens_so([[maybe_unused]] const ngx_http_listen_opt_t& opt) noexcept {
   bool later = false;
 #if (NGX_HTTP_V2)
   later = later || opt.http2 != 0;
