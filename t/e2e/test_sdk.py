@@ -1,5 +1,6 @@
 """The official SDK's client, through the gateway, to the official SDK's server: both eras, as agents do it."""
 import asyncio
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from plugins import policy
+from plugins.site import TOOLS
 from plugins.wait import accepts, eventually, free_port
 
 SERVER = Path(__file__).parent / "servers/tickets.py"
@@ -52,7 +55,7 @@ async def talk(url, token, era, calls):
             for name, arguments in calls:
                 try:
                     result = await client.call_tool(name, arguments, progress_callback=progress)
-                    results.append(result.content[0].text)
+                    results.append("|".join(block.text for block in result.content))
                 except Exception as error:
                     results.append(error)
             return client.session.protocol_version, tools, results, seen
@@ -77,6 +80,27 @@ def test_a_session(make_site, tickets, era, version):
     # Two workers write their lines in batches of their own.
     assert sorted(e["decision"] for e in events) == ["allow", "allow", "deny"]
     assert all(e["mcp"]["version"] == version for e in events)
+
+
+@pytest.mark.parametrize("era", ["legacy", "2026-07-28"])
+def test_a_search_for_tools(make_site, tickets, era):
+    """Both forms of the answer, the text for each element and the structured one, say the same, and nothing that is hidden."""
+    blocks = """
+            agent_tool search_tools { lists <result> name=<name> text=items; }
+            agent_tool search_names { lists <result> text=items; }"""
+    site = make_site(backend=tickets, tools=TOOLS + blocks, mcp=f"proxy_set_header Host 127.0.0.1:{tickets.port};")
+    base = policy.base()
+    for to in ("agent:company|docs-assistant", "group:company|support"):
+        for name in ("search_tools", "search_names"):
+            policy.grant(base, to, f"tickets/{name}", id=f"{name}-{to[:5]}")
+    site.write_policy(base)
+    _, tools, results, _ = asyncio.run(talk(site.resource, site.token(), era, [("search_tools", {"query": "t"}),
+                                                                              ("search_names", {"query": "t"})]))
+    assert {"search_tools", "search_names"} <= set(tools)
+    found = [json.loads(text)["name"] for text in results[0].split("|")]
+    assert found == ["ticket.read", "ticket.list"] and results[1] == "ticket.read", results
+    events = eventually(lambda: [e for e in site.nginx.audit() if "items" in e and e["type"] == "mcp.tools.call"])
+    assert all(e["items"]["hidden"] == 1 for e in events)
 
 
 @pytest.mark.parametrize("era", ["legacy", "2026-07-28"])

@@ -26,5 +26,16 @@ async def delete(ticketId: str) -> str:
     return f"deleted {ticketId}"
 
 
+# Two that list tools, as "search tools" do: the SDK gives each element a text of its own.
+@server.tool()
+async def search_tools(query: str) -> list[dict]:
+    return [{"name": name, "description": f'what "{name}" does'} for name in ("ticket.read", "admin.reset", "ticket.list")]
+
+
+@server.tool()
+async def search_names(query: str) -> list[str]:
+    return ["admin.reset", "ticket.read"]
+
+
 if __name__ == "__main__":
     server.run(transport="streamable-http", host="127.0.0.1", port=int(sys.argv[1]))
