@@ -53,6 +53,8 @@ Principal Asker::principal(const Caller& caller) const {
   out.issuer = caller.issuer.empty() ? caller.agent.substr(0, caller.agent.find('|')) : caller.issuer;
   out.user = caller.user;
   out.agent = caller.agent;
+  out.chain = caller.chain;
+  out.machine = caller.machine;
   out.tenant = options_.tenant;
   out.groups = caller.groups;
   out.provider = caller.provider;

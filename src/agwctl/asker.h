@@ -23,6 +23,8 @@ using policy::sample_of;
 struct Caller {
   std::string user;
   std::string agent;
+  std::vector<std::string> chain;  ///< other agents, the nearest first
+  bool machine = false;            ///< then there is no user
   std::vector<std::string> groups;
   std::optional<std::vector<std::string>> scopes;  ///< absent: whatever is needed
   std::string provider;

@@ -64,7 +64,9 @@ void add_grant(CLI::App& command, GrantOptions& grant) {
       ->required();
   command.add_option("OPERATION", grant.operation, "as tickets/ticket.read or tickets/*")->required();
   command.add_option("RESOURCE", grant.resource, "as ticket:T-1 or ticket:* (default: every one)");
-  command.add_option("--whom", grant.whom, "only for calls for user:ISSUER|NAME or group:ISSUER|NAME (repeatable)")
+  command
+      .add_option("--whom", grant.whom,
+                  "only for calls for user:ISSUER|NAME or group:ISSUER|NAME, or for nobody: machine (repeatable)")
       ->type_name("WHO")
       ->allow_extra_args(false);
   command.add_option("--when", grant.when, "only where this condition holds, as '<amount> <= 100'")
@@ -222,10 +224,14 @@ struct CommandLine::Definition {
     command->add_option("--state", options.state, "nginx's agent_state directory")
         ->type_name("DIR")
         ->capture_default_str();
-    command->add_option("--user", options.user, "ISSUER|NAME, as company|mira")->type_name("ID")->required();
+    command->add_option("--user", options.user, "ISSUER|NAME, as company|mira; not with --machine")->type_name("ID");
     command->add_option("--agent", options.agent, "ISSUER|CLIENT, as company|docs-assistant")
         ->type_name("ID")
         ->required();
+    command->add_option("--under", options.chain, "another agent of the token's chain, ISSUER|CLIENT (repeatable)")
+        ->type_name("ID")
+        ->allow_extra_args(false);
+    command->add_flag("--machine", options.machine, "the token stands for no user");
     command->add_option("--operation", options.operation, "NAMESPACE/OPERATION, as tickets/ticket.read")
         ->type_name("NAME")
         ->required();

@@ -230,6 +230,8 @@ struct ExplainOptions {
   std::string state = "/var/lib/nginx/agent";
   std::string user;
   std::string agent;
+  std::vector<std::string> chain;  ///< the token's other agents, the nearest first
+  bool machine = false;            ///< then there is no user
   std::string operation;
   std::string resource;
   std::string tenant = "default";

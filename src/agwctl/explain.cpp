@@ -21,12 +21,17 @@ namespace agw::agwctl {
 namespace {
 
 PrincipalPtr principal_of(const ExplainOptions& options, WallTime now) {
-  expect_id("--user", options.user);
+  if (options.machine && !(options.user.empty() && options.groups.empty()))
+    throw Failure("--machine: a machine's token stands for nobody; leave --user and --group out", exit_usage);
+  if (!options.machine) expect_id("--user", options.user);
   expect_id("--agent", options.agent);
+  for (const auto& agent : options.chain) expect_id("--under", agent);
   auto out = std::make_shared<Principal>();
   out->issuer = options.issuer.empty() ? options.agent.substr(0, options.agent.find('|')) : options.issuer;
   out->user = options.user;
   out->agent = options.agent;
+  out->chain = options.chain;
+  out->machine = options.machine;
   out->tenant = options.tenant;
   expect_tenant(options.tenant);
   for (const auto& group : options.groups) {
@@ -137,6 +142,8 @@ Verdicts judge(const ExplainOptions& options, const Principal& principal, const 
         judged.hangs_on);
   else if (out.decision.unmet != nullptr)
     out.notes.push_back("this doesn't hold: " + out.decision.unmet->text());
+  if (out.decision.failed_link != 0)
+    out.notes.push_back("that is so for " + caller.chain[out.decision.failed_link - 1U] + ", under whom it acts");
   if (record != nullptr && record->mode == "observe")
     out.notes.emplace_back("this is only observed: nothing is refused here");
   const std::string agent = facts.agent != nullptr && !facts.agent->name.empty() ? facts.agent->name : options.agent;

@@ -41,11 +41,13 @@ void expect_whom(const GrantOptions& options, const Holder& holder) {
   if (holder.has_entitlements())
     throw Failure("--whom: an entitlement is its holder's own; leave --whom out", exit_usage);
   for (const std::string& whom : options.whom) {
+    if (whom == machine_whom) continue;
     const bool named = whom.starts_with("user:") || whom.starts_with("group:");
     if (!named || !is_principal_id(whom.substr(whom.find(':') + 1)))
-      throw Failure("--whom: \"" + whom +
-                        "\" must be user:ISSUER|NAME or group:ISSUER|NAME; write for example group:company|support",
-                    exit_usage);
+      throw Failure(
+          "--whom: \"" + whom +
+              "\" must be user:ISSUER|NAME, group:ISSUER|NAME or machine; write for example group:company|support",
+          exit_usage);
   }
 }
 

@@ -66,7 +66,7 @@ class TableReader {
   inline static const Names fields{"name",   "user",      "agent",      "groups",    "operation", "resource",
                                    "expect", "tenant",    "scopes",     "provider",  "model",     "issued_at",
                                    "at",     "location",  "delegation", "arguments", "client_ip", "auth_time",
-                                   "acr",    "variables", "limits",     "after"};
+                                   "acr",    "variables", "limits",     "after",     "under",     "machine"};
 
   [[noreturn]] void refuse(const std::string& path, const std::string& message) {
     if (text_.lines.empty())
@@ -191,6 +191,12 @@ class TableReader {
     return out;
   }
 
+  bool flag(const char* key) {
+    const json_t* value = find(key);
+    if (value != nullptr && !json_is_boolean(value)) refuse(where_, "must be true or false");
+    return json_is_true(value);
+  }
+
   std::string id(const char* key) {
     std::string out = needed(key);
     if (!is_principal_id(out)) refuse(where_, "must be ISSUER|NAME; write for example company|mira");
@@ -201,8 +207,13 @@ class TableReader {
     Expected out;
     out.path = path_;
     out.name = text("name");
-    out.caller.user = id("user");
+    out.caller.machine = flag("machine");
+    if (!out.caller.machine) out.caller.user = id("user");
+    if (out.caller.machine && !text("user").empty()) refuse(where_, "must be left out: a machine stands for nobody");
     out.caller.agent = id("agent");
+    out.caller.chain = texts("under").value_or(std::vector<std::string>());
+    for (const auto& agent : out.caller.chain)
+      if (!is_principal_id(agent)) refuse(where_, "must hold agents, as company|orchestrator");
     out.operation = needed("operation");
     if (!is_operation_name(out.operation)) refuse(where_, "must be NAMESPACE/OPERATION, as tickets/ticket.read");
     out.resource = text("resource");
@@ -275,7 +286,7 @@ bool is_expected(const std::string& expect, const Decision& decision) {
 
 std::string call_text(const Expected& test) {
   std::string out = test.name.empty() ? test.path : test.name;
-  out += ": " + test.caller.agent + " for " + test.caller.user + ", " + test.operation;
+  out += ": " + test.caller.agent + (test.caller.machine ? "" : " for " + test.caller.user) + ", " + test.operation;
   if (!test.resource.empty()) out += " on " + test.resource;
   return out;
 }

@@ -398,6 +398,8 @@ bool Gateway::begin_record(const Request& request, Call& call) {
   event.span_id = event.id.substr(0, 16);
   event.detail = call.detail;
   if (event.detail.empty() && call.decision.unmet != nullptr) event.detail = call.decision.unmet->text();
+  // Who of several agents it was.
+  if (call.decision.failed_link != 0) event.detail = call.principal->chain[call.decision.failed_link - 1U];
   event.replay = call.replay != nullptr;
   if (call.usage != nullptr && call.usage->refused_by() != nullptr) event.detail = call.usage->refused_by()->name;
   auto record = services_.audit.begin(event);

@@ -143,8 +143,9 @@ Task<Answer> Gateway::permissions(const std::vector<const Location*>& locations,
   if (!admitted.allowed()) co_return refuse_permissions(location, request, call, admitted);
 
   std::string body = "{\n  \"resource\": " + json_quoted(location.resource.identifier);
-  body += ",\n  \"user\": " + json_quoted(call.principal->user);
+  if (!call.principal->machine) body += ",\n  \"user\": " + json_quoted(call.principal->user);
   body += ",\n  \"agent\": " + json_quoted(call.principal->agent);
+  if (!call.principal->chain.empty()) body += ",\n  \"under\": " + json_list(call.principal->chain);
   body += ",\n  \"tenant\": " + json_quoted(call.principal->tenant);
   std::string operations = "[";
   for (const Location* place : locations) {

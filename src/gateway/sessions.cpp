@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <list>
 #include <optional>
+#include <string>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "agw/base/encoding.h"
 
@@ -56,14 +58,18 @@ std::optional<Written> read(std::string_view plain) {
 
 Sha256 owner_digest(const Principal& principal, const Location& location) {
   std::string text;
-  for (const std::string_view part :
-       {std::string_view(principal.issuer_url), std::string_view(principal.user), std::string_view(principal.agent),
-        std::string_view(principal.tenant), std::string_view(location.resource.identifier),
-        std::string_view(location.name_space)}) {
+  const auto add = [&text](std::string_view part) {
     text += std::to_string(part.size());
     text += ':';
     text += part;
-  }
+  };
+  for (const std::string_view part :
+       {std::string_view(principal.issuer_url), std::string_view(principal.user), std::string_view(principal.agent),
+        std::string_view(principal.tenant), std::string_view(location.resource.identifier),
+        std::string_view(location.name_space)})
+    add(part);
+  // What an agent began under one it doesn't go on with under another.
+  for (const std::string& agent : principal.chain) add(agent);
   return sha256(text);
 }
 
@@ -78,7 +84,8 @@ class Sessions::Memory {
     if (found == index_.end()) return nullptr;
     const Entry& entry = *found->second;
     if (entry.location != &location || entry.sealed != sealed || entry.user != caller.user ||
-        entry.agent != caller.agent || entry.tenant != caller.tenant || entry.issuer_url != caller.issuer_url)
+        entry.agent != caller.agent || entry.tenant != caller.tenant || entry.issuer_url != caller.issuer_url ||
+        entry.chain != caller.chain)
       return nullptr;
     entries_.splice(entries_.begin(), entries_, found->second);
     return entry.session;
@@ -91,8 +98,8 @@ class Sessions::Memory {
       index_.erase(known);
     }
     Entries made;
-    made.push_front({slot, std::string(sealed), owner.issuer_url, owner.user, owner.agent, owner.tenant, &location,
-                     std::move(session)});
+    made.push_front({slot, std::string(sealed), owner.issuer_url, owner.user, owner.agent, owner.tenant, owner.chain,
+                     &location, std::move(session)});
     index_.emplace(slot, made.begin());
     entries_.splice(entries_.begin(), made);
     if (entries_.size() <= most_) return;
@@ -108,6 +115,7 @@ class Sessions::Memory {
     std::string user;
     std::string agent;
     std::string tenant;
+    std::vector<std::string> chain;
     const Location* location;
     SessionPtr session;
   };

@@ -107,6 +107,16 @@ CompiledPolicy::CompiledPolicy(Policy policy, std::string digest)
 CompiledPolicy::~CompiledPolicy() = default;
 
 policy::Facts CompiledPolicy::facts(const Principal& principal, std::string_view operation) const {
+  policy::Facts out = facts_of(principal, operation);
+  if (principal.chain.empty()) return out;
+  auto chain = std::make_shared<std::vector<policy::Facts>>();
+  chain->reserve(principal.chain.size());
+  for (const auto& agent : principal.chain) chain->push_back(facts_of(as_made_by(principal, agent), operation));
+  out.chain = std::move(chain);
+  return out;
+}
+
+policy::Facts CompiledPolicy::facts_of(const Principal& principal, std::string_view operation) const {
   policy::Facts out;
   const auto found = tenants_.find(std::string_view(principal.tenant));
   if (found == tenants_.end()) return out;

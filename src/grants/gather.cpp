@@ -10,14 +10,17 @@ namespace {
 
 class Gatherer {
  public:
-  Gatherer(const Principal& who, RecordSource& source, BundleHints& hints, GatheredFacts& facts, Missing& missing)
+  /// `records` get what `facts` point into.
+  Gatherer(const Principal& who, RecordSource& source, BundleHints& hints, policy::Facts& facts,
+           std::vector<RecordPtr>& records, Missing& missing)
       : who_(who),
         prefix_(policy_key(who.tenant, "")),
         source_(source),
         hints_(hints),
         facts_(facts),
+        records_(records),
         missing_(missing) {
-    facts_.records.reserve(usual_records);
+    records_.reserve(records_.size() + usual_records);
   }
 
   void callers(std::string_view operation);
@@ -51,7 +54,7 @@ class Gatherer {
       return nullptr;
     }
     if (!record->broken.empty() && missing_.broken.empty()) missing_.broken = record->broken;
-    facts_.records.push_back(record);
+    records_.push_back(record);
     return record.get();
   }
   void want(RecordKind kind, std::string name) {
@@ -79,7 +82,8 @@ class Gatherer {
   std::string prefix_;
   RecordSource& source_;
   BundleHints& hints_;
-  GatheredFacts& facts_;
+  policy::Facts& facts_;
+  std::vector<RecordPtr>& records_;
   Missing& missing_;
   std::optional<std::string_view> tier_;  ///< nothing: not known yet
   std::vector<policy::HeldBundle> held_;
@@ -96,8 +100,11 @@ void Gatherer::callers(std::string_view operation) {
   facts_.tenant = need<TenantRecord>(RecordKind::tenant, key("tenant"));
   const Record* agent = need(RecordKind::agent, key("agent:", who_.agent));
   facts_.agent = agent != nullptr ? agent->get<AgentRecord>() : nullptr;
-  facts_.user = need<UserRecord>(RecordKind::user, key("user:", who_.user));
-  facts_.delegation = need<DelegationRecord>(RecordKind::delegation, key("delegation:", who_.user, ":", who_.agent));
+  if (!who_.user.empty()) {
+    facts_.user = need<UserRecord>(RecordKind::user, key("user:", who_.user));
+    facts_.delegation = need<DelegationRecord>(RecordKind::delegation, key("delegation:", who_.user, ":", who_.agent));
+    sets(RecordKind::entitlements, key("entitlements:user:", who_.user), facts_.entitlements);
+  }
   facts_.breaker = need<BreakerRecord>(RecordKind::breaker, key("breaker:", who_.agent));
   if (!operation.empty()) facts_.operation = need<OperationRecord>(RecordKind::operation, key("operation:", operation));
   if (const auto* issuer = need<IssuerRecord>(RecordKind::issuer, key("issuer:", who_.issuer)))
@@ -108,7 +115,6 @@ void Gatherer::callers(std::string_view operation) {
     if (need<Present>(RecordKind::revoked, name) != nullptr) facts_.token_revoked = true;
   }
   sets(RecordKind::grants, key("grants:agent:", who_.agent), facts_.grants);
-  sets(RecordKind::entitlements, key("entitlements:user:", who_.user), facts_.entitlements);
   for (const auto& group : who_.groups)
     sets(RecordKind::entitlements, key("entitlements:group:", group), facts_.entitlements);
 
@@ -197,11 +203,9 @@ void Gatherer::store_groups() {
     sets(RecordKind::entitlements, key("entitlements:group:", group), facts_.entitlements);
 }
 
-}  // namespace
-
-void gather(const Principal& principal, std::string_view operation, RecordSource& source, BundleHints& hints,
-            GatheredFacts& facts, Missing& missing) {
-  Gatherer gatherer(principal, source, hints, facts, missing);
+void gather_one(const Principal& principal, std::string_view operation, RecordSource& source, BundleHints& hints,
+                policy::Facts& facts, std::vector<RecordPtr>& records, Missing& missing) {
+  Gatherer gatherer(principal, source, hints, facts, records, missing);
   gatherer.callers(operation);
   gatherer.tier();
   gatherer.bundles();
@@ -209,6 +213,19 @@ void gather(const Principal& principal, std::string_view operation, RecordSource
   gatherer.store_groups();
   gatherer.limits(operation);
   gatherer.whole_packages();
+}
+
+}  // namespace
+
+void gather(const Principal& principal, std::string_view operation, RecordSource& source, BundleHints& hints,
+            GatheredFacts& facts, Missing& missing) {
+  gather_one(principal, operation, source, hints, facts, facts.records, missing);
+  if (principal.chain.empty()) return;
+  auto chain = std::make_shared<std::vector<policy::Facts>>(principal.chain.size());
+  for (std::size_t i = 0; i < chain->size(); ++i)
+    gather_one(as_made_by(principal, principal.chain[i]), operation, source, hints, (*chain)[i], facts.records,
+               missing);
+  facts.chain = std::move(chain);
 }
 
 }  // namespace agw::grants

@@ -54,11 +54,12 @@ Grant read_grant(const Node& node, GrantKind kind) {
   if (const auto whom = node.member("for"); whom && kind == GrantKind::grant) {
     whom->each_element([&](const Node& item) {
       const std::string text = item.text();
+      if (text == machine_whom) return out.for_whom.push_back(text);
       const std::size_t colon = text.find(':');
       const std::string holder = text.substr(0, colon);
       if (colon == std::string::npos || (holder != "user" && holder != "group") ||
           !is_principal_id(text.substr(colon + 1)))
-        item.fail_with("must name a user or a group, as user:company|mira or group:company|support");
+        item.fail_with("must name a user or a group, as user:company|mira or group:company|support, or be machine");
       out.for_whom.push_back(text);
     });
     if (out.for_whom.empty()) whom->fail_with("is empty; leave it out for everybody");

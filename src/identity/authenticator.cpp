@@ -124,7 +124,7 @@ Task<Authenticator::State::Answer> Authenticator::State::verify(std::string_view
 
   const auto jwt = co_await check_signature(token, issuer, false);
   if (!jwt) co_return fail(jwt.error());
-  auto principal = read_claims(jwt->payload, {**found, trust.resource, host.clock.now()});
+  auto principal = read_claims(jwt->payload, {**found, trust.resource, host.clock.now(), trust.issuers});
   if (!principal) co_return fail(principal.error());
   (*principal)->token_digest = sha256_hex(token);
   PrincipalPtr done = *std::move(principal);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -18,12 +19,14 @@ namespace agw::identity {
 
 struct ClaimRules {
   const IssuerConfig& issuer;
-  const std::string& resource;  ///< must be in `aud`; empty: not asked (an exchange's result)
+  const std::string& resource;  ///< must be in `aud`, unless the issuer has audiences of its own
   WallTime now;
+  /// Whose actors the token may name, besides its own issuer's.
+  std::span<const IssuerConfig* const> trusted{};
 };
 
 /// Checks time and audience (RFC 7519 section 4.1, RFC 8725) and compiles what the issuer's
-/// configuration names. A missing or mistyped claim that is needed is token_claim_invalid.
+/// configuration names. A claim that is needed and missing, or one of the wrong type, is token_claim_invalid.
 [[nodiscard]] Result<std::shared_ptr<Principal>, TokenRefusal> read_claims(std::string_view payload,
                                                                            const ClaimRules& rules);
 

@@ -16,7 +16,7 @@ std::string IssuerConfig::digest() const {
   for (const auto algorithm : algorithms) add(jose::to_string(algorithm));
   add(std::to_string(static_cast<int>(type)));
   for (const std::string* claim : {&claims.user, &claims.user_name, &claims.agent, &claims.groups, &claims.tenant,
-                                   &claims.provider, &claims.model, &claims.scope})
+                                   &claims.provider, &claims.model, &claims.scope, &claims.actor})
     add(*claim);
   for (const auto& tenant : tenants) add("tenant " + tenant);
   for (const auto& [scope, implied] : scope_implies) {
@@ -29,6 +29,13 @@ std::string IssuerConfig::digest() const {
   add(ca_file);
   add(proxy);
   add(std::to_string(static_cast<int>(discovery)));
+  for (const auto& audience : audiences) add("audience " + audience);
+  for (const auto& path : required) add("required " + path);
+  add(std::to_string(static_cast<int>(actors.accepted)) + " " + std::to_string(actors.least) + " " +
+      std::to_string(actors.most));
+  add(std::to_string(static_cast<int>(machine.by)));
+  add(machine.claim);
+  add(machine.value);
   return sha256_hex(all);
 }
 

@@ -12,4 +12,13 @@ bool Principal::has_scope(std::string_view scope) const noexcept {
   return std::binary_search(implied_scopes.begin(), implied_scopes.end(), scope);
 }
 
+Principal as_made_by(const Principal& principal, const std::string& agent) {
+  Principal out = principal;
+  out.agent = agent;
+  out.chain.clear();
+  out.provider.clear();
+  out.model.clear();
+  return out;
+}
+
 }  // namespace agw

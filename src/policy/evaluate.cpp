@@ -23,6 +23,9 @@ bool covers_resource(const Grant& grant, std::string_view resource) {
 }
 
 bool is_for(const Grant& grant, const Principal& principal, const Facts& facts) {
+  // What an agent may do for people it may not do for nobody, unless a grant says so.
+  if (principal.machine) [[unlikely]]
+    return is_for_machines(grant) || (grant.for_whom.empty() && grant.effect == Effect::deny);
   if (grant.for_whom.empty()) return true;
   const auto names = [&](const std::string& whom) {
     constexpr std::string_view user = "user:";
@@ -115,6 +118,11 @@ Finding check_token(const Question& question, const Facts& facts) {
 
 Finding check_user_standing(const Question& question, const Facts& facts) {
   if (facts.tenant != nullptr && facts.tenant->status != Status::active) return Reason::tenant_refused;
+  if (question.principal.machine) {
+    const auto admits = [](const GrantSet* set) { return set->admits_machines(); };
+    if (std::none_of(facts.grants.begin(), facts.grants.end(), admits)) return Reason::machine_refused;
+    return std::nullopt;
+  }
   if (question.principal.user.empty()) return Reason::user_missing;
   if (facts.user != nullptr && facts.user->status != Status::active) return Reason::user_disabled;
   return std::nullopt;
@@ -142,6 +150,8 @@ Finding check_agent_standing(const Question& question, const Facts& facts) {
 }
 
 Finding check_delegation(const Question& question, const Facts& facts) {
+  // Nobody could have delegated to it: what it may do says the grant for machines.
+  if (question.principal.machine) return std::nullopt;
   if (facts.delegation != nullptr && facts.delegation->status == DelegationStatus::disconnected)
     return Reason::delegation_disconnected;
   if (facts.delegation == nullptr && question.delegation == DelegationMode::required) return Reason::delegation_missing;
@@ -168,6 +178,77 @@ bool has_all(const Principal& principal, const std::vector<std::string>& scopes)
                      [&](const std::string& scope) { return principal.has_scope(scope); });
 }
 
+Finding first(Finding one, Finding other) { return one ? one : other; }
+
+/// What hangs on one agent: on the one that calls, or on another of the chain.
+struct AgentFindings {
+  Finding token;
+  Finding agent;
+  Finding delegation;
+  bool visible = true;
+  const Condition* unmet = nullptr;
+};
+
+/// What a handshake asks of one agent.
+AgentFindings standing_of(const Question& question, const Facts& facts) {
+  AgentFindings out;
+  out.token = check_token(question, facts);
+  out.agent = check_agent_standing(question, facts);
+  out.delegation = check_delegation(question, facts);
+  return out;
+}
+
+/// What a call asks of one agent.
+AgentFindings findings_of(const Question& question, const Facts& facts, const Tally& grants) {
+  AgentFindings out = standing_of(question, facts);
+  const bool within_ceiling = below_ceiling(facts, question.route->operation);
+  if (!within_ceiling) out.agent = first(out.agent, Reason::tier_ceiling);
+  if (grants.denied) out.agent = first(out.agent, Reason::agent_grant_denied);
+  if (!grants.allowed) out.agent = first(out.agent, Reason::agent_grant_missing);
+  // What lies above the ceiling is nothing that the agent could ever call: hidden like an unknown.
+  out.visible = grants.named && within_ceiling;
+  out.unmet = grants.unmet;
+  return out;
+}
+
+/// Whose finding each is: the number of an agent of the chain, or 0.
+struct Blame {
+  std::uint8_t token = 0;
+  std::uint8_t agent = 0;
+  std::uint8_t delegation = 0;
+};
+
+/// Each agent of the chain must be able to do it by itself, for the same user: what the one that calls may do is what
+/// all of them may (stricter than RFC 8693 section 4.1, for which earlier actors are information).
+template <class Judge>
+[[gnu::noinline]] Blame add_chain(const Facts& facts, AgentFindings& whole, Judge&& judge) {
+  Blame blame;
+  for (std::size_t i = 0; i < facts.chain->size(); ++i) {
+    const AgentFindings link = judge((*facts.chain)[i]);
+    const auto number = static_cast<std::uint8_t>(i + 1);
+    const auto add = [number](Finding& into, Finding from, std::uint8_t& whose) {
+      if (into || !from) return;
+      into = from;
+      whose = number;
+    };
+    if (!whole.agent && link.agent) whole.unmet = link.unmet;
+    add(whole.token, link.token, blame.token);
+    add(whole.agent, link.agent, blame.agent);
+    add(whole.delegation, link.delegation, blame.delegation);
+    whole.visible = whole.visible && link.visible;
+  }
+  return blame;
+}
+
+std::uint8_t blamed(const Blame& blame, Check check) {
+  switch (check) {
+    case Check::token: return blame.token;
+    case Check::agent: return blame.agent;
+    case Check::delegation: return blame.delegation;
+    default: return 0;
+  }
+}
+
 /// Collects verdicts in the order of Check; the first failure names the reason.
 class Judgement {
  public:
@@ -187,14 +268,20 @@ class Judgement {
   bool failed_ = false;
 };
 
-Finding first(Finding one, Finding other) { return one ? one : other; }
-
 /// The security team's say over the operation, whatever the route wants.
 Finding check_operation(const OperationRecord* operation, const Conditions& conditions) {
   if (operation == nullptr) return std::nullopt;
   if (operation->frozen) return Reason::operation_frozen;
   if (!conditions.is_open(*operation)) return Reason::outside_window;
   return std::nullopt;
+}
+
+/// Whose failure it was, and how long it lasts.
+void complete(Decision& decision, const Question& question, const Facts& facts, const Blame& blame) {
+  if (!decision.allowed() && facts.chain != nullptr) decision.failed_link = blamed(blame, row(decision.reason).check);
+  if (decision.reason != Reason::agent_breaker_open) return;
+  const Facts& broken = decision.failed_link == 0 ? facts : (*facts.chain)[decision.failed_link - 1U];
+  decision.retry_after = seconds_until(broken.breaker->until, question.now);
 }
 
 /// The first of the route's conditions that doesn't hold; null if all do.
@@ -209,27 +296,31 @@ const Condition* unmet_of(const Route& route, const Conditions& conditions) {
 Decision evaluate(const Question& question, const Facts& facts) {
   if (question.route == nullptr) return deny(Reason::operation_unknown);
   const Route& route = *question.route;
-  Judgement judgement;
-  judgement.add(Check::token, check_token(question, facts));
-
-  const Tally entitlements = tally(facts.entitlements, question, facts);
-  Finding user = check_user_standing(question, facts);
-  if (entitlements.denied) user = first(user, Reason::user_entitlement_denied);
-  if (!entitlements.allowed) user = first(user, Reason::user_entitlement_missing);
-  judgement.add(Check::user, user);
-
+  const Principal& principal = question.principal;
   const Tally grants = tally(facts.grants, question, facts);
-  const bool within_ceiling = below_ceiling(facts, route.operation);
-  Finding agent = check_agent_standing(question, facts);
-  if (!within_ceiling) agent = first(agent, Reason::tier_ceiling);
-  if (grants.denied) agent = first(agent, Reason::agent_grant_denied);
-  if (!grants.allowed) agent = first(agent, Reason::agent_grant_missing);
-  judgement.add(Check::agent, agent);
+  AgentFindings agents = findings_of(question, facts, grants);
+  Blame blame;
+  if (facts.chain != nullptr) [[unlikely]]
+    blame = add_chain(facts, agents, [&](const Facts& link) {
+      return findings_of(question, link, tally(link.grants, question, link));
+    });
+  Judgement judgement;
+  judgement.add(Check::token, agents.token);
 
-  judgement.add(Check::delegation, check_delegation(question, facts));
+  // For a machine nobody is entitled: its grants say themselves that they are for machines.
+  const Tally entitlements = principal.machine ? Tally() : tally(facts.entitlements, question, facts);
+  Finding user = check_user_standing(question, facts);
+  if (principal.machine) {
+    if (!grants.allowed) user = first(user, Reason::machine_grant_missing);
+  } else {
+    if (entitlements.denied) user = first(user, Reason::user_entitlement_denied);
+    if (!entitlements.allowed) user = first(user, Reason::user_entitlement_missing);
+  }
+  judgement.add(Check::user, user);
+  judgement.add(Check::agent, agents.agent);
+  judgement.add(Check::delegation, agents.delegation);
 
-  const bool has_scopes =
-      has_all(question.principal, route.scopes) && has_all(question.principal, route.exchange_scopes);
+  const bool has_scopes = has_all(principal, route.scopes) && has_all(principal, route.exchange_scopes);
   judgement.add(Check::scope, has_scopes ? Finding() : Reason::scope_missing);
 
   const Conditions conditions(question, facts);
@@ -243,27 +334,29 @@ Decision evaluate(const Question& question, const Facts& facts) {
   decision.entitled = entitlements.basis;
   switch (decision.reason) {
     case Reason::user_entitlement_missing: decision.unmet = entitlements.unmet; break;
-    case Reason::agent_grant_missing: decision.unmet = grants.unmet; break;
+    case Reason::machine_grant_missing: decision.unmet = grants.unmet; break;
+    case Reason::agent_grant_missing: decision.unmet = agents.unmet; break;
     case Reason::condition_failed: decision.unmet = required; break;
     default: break;
   }
-  // What lies above the ceiling is nothing that the agent could ever call: hidden like an unknown.
-  decision.visible = entitlements.named && grants.named && within_ceiling;
+  decision.visible = (principal.machine || entitlements.named) && agents.visible;
   if (!has_scopes) decision.needed_scopes = needed_scopes(route);
-  if (decision.reason == Reason::agent_breaker_open)
-    decision.retry_after = seconds_until(facts.breaker->until, question.now);
+  complete(decision, question, facts, blame);
   return decision;
 }
 
 Decision admit(const Question& question, const Facts& facts) {
+  AgentFindings agents = standing_of(question, facts);
+  Blame blame;
+  if (facts.chain != nullptr) [[unlikely]]
+    blame = add_chain(facts, agents, [&](const Facts& link) { return standing_of(question, link); });
   Judgement judgement;
-  judgement.add(Check::token, check_token(question, facts));
+  judgement.add(Check::token, agents.token);
   judgement.add(Check::user, check_user_standing(question, facts));
-  judgement.add(Check::agent, check_agent_standing(question, facts));
-  judgement.add(Check::delegation, check_delegation(question, facts));
+  judgement.add(Check::agent, agents.agent);
+  judgement.add(Check::delegation, agents.delegation);
   Decision decision = judgement.close();
-  if (decision.reason == Reason::agent_breaker_open)
-    decision.retry_after = seconds_until(facts.breaker->until, question.now);
+  complete(decision, question, facts, blame);
   return decision;
 }
 

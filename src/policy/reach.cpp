@@ -24,11 +24,16 @@ std::string sample_of(std::string_view pattern) {
 
 std::vector<std::string> resources_of(const Facts& facts, std::string_view operation) {
   std::set<std::string> found{"*"};
-  for (const auto* sets : {&facts.grants, &facts.entitlements})
-    for (const GrantSet* set : *sets)
+  const auto take = [&](const std::vector<const GrantSet*>& sets) {
+    for (const GrantSet* set : sets)
       set->for_each(operation, [&](const Grant& grant) {
         if (grant.resource) found.insert(*grant.resource);
       });
+  };
+  take(facts.grants);
+  take(facts.entitlements);
+  if (facts.chain != nullptr)
+    for (const Facts& link : *facts.chain) take(link.grants);
   std::vector<std::string> out(found.begin(), found.end());
   std::sort(out.begin(), out.end(), [](const std::string& a, const std::string& b) {
     const auto narrow = [](const std::string& text) { return text.ends_with('*') ? text.size() : std::string::npos; };

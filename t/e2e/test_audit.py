@@ -242,8 +242,11 @@ def test_the_time_is_now(site):
     assert abs(moment - time.time()) < 10
 
 
-def test_actors_of_a_delegation_chain(site):
-    answer = site.call(token=site.token(act={"sub": "docs-assistant", "act": {"sub": "inner", "iss": "https://x.example"}}))
-    event = answer.event()
+def test_actors_of_a_delegation_chain(make_site):
+    site = make_site(issuer="actors optional;")
+    token = site.token(act={"sub": "docs-assistant", "act": {"sub": "inner", "iss": site.issuer.url}})
+    event = site.call("ticket.list", {}, token=token).event()
     assert [a["sub"] for a in event["actors"]] == ["docs-assistant", "inner"]
-    assert event["actors"][1]["iss"] == "https://x.example"
+    assert event["actors"][1]["iss"] == site.issuer.url
+    # Which of them it hangs on.
+    assert event["reason"] == "tier_ceiling" and event["detail"] == "company|inner"

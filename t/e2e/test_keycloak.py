@@ -117,12 +117,22 @@ def test_private_key_jwt(site, keycloak):
     assert received(site)["azp"] == "gateway-jwt"
 
 
-def test_a_service_account(site, keycloak):
+def test_a_service_account(site, keycloak, realm_policy):
     answer = httpx.post(keycloak.token_url, auth=("ci-agent", "ci-agent-secret"), timeout=30,
                         data={"grant_type": "client_credentials", "scope": "tickets:read"})
     token = answer.json()["access_token"]
     refused = site.call(token=token)
     assert refused.event()["decision"] == "deny"
+    # Known as a machine's it needs a grant for machines, and its groups and entitlements are nobody's.
+    content = json.loads(json.dumps(realm_policy))
+    site.reload(issuer=site.pieces["issuer"] + " machine preferred_username=service-account-<client>;")
+    refused = site.call(token=token)
+    assert refused.status == 403 and refused.event()["reason"] == "machine_refused", refused.text
+    policy.grant(content, "agent:company|ci-agent", "tickets/ticket.read", "ticket:T-1", **{"for": ["machine"]})
+    site.write_policy(content)
+    allowed(site.call(token=token))
+    denied(site.call(arguments={"id": "T-2"}, token=token), "machine_grant_missing")
+    allowed(site.call(token=keycloak.token()))
 
 
 def test_key_rotation(site, keycloak):

@@ -41,14 +41,14 @@ ALL = [
         (EVALUATE, "judgement.add(Check::user, user);", "judgement.add(Check::user, Finding());")],
         ["test_decision.py"], True),
     Mutation("a denial among the agent's grants is ignored", [
-        (EVALUATE, "if (grants.denied) agent = first(agent, Reason::agent_grant_denied);", "")],
+        (EVALUATE, "if (grants.denied) out.agent = first(out.agent, Reason::agent_grant_denied);", "")],
         ["test_decision.py"], True),
     Mutation("a grant that has ended counts", [
         (EVALUATE, "(!grant.until || now < *grant.until)", "(!grant.until || now.time_since_epoch().count() > 0)")],
         ["test_decision.py"], True),
     Mutation("a disabled agent may list and shake hands", [
-        (EVALUATE, "judgement.add(Check::agent, check_agent_standing(question, facts));",
-         "judgement.add(Check::agent, Finding());")], ["test_decision.py"], True),
+        (EVALUATE, "out.agent = check_agent_standing(question, facts);",
+         "if (question.route != nullptr) out.agent = check_agent_standing(question, facts);")], ["test_decision.py"], True),
     Mutation("an argument's * is a wildcard", [
         ("src/policy/resource_template.cpp", "append_encoded_part(out, *value);", "out += *value;")],
         ["test_mcp_operations.py"]),
@@ -121,7 +121,7 @@ ALL = [
         ("src/grants/redis_codec.cpp", 'if (windows->empty()) return wrong(key, "windows", "is empty");', "")],
         ["test_conditions.py"]),
     Mutation("a tier's ceiling is open", [
-        (EVALUATE, "if (!within_ceiling) agent = first(agent, Reason::tier_ceiling);", "")],
+        (EVALUATE, "if (!within_ceiling) out.agent = first(out.agent, Reason::tier_ceiling);", "")],
         ["test_decision.py"], True),
     Mutation("a grant for some is a grant for all", [
         (EVALUATE, "if (!is_for(grant, question.principal, facts)) return;",

@@ -2,14 +2,45 @@
 from mutation import Mutation
 
 CLAIMS = "src/identity/claims.cpp"
+CALLERS = "src/identity/callers.cpp"
+EVALUATE = "src/policy/evaluate.cpp"
 AUTHENTICATOR = "src/identity/authenticator.cpp"
 KEY_SET = "src/jose/key_set.cpp"
 TRANSFER = "src/nginx/adapters/http_transfer.cpp"
 
 ALL = [
     Mutation("the audience isn't checked", [
-        (CLAIMS, "if (std::find(audience.begin(), audience.end(), rules.resource) == audience.end())",
-         "if (audience.empty())")], ["test_token.py"]),
+        (CLAIMS, "return own.empty() ? named(rules.resource) :", "return own.empty() ? !audience.empty() :")],
+        ["test_token.py"]),
+    Mutation("an issuer's own audiences are added to the resource", [
+        (CLAIMS, "return own.empty() ? named(rules.resource) : std::any_of(",
+         "return named(rules.resource) || std::any_of(")], ["test_issuers.py"]),
+    Mutation("a date may have a fraction", [
+        ("src/identity/claim_values.cpp", "if (!json_is_integer(value))", "if (!json_is_number(value))")],
+        ["test_token.py"]),
+    Mutation("a claim that lies in something without members is absent", [
+        ("src/identity/claim_values.cpp",
+         'if (!json_is_object(here)) return fail(invalid_claim(path, "lies in something without members"));', "")],
+        ["test_issuers.py"]),
+    Mutation("any issuer may name actors", [
+        (CALLERS, "if (!rules.accepted) return", "if (!rules.accepted && out.size() > rules.most) return")],
+        ["test_delegation_chains.py"]),
+    Mutation("an actor of an issuer that isn't trusted is one of the token's", [
+        (CALLERS, "return found == rules.trusted.end() ? nullptr : *found;",
+         "return found == rules.trusted.end() ? &rules.issuer : *found;")], ["test_delegation_chains.py"]),
+    Mutation("the client doesn't count beside actors", [
+        (CALLERS, "if (!among(agents, client_id)) agents.insert(agents.begin() + (agents.empty() ? 0 : 1), client_id);",
+         "if (agents.empty()) agents.push_back(client_id);")], ["test_issuers.py"]),
+    Mutation("who may act isn't looked at", [
+        (CALLERS, "if (!id || *id != agent) return", "if (!id && *id != agent) return")], ["test_delegation_chains.py"]),
+    Mutation("a link that was disconnected is passed over", [
+        (EVALUATE, "add(whole.delegation, link.delegation, blame.delegation);", "")], ["test_delegation_chains.py"],
+        property=True),
+    Mutation("a sub-agent may more than who it acts under", [
+        (EVALUATE, "add(whole.agent, link.agent, blame.agent);", "")], ["test_delegation_chains.py"], property=True),
+    Mutation("a grant for everybody is for machines", [
+        (EVALUATE, "return is_for_machines(grant) || (grant.for_whom.empty() && grant.effect == Effect::deny);",
+         "return is_for_machines(grant) || grant.for_whom.empty();")], ["test_machines.py"], property=True),
     Mutation("the end of a token isn't checked", [
         (CLAIMS, "if (now >= **expires + issuer.clock_skew)", "if (now.time_since_epoch().count() < 0)")],
         ["test_token.py"]),
@@ -53,10 +84,11 @@ ALL = [
         (CLAIMS, "if (*not_before && now + issuer.clock_skew < **not_before) return",
          "if (*not_before && now < now - issuer.clock_skew) return")], ["test_token.py"]),
     Mutation("a machine is a person", [
-        (CLAIMS, "if (*user != *agent && *subject != *agent) out_->user", "out_->user")],
+        (CALLERS, "if (!out.machine && !own_subject) out.user", "if (!out.machine || own_subject) out.user")],
         ["test_decision.py", "test_token.py"]),
     Mutation("ids of two issuers are one", [
-        (CLAIMS, 'return issuer_.alias + "|" + encode_part(part);', 'return "company|" + encode_part(part);')],
+        (CALLERS, 'return issuer.alias + "|" + encode_part(part);',
+         'return "company|" + encode_part(issuer.alias.empty() ? std::string_view() : part);')],
         ["test_keys.py"]),
     Mutation("an issuer speaks for any tenant", [
         (CLAIMS, "if (std::find(issuer.tenants.begin(), issuer.tenants.end(), tenant) == issuer.tenants.end())",

@@ -83,6 +83,10 @@ std::string judged(Source& source, const json_t* q) {
   who.tenant = "default";
   who.user = text(q, "user");
   who.agent = text(q, "agent");
+  const json_t* chain = json_object_get(q, "chain");
+  for (std::size_t i = 0; i < json_array_size(chain); ++i)
+    who.chain.emplace_back(json_string_value(json_array_get(chain, i)));
+  who.machine = json_is_true(json_object_get(q, "machine"));
   who.groups = list(q, "groups");
   who.provider = text(q, "provider");
   who.model = text(q, "model");

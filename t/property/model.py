@@ -68,6 +68,8 @@ def entitlements_of(tenant, question):
 
 def for_this_user(grant, tenant, question):
     whom = grant.get("for")
+    if question["machine"]:
+        return "machine" in whom if whom else grant.get("effect") == "deny"
     mine = {"user:" + question["user"]} if question["user"] else set()
     return whom is None or bool(set(whom) & (mine | {"group:" + group for group in groups_of(tenant, question)}))
 
@@ -125,39 +127,65 @@ def is_open(breaker, now):
     return breaker is not None and breaker["state"] == "open" and now < breaker.get("until_unix", now + 1)
 
 
-def evaluate(tenant, question):
-    if not question["handshake"] and not question["named"]:
-        return None
+def made_by(question, agent):
+    """The same call as another agent of its chain would make it: what a token says of a model isn't of that one."""
+    return question | {"agent": agent, "provider": "", "model": ""}
+
+
+def findings_of(tenant, question):
+    """What hangs on one agent: ({check: reason or None}, visible, whether a grant allows)."""
     agent, user = tenant["agents"].get(question["agent"]), tenant["users"].get(question["user"], {})
     tier = tier_of(tenant, question)
     tier_record = tenant["tiers"].get(tier) if tier and tier not in ("map", "*") else None
     starts = [r["not_before_unix"] for r in (tenant, agent or {}, user, tier_record or {}) if "not_before_unix" in r]
-    failed = {"token": first((any(question["issued"] < start for start in starts), "token_issued_before"))}
-    user_standing = first((tenant.get("status") == "disabled", "tenant_refused"), (not question["user"], "user_missing"),
-                          (user.get("status") == "disabled", "user_disabled"))
-    agent_standing = first((agent is None and not tier, "agent_unknown"),
-                           ((agent or {}).get("status") == "disabled", "agent_disabled"),
-                           ((agent or {}).get("status") == "quarantined", "agent_quarantined"),
-                           (is_open(tenant["breakers"].get(question["agent"]), question["now"]), "agent_breaker_open"),
-                           (bool(tier) and tier_record is None, "tier_unknown"),
-                           ((tier_record or {}).get("status") == "disabled", "tier_disabled"))
     bond = next((d for d in tenant["delegations"]
                  if (d["user"], d["agent"]) == (question["user"], question["agent"])), None)
-    failed["delegation"] = first((bond is not None and bond.get("status") == "disconnected", "delegation_disconnected"),
-                                 (bond is None and question["delegation"] == "required", "delegation_missing"))
-    visible, needed = False, []
+    standing = first((agent is None and not tier, "agent_unknown"),
+                     ((agent or {}).get("status") == "disabled", "agent_disabled"),
+                     ((agent or {}).get("status") == "quarantined", "agent_quarantined"),
+                     (is_open(tenant["breakers"].get(question["agent"]), question["now"]), "agent_breaker_open"),
+                     (bool(tier) and tier_record is None, "tier_unknown"),
+                     ((tier_record or {}).get("status") == "disabled", "tier_disabled"))
+    failed = {"token": first((any(question["issued"] < start for start in starts), "token_issued_before")),
+              "delegation": None if question["machine"] else first(
+                  (bond is not None and bond.get("status") == "disconnected", "delegation_disconnected"),
+                  (bond is None and question["delegation"] == "required", "delegation_missing"))}
     if question["handshake"]:
-        failed |= {"user": user_standing, "agent": agent_standing}
+        return failed | {"agent": standing}, False, False
+    named, allows, denies = weigh(grants_of(tenant, question, tier), tenant, question)
+    ceiling = (tier_record or {}).get("ceiling")
+    below = ceiling is None or any(matches(pattern, question["operation"]) for pattern in ceiling)
+    failed["agent"] = standing or first((not below, "tier_ceiling"), (denies, "agent_grant_denied"),
+                                        (not allows, "agent_grant_missing"))
+    return failed, named and below, allows
+
+
+def evaluate(tenant, question):
+    if not question["handshake"] and not question["named"]:
+        return None
+    # Nobody stands behind a machine, and none of the groups that its token may name is its own.
+    user, tier = tenant["users"].get(question["user"], {}), tier_of(tenant, question)
+    failed, visible, allows = findings_of(tenant, question)
+    for agent in question["chain"]:
+        others, shown, _ = findings_of(tenant, made_by(question, agent))
+        failed = {check: failed[check] or others[check] for check in failed}
+        visible = visible and shown
+    user_standing = first((tenant.get("status") == "disabled", "tenant_refused"),
+                          (not question["machine"] and not question["user"], "user_missing"),
+                          (not question["machine"] and user.get("status") == "disabled", "user_disabled"),
+                          (question["machine"] and not any("machine" in g.get("for", []) and g.get("effect", "allow") == "allow"
+                                                           for g in grants_of(tenant, question, tier)), "machine_refused"))
+    needed = []
+    if question["handshake"]:
+        failed["user"] = user_standing
         judged = ("token", "user", "agent", "delegation")
     else:
         user_named, user_allows, user_denies = weigh(entitlements_of(tenant, question), tenant, question)
-        named, allows, denies = weigh(grants_of(tenant, question, tier), tenant, question)
-        ceiling = (tier_record or {}).get("ceiling")
-        below = ceiling is None or any(matches(pattern, question["operation"]) for pattern in ceiling)
-        failed["user"] = user_standing or first((user_denies, "user_entitlement_denied"),
-                                                (not user_allows, "user_entitlement_missing"))
-        failed["agent"] = agent_standing or first((not below, "tier_ceiling"), (denies, "agent_grant_denied"),
-                                                  (not allows, "agent_grant_missing"))
+        if question["machine"]:
+            failed["user"] = user_standing or first((not allows, "machine_grant_missing"))
+        else:
+            failed["user"] = user_standing or first((user_denies, "user_entitlement_denied"),
+                                                    (not user_allows, "user_entitlement_missing"))
         wanted = set(question["route_scopes"]) | set(question["exchange_scopes"])
         failed["scope"] = first((not wanted <= set(question["scopes"]), "scope_missing"))
         record = tenant["operations"].get(question["operation"], {})
@@ -166,7 +194,8 @@ def evaluate(tenant, question):
         unmet = any(holds(when, tenant, question) is not True for when in question["require"])
         failed["route"] = first((record.get("frozen", False), "operation_frozen"), (shut, "outside_window")) \
             or question["failure"] or first((unmet, "condition_failed")) or None
-        visible, needed = user_named and named and below, sorted(wanted) if failed["scope"] else []
+        visible = visible and (question["machine"] or user_named)
+        needed = sorted(wanted) if failed["scope"] else []
         judged = ("token", "user", "agent", "delegation", "scope", "route")
     reason = next((failed[check] for check in judged if failed[check]), "allowed")
     verdicts = ["skip" if check not in judged else "fail" if failed[check] else "pass" for check in CHECKS]

@@ -170,6 +170,9 @@ TEST(Sessions, each_part_of_the_owner_counts) {
     EXPECT_TRUE(sessions.open(sealed, owner, world.location));
     EXPECT_EQ(sessions.open(sealed, other, world.location).error(), Reason::session_foreign);
   }
+  Principal under = owner;
+  under.chain = {"company|orchestrator"};
+  EXPECT_EQ(sessions.open(sealed, under, world.location).error(), Reason::session_foreign);
   Principal shifted = owner;
   shifted.user = owner.user + owner.agent.substr(0, 1);
   shifted.agent = owner.agent.substr(1);

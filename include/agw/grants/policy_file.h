@@ -85,7 +85,7 @@ class CompiledPolicy {
   CompiledPolicy& operator=(const CompiledPolicy&) = delete;
   /// Pointers into this object; the caller sets Facts::keep to its owner. The bundles of a call are its agent's; for an
   /// agent with a record, those also that have a group of the user's (of the token, or of the user's record) among
-  /// their members; for one without, its tier's.
+  /// their members; for one without, its tier's. With those of each agent of the principal's chain.
   [[nodiscard]] policy::Facts facts(const Principal& principal, std::string_view operation) const;
   [[nodiscard]] const Policy& source() const noexcept { return policy_; }
   [[nodiscard]] const std::string& digest() const noexcept { return digest_; }
@@ -94,6 +94,7 @@ class CompiledPolicy {
   struct Tenant;
   [[nodiscard]] static std::vector<policy::HeldBundle> held_bundles(const Tenant& tenant, const policy::Facts& facts,
                                                                     const Principal& principal);
+  [[nodiscard]] policy::Facts facts_of(const Principal& principal, std::string_view operation) const;
   Policy policy_;
   std::string digest_;
   std::unordered_map<std::string, std::unique_ptr<Tenant>, StringHash, std::equal_to<>> tenants_;

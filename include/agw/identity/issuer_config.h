@@ -1,6 +1,7 @@
 // An agent_issuer block, checked at load.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -26,6 +27,28 @@ struct ClaimNames {
   std::string provider;
   std::string model;
   std::string scope = "scope";
+  std::string actor = "sub";  ///< of each actor in `act`: the agent's name
+};
+
+/// Whether an issuer's tokens name actors (RFC 8693 section 4.1). One that leaves out earlier actors widens what the
+/// current one may do without a trace: it is asked for at least so many.
+struct ActorRules {
+  static constexpr std::size_t hard_most = 8;
+  bool accepted = false;
+  std::size_t least = 0;
+  std::size_t most = 4;
+};
+
+/// How a token is known to stand for no user.
+struct MachineRule {
+  enum class By : std::uint8_t {
+    nothing,  ///< there are no machines: a token whose subject is its client has no user, and is refused
+    subject,  ///< `sub` is the client, or an actor
+    claim
+  };
+  By by = By::nothing;
+  std::string claim;  ///< a path
+  std::string value;  ///< what it says of a machine; `<client>` in it stands for the client
 };
 
 /// The gateway as the issuer's confidential client; secrets stay in files.
@@ -57,6 +80,10 @@ struct IssuerConfig {
   Seconds keys_max_age{3600}; ///< one older than this is no longer believed
   Seconds keys_floor{10};     ///< between two refreshes because of unknown keys
   std::size_t max_token_bytes = 16384;
+  std::vector<std::string> audiences;  ///< one of them must be in `aud`; none: the location's resource
+  std::vector<std::string> required;   ///< claims that every token must have; paths
+  ActorRules actors;
+  MachineRule machine;
 
   /// Of everything above: part of every cache key that depends on this configuration.
   [[nodiscard]] std::string digest() const;

@@ -42,6 +42,8 @@ struct Decision {
   /// Whether some entitlement of the user and some grant of the agent name the operation,
   /// whatever the resource, the time and the limits.
   bool visible = false;
+  /// Whose failure gives the reason: the n-th agent of the principal's chain; 0: no one's, or the agent itself.
+  std::uint8_t failed_link = 0;
   /// Denied for a while: seconds until another try may succeed; 0: not known.
   std::uint32_t retry_after = 0;
   /// With scope_missing: every scope that the operation needs.

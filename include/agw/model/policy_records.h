@@ -1,9 +1,11 @@
 // The records that policy is made of, as both stores hold them.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -23,7 +25,9 @@ struct Grant {
   std::string operation;
   Effect effect = Effect::allow;
   std::optional<std::string> resource;
-  std::vector<std::string> for_whom;  ///< `user:alias|x` or `group:alias|x`; empty = everybody
+  /// `user:alias|x`, `group:alias|x` or `machine`; empty = every user. An allow is for a machine only if it says so;
+  /// a denial without any is for machines too.
+  std::vector<std::string> for_whom;
   std::optional<WallTime> since;
   std::optional<WallTime> until;
   std::string by;
@@ -31,6 +35,12 @@ struct Grant {
   std::string ticket;
   ConditionPtr when;  ///< null: always. An allow counts where it holds, a denial unless it certainly doesn't
 };
+
+/// What `for_whom` calls a machine.
+inline constexpr std::string_view machine_whom = "machine";
+[[nodiscard]] inline bool is_for_machines(const Grant& grant) {
+  return std::find(grant.for_whom.begin(), grant.for_whom.end(), machine_whom) != grant.for_whom.end();
+}
 
 enum class Status : std::uint8_t { active, disabled, quarantined };
 

@@ -24,9 +24,9 @@ struct Actor {
 struct Principal {
   std::string issuer;      ///< alias of the agent_issuer block
   std::string issuer_url;  ///< `iss`
-  std::string user;        ///< `alias|sub`
+  std::string user;        ///< `alias|sub`; empty: nobody
   std::string user_name;   ///< for people; may be empty
-  std::string agent;       ///< `alias|client`
+  std::string agent;       ///< `alias|client`; of a token with actors the current one
   std::string tenant;      ///< percent-encoded; "default" where the issuer names none
   std::vector<std::string> groups;  ///< `alias|group`, encoded
   std::vector<std::string> scopes;  ///< as granted, sorted, unique
@@ -43,9 +43,17 @@ struct Principal {
   std::string acr;                           ///< may be empty
   std::string subject;       ///< raw `sub`, to compare with an exchange's result
   std::string token_digest;  ///< hex SHA-256 of the token's bytes, for keys of caches
+  /// The call's agents besides `agent`, the nearest to it first: whoever it acts under, all of whom must be able to do
+  /// what it does. Ids, each once. Empty where the token names no others.
+  std::vector<std::string> chain;
+  bool machine = false;  ///< nobody stands behind it: `user` and `groups` are empty
 
   [[nodiscard]] bool has_scope(std::string_view scope) const noexcept;  ///< among implied_scopes
 };
+
+/// The same call as another agent of its chain would make it. What the token says of the model is of the agent that
+/// holds it, and nothing of others.
+[[nodiscard]] Principal as_made_by(const Principal& principal, const std::string& agent);
 
 using PrincipalPtr = std::shared_ptr<const Principal>;
 

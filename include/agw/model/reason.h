@@ -53,9 +53,16 @@ enum class Disposition : std::uint8_t {
   X(token_binding_unsupported,  token,      challenge,    0,      "the access token is bound to a key whose proof is not accepted here") \
   X(token_revoked,              token,      challenge,    0,      "the access token or its session has been revoked") \
   X(token_issued_before,        token,      challenge,    0,      "the access token was issued before the time from which tokens are accepted") \
+  X(token_actors_refused,       token,      challenge,    0,      "the access token names actors, which its issuer may not do") \
+  X(token_actors_missing,       token,      challenge,    0,      "the access token names fewer actors than its issuer has to") \
+  X(token_actors_too_many,      token,      challenge,    0,      "the access token names more actors than are accepted from its issuer") \
+  X(token_actor_invalid,        token,      challenge,    0,      "an actor of the access token is malformed, or of an issuer that is not trusted here") \
+  X(token_actor_not_permitted,  token,      challenge,    0,      "the access token says that another actor may use it") \
   X(tenant_refused,             user,       forbidden,    0,      "the tenant is not one that the issuer may speak for, or it is disabled") \
   X(user_missing,               user,       forbidden,    0,      "the token names no user") \
   X(user_disabled,              user,       forbidden,    0,      "the user is disabled") \
+  X(machine_refused,            user,       forbidden,    0,      "the token stands for no user, and no grant of the agent is for a machine") \
+  X(machine_grant_missing,      user,       denied,       0,      "the token stands for no user, and no grant for a machine covers it") \
   X(user_entitlement_missing,   user,       denied,       0,      "the user has no entitlement for it") \
   X(user_entitlement_denied,    user,       denied,       0,      "an entitlement of the user denies it") \
   X(agent_unknown,              agent,      forbidden,    0,      "the agent is not known and no tier admits it") \

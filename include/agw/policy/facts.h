@@ -45,6 +45,8 @@ struct Facts {
   std::vector<const Limit*> limits;
   /// `store|name` groups of the user record, beside the principal's own.
   std::span<const std::string> store_groups;
+  /// The same call as each agent of Principal::chain would make it, in that order; null: there are none.
+  std::shared_ptr<const std::vector<Facts>> chain;
 };
 
 using FactsPtr = std::shared_ptr<const Facts>;

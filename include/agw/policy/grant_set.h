@@ -54,6 +54,8 @@ class GrantSet {
 
   [[nodiscard]] const std::vector<Grant>& grants() const noexcept { return grants_; }
   [[nodiscard]] const std::string& holder() const noexcept { return holder_; }
+  /// Whether some allow is for machines.
+  [[nodiscard]] bool admits_machines() const noexcept { return admits_machines_; }
 
  private:
   static constexpr std::size_t handful = 8;
@@ -78,6 +80,7 @@ class GrantSet {
 
   std::vector<Grant> grants_;
   std::string holder_;
+  bool admits_machines_ = false;
   std::unique_ptr<PatternMap<Named>> operations_;  ///< null: compared one by one
 };
 

@@ -271,8 +271,8 @@ constexpr std::array issuer_rows{
                  "Ed25519."},
     ParameterRow{Parameter::claims, "claims", 1, any_number, "WHAT=CLAIM…", "",
                  "user=sub name=preferred_username groups=groups scope=scope; agent: client_id, else azp",
-                 "Which claim says what: user, name, agent, groups, tenant, provider, model, scope. Nested claims as "
-                 "`realm_access/roles`.",
+                 "Which claim says what: user, name, agent, groups, tenant, provider, model, scope, and actor: what of "
+                 "each actor in `act` is its agent's name (`sub`). Nested claims as `realm_access/roles`.",
                  true},
     ParameterRow{Parameter::type, "type", 1, 1, "at_jwt|jwt|any", "", "at_jwt",
                  "The `typ` that access tokens carry: `at+jwt` (RFC 9068), `JWT` or none, or whatever."},
@@ -304,6 +304,20 @@ constexpr std::array issuer_rows{
                  "An older key set is no longer believed."},
     ParameterRow{Parameter::keys_floor, "keys_floor", 1, 1, "TIME", "time, at least 1s", "10s",
                  "Between two fetches because of unknown keys."},
+    ParameterRow{Parameter::audience, "audience", 1, any_number, "NAME…", "", "the location's resource",
+                 "What `aud` must have, one of them, instead of the URL of the location's resource: for issuers that "
+                 "can't put it there. Such tokens are good at every location that trusts the issuer."},
+    ParameterRow{Parameter::required_claims, "required_claims", 1, any_number, "CLAIM…", "", "none",
+                 "What every token must have besides: claims by their paths. Without `groups` here a token that lacks "
+                 "them belongs to no group, also to none that is denied something."},
+    ParameterRow{Parameter::actors, "actors", 1, 3, "none|optional|required [least=N] [most=N]", "", "none; most=4",
+                 "Whether tokens may, or must, name actors in `act` (RFC 8693): agents that act one under another. "
+                 "`least`: of so many (1 where they are required), for an issuer that might drop earlier ones; `most`: "
+                 "no more, up to 8. See [tokens.md](tokens.md)."},
+    ParameterRow{Parameter::machine, "machine", 1, 1, "none|subject|CLAIM=VALUE", "", "none",
+                 "How a token is known to stand for no user: `subject`, where `sub` is its client; or by a claim, in "
+                 "whose VALUE `<client>` stands for the client. Then grants for `machine` say what it may do. See "
+                 "[tokens.md](tokens.md)."},
 };
 
 constexpr std::array route_rows{

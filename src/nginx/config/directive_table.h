@@ -67,6 +67,10 @@ enum class Parameter : std::uint8_t {
   keys_refresh,
   keys_max_age,
   keys_floor,
+  audience,
+  required_claims,
+  actors,
+  machine,
   // agent_tool, agent_prompt, agent_mcp_resource, agent_operation
   operation,
   scope,

@@ -74,6 +74,8 @@ class IssuerReader final : public BlockReader {
   Checked read_claims(Words words);
   Checked read_tenants(Words words);
   Checked read_implied(Words words);
+  Checked read_actors(Words words);
+  Checked read_machine(std::string_view text);
   Checked read_client(ngx_conf_t* cf, Words words);
   Checked read_jwks_file(ngx_conf_t* cf, std::string_view text);
   Checked read_time(std::string_view name, std::string_view text, TimeLimits limits, Milliseconds& out);
@@ -120,6 +122,10 @@ Checked IssuerReader::take(ngx_conf_t* cf, const ParameterRow& row, Words words)
       return read_time(row.name, first, {Milliseconds(10), Milliseconds(60'000)}, config_.timeout);
     case Parameter::keys_refresh: return read_seconds(row.name, first, life, config_.keys_refresh);
     case Parameter::keys_max_age: return read_seconds(row.name, first, life, config_.keys_max_age);
+    case Parameter::audience: config_.audiences.assign(words.begin() + 1, words.end()); return {};
+    case Parameter::required_claims: config_.required.assign(words.begin() + 1, words.end()); return {};
+    case Parameter::actors: return read_actors(words.subspan(1));
+    case Parameter::machine: return read_machine(first);
     case Parameter::keys_floor: return read_seconds(row.name, first, life, config_.keys_floor);
     case Parameter::type: {
       static constexpr std::array choices{
@@ -196,14 +202,15 @@ Checked IssuerReader::read_algorithms(Words words) {
 Checked IssuerReader::read_claims(Words words) {
   identity::ClaimNames& claims = config_.claims;
   const std::map<std::string_view, std::string*> known{
-      {"user", &claims.user},     {"name", &claims.user_name},    {"agent", &claims.agent}, {"groups", &claims.groups},
-      {"tenant", &claims.tenant}, {"provider", &claims.provider}, {"model", &claims.model}, {"scope", &claims.scope}};
+      {"user", &claims.user},     {"name", &claims.user_name}, {"agent", &claims.agent},
+      {"groups", &claims.groups}, {"tenant", &claims.tenant},  {"provider", &claims.provider},
+      {"model", &claims.model},   {"scope", &claims.scope},    {"actor", &claims.actor}};
   for (const std::string_view word : words) {
     const auto found = option(word);
     const auto target = found ? known.find(found->first) : known.end();
     if (target == known.end() || found->second.empty())
       return fail(quoted("claims") + " has " + quoted(word) +
-                  "; write WHAT=CLAIM with user, name, agent, groups, tenant, provider, model or scope");
+                  "; write WHAT=CLAIM with user, name, agent, groups, tenant, provider, model, scope or actor");
     *target->second = found->second;
   }
   return {};
@@ -222,6 +229,45 @@ Checked IssuerReader::read_implied(Words words) {
   for (const std::string_view word : words)
     if (!is_scope(word)) return fail(quoted("scope_implies") + " has " + quoted(word) + ", which is no scope");
   config_.scope_implies.emplace_back(std::string(words[0]), std::vector<std::string>(words.begin() + 1, words.end()));
+  return {};
+}
+
+Checked IssuerReader::read_actors(Words words) {
+  identity::ActorRules& rules = config_.actors;
+  constexpr std::string_view form = "; write: actors none, or actors optional|required [least=N] [most=N]";
+  const std::string_view kind = words[0];
+  if (kind != "none" && kind != "optional" && kind != "required")
+    return fail(quoted("actors") + " has " + quoted(kind) + std::string(form));
+  rules.accepted = kind != "none";
+  rules.least = kind == "required" ? 1 : 0;
+  for (const std::string_view word : words.subspan(1)) {
+    const auto found = option(word);
+    std::size_t* target = nullptr;
+    if (found && found->first == "least" && kind == "required") target = &rules.least;
+    if (found && found->first == "most" && rules.accepted) target = &rules.most;
+    const bool digit = target != nullptr && found->second.size() == 1 && found->second[0] >= '1' &&
+                       found->second[0] <= static_cast<char>('0' + identity::ActorRules::hard_most);
+    if (!digit)
+      return fail(quoted("actors") + " has " + quoted(word) + std::string(form) +
+                  ", with N from 1 to 8 (least with required only)");
+    *target = static_cast<std::size_t>(found->second[0] - '0');
+  }
+  if (rules.least > rules.most) return fail(quoted("actors") + ": least is more than most");
+  return {};
+}
+
+Checked IssuerReader::read_machine(std::string_view text) {
+  using By = identity::MachineRule::By;
+  identity::MachineRule& rule = config_.machine;
+  if (text == "none" || text == "subject") {
+    rule.by = text == "none" ? By::nothing : By::subject;
+    return {};
+  }
+  const auto found = option(text);
+  if (!found || found->first.empty() || found->second.empty())
+    return fail(quoted("machine") + " is " + quoted(text) +
+                "; write none, subject, or CLAIM=VALUE as gty=client-credentials");
+  rule = {By::claim, std::string(found->first), std::string(found->second)};
   return {};
 }
 

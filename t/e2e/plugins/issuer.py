@@ -3,7 +3,8 @@ import base64
 import json
 import secrets
 import time
-from urllib.parse import parse_qs, unquote_plus
+from urllib.parse import parse_qs, unquote_plus, urlencode
+from urllib.request import urlopen
 
 from . import jose
 from .server import HANG, Answer, Server
@@ -188,6 +189,23 @@ class Issuer(Server):
             self.refused.append(f"assertion: {wrong!r}")
             return None
 
+    @staticmethod
+    def _delegation(form, subject):
+        """RFC 8693 section 4.1: with an actor's token the actor is named, and whoever acted before inside it, beginning
+        with the client that had the user's own token."""
+        if "actor_token" not in form:
+            return {}
+        before = subject.get("act") or {"sub": subject["azp"]}
+        return {"act": {"sub": jose.claims_of(form["actor_token"])["sub"], "act": before}, "groups": subject.get("groups")}
+
+    def act(self, subject_token, agent, scope="tickets:read"):
+        """What the token endpoint gives an agent that acts by another token."""
+        form = {"grant_type": EXCHANGE, "client_id": agent, "client_secret": self.secret, "scope": scope,
+                "audience": self.audience[0], "subject_token": subject_token, "subject_token_type": ACCESS_TOKEN,
+                "actor_token": self.token(user=agent, agent=agent), "actor_token_type": ACCESS_TOKEN}
+        with urlopen(self.token_url, urlencode(form).encode(), timeout=10) as answer:
+            return json.load(answer)["access_token"]
+
     def _token(self, received):
         form = {k: v[-1] for k, v in parse_qs(received.body.decode(), keep_blank_values=True).items()}
         client = self._client(received, form)
@@ -208,7 +226,7 @@ class Issuer(Server):
         now = int(time.time())
         claims = {"iss": self.url, "sub": subject["sub"], "azp": client, "client_id": client,
                   "aud": form.get("audience"), "scope": form.get("scope", ""), "iat": now, "exp": now + 300,
-                  "jti": secrets.token_hex(8)} | self.exchange_claims
+                  "jti": secrets.token_hex(8)} | self._delegation(form, subject) | self.exchange_claims
         claims = {k: v for k, v in claims.items() if v is not None}
         key = self.key("ES256")
         token = jose.compact({"alg": "ES256", "kid": key.kid, "typ": "at+jwt"} | self.token_header, claims, key)
