@@ -32,7 +32,7 @@ CHANGED = ["test_mcp_list_changed.py"]
 
 ALL = [
     Mutation("a session of the gateway's own binds answers that nobody can tell apart", [
-        ("src/gateway/gateway.cpp",
+        ("src/gateway/opening.cpp",
          "if (call.needs_session && (*opened)->backend_id.empty()) return Reason::session_missing;", "")],
         ["test_mcp_sessions.py"]),
     Mutation("the gateway makes a session where the backend has one", [
