@@ -143,11 +143,24 @@ def test_the_readme_names_what_exists():
         assert (ROOT / target).exists(), target
 
 
-def rows_of_security():
-    for line in (ROOT / "docs/security.md").read_text().splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if line.startswith("|") and len(cells) == 2 and not set(cells[0]) <= set("-") and cells[0] != "class of bug":
-            yield cells
+def rows_under(page, head):
+    """Of the table of two columns that begins with `head`."""
+    table = (ROOT / page).read_text().split(f"| {head} | tests |\n", 1)[1].splitlines()[1:]
+    for line in table:
+        if not line.startswith("|"):
+            return
+        yield [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def names_tests_that_exist(rows):
+    for row, tests in rows:
+        if tests == "not yet" or tests.startswith("not yet:"):
+            continue
+        found = re.findall(r"(t/[\w/.]+)(?:::([\w.]+))?", tests)
+        assert any(name for _, name in found), f"{row}: names no test"
+        for path, name in found:
+            assert (ROOT / path).exists(), f"{row}: no {path}"
+            assert not name or defined(ROOT / path, name), f"{row}: {path} has no test {name}"
 
 
 def defined(path: Path, name: str):
@@ -158,16 +171,16 @@ def defined(path: Path, name: str):
 
 
 def test_each_class_of_bug_names_tests_that_exist():
-    rows = list(rows_of_security())
+    rows = list(rows_under("docs/security.md", "class of bug"))
     assert len(rows) >= 38 and len({row for row, _ in rows}) == len(rows)
-    for row, tests in rows:
-        if tests == "not yet" or tests.startswith("not yet:"):
-            continue
-        found = re.findall(r"(t/[\w/.]+)(?:::([\w.]+))?", tests)
-        assert any(name for _, name in found), f"{row}: names no test"
-        for path, name in found:
-            assert (ROOT / path).exists(), f"{row}: no {path}"
-            assert not name or defined(ROOT / path, name), f"{row}: {path} has no test {name}"
+    names_tests_that_exist(rows)
+
+
+def test_each_recommendation_of_rfc_8725_names_tests_that_exist():
+    rows = list(rows_under("docs/tokens.md", "recommendation"))
+    assert [row.split()[0] for row, _ in rows] == [f"3.{n}" for n in range(1, 13)]
+    assert not any(tests.startswith("not yet") for _, tests in rows)
+    names_tests_that_exist(rows)
 
 
 def test_every_file_of_the_examples_is_used():

@@ -17,7 +17,7 @@ ALL = [
          "return named(rules.resource) || std::any_of(")], ["test_issuers.py"]),
     Mutation("a date may have a fraction", [
         ("src/identity/claim_values.cpp", "if (!json_is_integer(value))", "if (!json_is_number(value))")],
-        ["test_token.py"]),
+        ["test_bad_tokens.py"]),
     Mutation("a claim that lies in something without members is absent", [
         ("src/identity/claim_values.cpp",
          'if (!json_is_object(here)) return fail(invalid_claim(path, "lies in something without members"));', "")],
