@@ -10,7 +10,7 @@ namespace agw::audit {
 namespace {
 
 /// More than all literals, numbers, the time and the checks of one event take.
-constexpr std::size_t fixed_bytes = 900;
+constexpr std::size_t fixed_bytes = 940;
 constexpr std::size_t actor_bytes = 24;
 constexpr std::size_t slack = 16;
 
@@ -319,6 +319,10 @@ std::size_t Composer::compose(const Event& event, char* const begin, std::size_t
   to.member(R"(,"user_agent":")", event.user_agent);
   if (event.replay) [[unlikely]]
     out.literal(R"(,"replay":true)");
+  if (event.break_glass) [[unlikely]]
+    out.literal(R"(,"break_glass":true)");
+  if (event.grace) [[unlikely]]
+    out.literal(R"(,"grace":true)");
   to.member(R"(,"detail":")", event.detail);
   to.member(R"(,"text":")", event.text);
   holes.sentence = event.text.empty() ? 1 : 0;

@@ -5,6 +5,7 @@
 
 #include "agw/gateway/breakers.h"
 #include "agw/gateway/origin.h"
+#include "agw/grants/break_glass.h"
 
 #include "call_details.h"
 #include "call_metrics.h"
@@ -189,6 +190,13 @@ ValueTask<Result<PrincipalPtr, Reason>> Gateway::authenticate(const Location& lo
   return principal_of(step.take(), call);
 }
 
+bool Gateway::breaks_glass(const policy::Facts& facts, Call& call) {
+  const bool stopped = facts.tenant != nullptr && facts.tenant->stopped;
+  call.breaks_glass =
+      stopped && services_.break_glass != nullptr && services_.break_glass->holds_for(call.principal->agent);
+  return call.breaks_glass;
+}
+
 Decision Gateway::judge(const Location& location, const Request& request, std::string_view body,
                         const policy::Facts& facts, std::optional<Reason> resource_failure, Call& call) {
   if (facts.agent != nullptr) call.agent_name = facts.agent->name;
@@ -198,6 +206,7 @@ Decision Gateway::judge(const Location& location, const Request& request, std::s
 
   policy::Question question{.principal = *call.principal};
   question.delegation = location.delegation;
+  question.breaks_glass = breaks_glass(facts, call);
   question.now = services_.clock.now();
   const bool is_operation = !call.operation.empty() || location.kind == Kind::rest;
   if (!is_operation) {
@@ -255,6 +264,7 @@ Task<Decision> Gateway::judge_further(const Location& location, const Request& r
     one.facts = *facts;
     policy::Question question{.principal = *call.principal};
     question.delegation = location.delegation;
+    question.breaks_glass = call.breaks_glass;
     question.now = services_.clock.now();
     question.route = one.route != nullptr ? &one.route->policy : nullptr;
     question.resource = one.resource;
@@ -401,6 +411,8 @@ bool Gateway::begin_record(const Request& request, Call& call) {
   // Who of several agents it was.
   if (call.decision.failed_link != 0) event.detail = call.principal->chain[call.decision.failed_link - 1U];
   event.replay = call.replay != nullptr;
+  event.break_glass = call.breaks_glass;
+  event.grace = call.facts != nullptr && call.facts->grace;
   if (call.usage != nullptr && call.usage->refused_by() != nullptr) event.detail = call.usage->refused_by()->name;
   auto record = services_.audit.begin(event);
   if (!record) return false;

@@ -69,8 +69,10 @@ Task<std::optional<Reason>> Gateway::await_look(const Location& location, Reques
 std::optional<Reason> Gateway::look_result(const Location& location, Request& request, Call& call,
                                            PrincipalPtr principal, FactsAnswer facts) {
   if (!facts) return facts.error().reason;
-  // For a message without an operation no time has a say: what was judged by the same facts is judged.
-  if (call.operation.empty() && *facts == call.facts && principal == call.principal) return std::nullopt;
+  // For a message without an operation no time has a say, unless it passes a stop: what was judged by the same facts is
+  // judged.
+  if (call.operation.empty() && *facts == call.facts && principal == call.principal && !call.breaks_glass)
+    return std::nullopt;
   // Conditions read the arguments of the call as it was sent; its body has been read long ago.
   std::string_view body;
   if (call.route != nullptr && body_is_judged(location, request)) {

@@ -134,6 +134,7 @@ Task<Answer> Gateway::permissions(const std::vector<const Location*>& locations,
   call.facts = *facts;
   policy::Question question{.principal = *call.principal};
   question.delegation = location.delegation;
+  question.breaks_glass = breaks_glass(**facts, call);
   question.now = services_.clock.now();
   const policy::CallDetails unsaid(Knowledge::open);
   question.details = &unsaid;

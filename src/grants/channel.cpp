@@ -37,7 +37,12 @@ void Channel::lose() noexcept {
   until_ = SteadyTime::min();
   run_id_.clear();
   broken_ = true;
+  stripes_.go_deaf();
+}
+
+void Channel::doubt() noexcept {
   stripes_.move_all();
+  lose();
 }
 
 void Channel::lost() noexcept { lose(); }
@@ -45,13 +50,13 @@ void Channel::lost() noexcept { lose(); }
 /// A list of keys; nil when everything was flushed. What isn't understood may have been either.
 void Channel::heard(const RedisReply& message) noexcept {
   const bool expected = is_array(message, 3, "message") && is_text(message.elements[1], invalidations_channel);
-  if (!expected) return lose();
+  if (!expected) return doubt();
   const RedisReply& content = message.elements[2];
   ++invalidations_;
   if (content.type == RedisReply::Type::nil) return stripes_.move_all();
-  if (content.type != RedisReply::Type::array) return lose();
+  if (content.type != RedisReply::Type::array) return doubt();
   for (const RedisReply& key : content.elements) {
-    if (key.type != RedisReply::Type::text) return lose();
+    if (key.type != RedisReply::Type::text) return doubt();
     stripes_.move(key.text);
   }
 }
@@ -122,10 +127,11 @@ Task<std::string> Channel::beat() {
   // Of one that listens to nothing, it has another form.
   if (answered->size() != 1 || !is_array(answered->front(), 2, "pong") ||
       !is_text(answered->front().elements[1], token)) {
-    lose();
+    doubt();
     co_return "the connection broke";
   }
   until_ = std::max(until_, sent + lease_);
+  heard_at_ = std::max(heard_at_, sent);
   last_heartbeat_ = std::max(last_heartbeat_, sent_at);
   co_return std::string();
 }
@@ -136,7 +142,7 @@ Task<std::string> Channel::follow() {
   auto subscribing = subscribe();
   if (std::string why = co_await std::move(subscribing); !why.empty()) co_return why;
   // What was read before now may have changed unheard.
-  stripes_.move_all();
+  stripes_.hear_again();
   ++connects_;
   while (true) {
     const SteadyTime sent = host_.clock.moment();

@@ -44,6 +44,8 @@ class Channel final : private RedisChannel::Listener {
 
   /// Whether every write that was acknowledged longer than the lease before `now` (by Clock::moment) was heard of.
   [[nodiscard]] bool live(SteadyTime now) const noexcept { return now < until_; }
+  /// When the last heartbeat that was answered was sent, whatever became of the connection; min before the first.
+  [[nodiscard]] SteadyTime heard_at() const noexcept { return heard_at_; }
   /// Of the server that it hears; empty while it hears none.
   [[nodiscard]] const std::string& run_id() const noexcept { return run_id_; }
   /// When the last heartbeat that was answered was sent (wall clock); nothing before the first.
@@ -57,6 +59,8 @@ class Channel final : private RedisChannel::Listener {
   Task<std::string> subscribe();
   [[nodiscard]] Milliseconds pause();
   void lose() noexcept;
+  /// Something was heard that isn't understood: it may have been a write of anything.
+  void doubt() noexcept;
 
   void heard(const RedisReply& message) noexcept override;
   void lost() noexcept override;
@@ -65,6 +69,7 @@ class Channel final : private RedisChannel::Listener {
   Stripes& stripes_;
   Milliseconds lease_;
   SteadyTime until_{SteadyTime::min()};
+  SteadyTime heard_at_{SteadyTime::min()};
   std::string run_id_;
   WallTime last_heartbeat_{};
   std::uint64_t beats_ = 0;

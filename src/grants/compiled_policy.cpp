@@ -30,6 +30,19 @@ policy::GrantSet indexed(const std::vector<Grant>& grants, std::string holder) {
   return policy::GrantSet(grants, policy::Questions::many, std::move(holder));
 }
 
+/// Of the token and what stands behind it.
+void add_revocations(const TenantPolicy& tenant, const Principal& principal, policy::Facts& out) {
+  if (const auto found = tenant.issuers.find(principal.issuer); found != tenant.issuers.end()) {
+    out.issuer_not_before = found->second.not_before;
+    out.key_revoked = policy::names_key(found->second, principal);
+  }
+  if (const auto found = tenant.clients.find(principal.client); found != tenant.clients.end())
+    out.client = &found->second;
+  if (tenant.revoked.empty()) return;
+  for (const auto& [kind, value] : {std::pair("jti:", &principal.jti), std::pair("sid:", &principal.sid)})
+    if (!value->empty() && tenant.revoked.contains(kind + principal.issuer + "|" + *value)) out.token_revoked = true;
+}
+
 }  // namespace
 
 struct CompiledPolicy::Tenant {
@@ -128,6 +141,7 @@ policy::Facts CompiledPolicy::facts_of(const Principal& principal, std::string_v
   if (!tenant.delegations.empty())
     out.delegation = pointer(find_in(tenant.delegations, principal.user + "\n" + principal.agent));
   out.breaker = pointer(find_in(tenant.breakers, principal.agent));
+  add_revocations(*tenant.source, principal, out);
   out.operation = pointer(find_in(tenant.operations, operation));
 
   out.tier_name = out.agent != nullptr && !out.agent->tier.empty()

@@ -103,6 +103,20 @@ policy::FactsPtr Copy::facts(const Principal& principal, std::string_view operat
   return known;
 }
 
+Copy::Last Copy::last_facts(const Principal& principal, std::string_view operation, SteadyTime now) const {
+  const auto meta = metas_.find(principal.tenant);
+  auto known = std::static_pointer_cast<const CopiedFacts>(facts_.find(principal, operation));
+  if (!known || meta == metas_.end() || !stripes_.held(meta->second.stamp) || now >= known->ends) return {};
+  const auto held = [&](auto stamp) { return stripes_.held(stamp); };
+  if (!std::all_of(known->stamps.begin(), known->stamps.end(), held)) return {};
+  return {std::move(known), &meta->second};
+}
+
+const Record* Copy::peek(const std::string& key) const {
+  const auto it = entries_.find(key);
+  return it == entries_.end() ? nullptr : it->second->copied.record.get();
+}
+
 void Copy::remember(PrincipalPtr principal, std::string_view operation, std::shared_ptr<CopiedFacts> facts) {
   facts->moves = stripes_.moves();
   const std::size_t cost = cost_of(*facts);

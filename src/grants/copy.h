@@ -60,6 +60,14 @@ class Copy {
 
   /// The warm hit. Null: gather anew.
   [[nodiscard]] policy::FactsPtr facts(const Principal& principal, std::string_view operation, SteadyTime now);
+  /// What was known when writes were last heard of, where nothing has spoken against it since. Null: nothing.
+  struct Last {
+    std::shared_ptr<const CopiedFacts> facts;
+    const CopiedMeta* meta = nullptr;
+  };
+  [[nodiscard]] Last last_facts(const Principal& principal, std::string_view operation, SteadyTime now) const;
+  /// As it was read, true or not; null: it isn't here.
+  [[nodiscard]] const Record* peek(const std::string& key) const;
   void remember(PrincipalPtr principal, std::string_view operation, std::shared_ptr<CopiedFacts> facts);
 
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_ + facts_bytes_; }

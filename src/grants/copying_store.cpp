@@ -353,6 +353,28 @@ struct CopyingStore::State final : Writes {
     return std::move(looked.answer);
   }
 
+  /// What was known of it, where the operator allows that; null: it is too old, or something speaks against it.
+  policy::FactsPtr last_known(const Principal& principal, std::string_view operation) {
+    const SteadyTime now = host.clock.moment();
+    if (!channel || now > channel->heard_at() + settings.grace || !server.fault().empty()) return nullptr;
+    const auto last = copy.last_facts(principal, operation, now);
+    // What another worker has seen of the store since then counts here, too.
+    if (!last.facts || !past.admits(principal.tenant, last.meta->meta)) return nullptr;
+    auto out = std::make_shared<policy::Facts>(*last.facts);
+    out->keep = last.facts;
+    out->grace = true;
+    return out;
+  }
+
+  /// Asks, and where nobody answers, says what was known.
+  Task<Answer> ask_or_recall(PrincipalPtr principal, std::string operation) {
+    auto asking = strict.facts(principal, operation);
+    auto answer = co_await std::move(asking);
+    if (answer || !answer.error().unreached) co_return answer;
+    if (auto known = last_known(*principal, operation)) co_return policy::FactsPtr(std::move(known));
+    co_return answer;
+  }
+
   BroughtPtr keep(const std::vector<Want>& wants, const std::vector<Stripes::Stamp>& noted, SteadyTime sent,
                   const TripAnswer& answer) {
     auto out = std::make_shared<Brought>();
@@ -444,6 +466,9 @@ struct CopyingStore::State final : Writes {
       tenant.incarnation.set(meta.meta.incarnation);
       tenant.version = meta.meta.version;
       tenant.current = copy.meta(name, now) != nullptr ? 1 : 0;
+      const Record* const record = copy.peek(policy_key(name, "tenant"));
+      const auto* known = record != nullptr ? record->get<TenantRecord>() : nullptr;
+      tenant.stopped = known != nullptr && known->stopped ? 1 : 0;
     }
   }
 
@@ -496,6 +521,7 @@ ValueTask<Result<policy::FactsPtr, StoreFailure>> CopyingStore::facts(const Prin
   state.follow_slot();
   if (!state.live(now)) {
     state.metrics.miss();
+    if (state.settings.grace.count() > 0) return state.ask_or_recall(principal, std::string(operation));
     return state.strict.facts(principal, operation);
   }
   if (state.settings.freshness.mode == Freshness::Mode::strict)

@@ -154,7 +154,16 @@ void FileStore::tell(status::Report& report) const {
   out.kind = status::StoreKind::file;
   out.usable = state_->health().usable ? 1 : 0;
   out.read = state_->read.time_since_epoch().count();
-  if (state_->current) out.digest.set(state_->current->digest());
+  if (state_->current) {
+    out.digest.set(state_->current->digest());
+    for (const auto& [name, tenant] : state_->current->source().tenants) {
+      if (report.tenants++ >= status::most_tenants) continue;
+      status::Tenant& told = report.tenant[report.tenants - 1];
+      told.name.set(name);
+      told.current = 1;
+      told.stopped = tenant.tenant.stopped ? 1 : 0;
+    }
+  }
   out.broken.set(state_->broken);
 }
 

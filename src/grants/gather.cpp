@@ -32,6 +32,8 @@ class Gatherer {
   void whole_packages();
 
  private:
+  void revocations();
+
   using Sets = std::vector<const policy::GrantSet*>;
 
   static constexpr std::size_t usual_records = 24;
@@ -96,6 +98,24 @@ std::string_view tier_of(const TierMap& map, const Principal& who) {
   return {};
 }
 
+/// Of the token and what stands behind it; what stands in its caller's own records is read with those.
+void Gatherer::revocations() {
+  if (const auto* issuer = need<IssuerRecord>(RecordKind::issuer, key("issuer:", who_.issuer))) {
+    facts_.issuer_not_before = issuer->not_before;
+    facts_.key_revoked = policy::names_key(*issuer, who_);
+  }
+  if (!who_.client.empty()) facts_.client = need<ClientRecord>(RecordKind::client, key("client:", who_.client));
+  for (const auto& [kind, value] : {std::pair("jti", &who_.jti), std::pair("sid", &who_.sid)}) {
+    if (value->empty()) continue;
+    const std::string name = key("revoked:", kind, ":", who_.issuer, "|", *value);
+    if (need<Present>(RecordKind::revoked, name) != nullptr) facts_.token_revoked = true;
+  }
+  if (facts_.agent == nullptr || facts_.agent->known || facts_.agent->status != Status::active) return;
+  // An agent that nothing is said of but since when its tokens count: it has no record, and keeps what its tier has.
+  facts_.issuer_not_before = std::max(facts_.issuer_not_before, facts_.agent->not_before);
+  facts_.agent = nullptr;
+}
+
 void Gatherer::callers(std::string_view operation) {
   facts_.tenant = need<TenantRecord>(RecordKind::tenant, key("tenant"));
   const Record* agent = need(RecordKind::agent, key("agent:", who_.agent));
@@ -107,13 +127,7 @@ void Gatherer::callers(std::string_view operation) {
   }
   facts_.breaker = need<BreakerRecord>(RecordKind::breaker, key("breaker:", who_.agent));
   if (!operation.empty()) facts_.operation = need<OperationRecord>(RecordKind::operation, key("operation:", operation));
-  if (const auto* issuer = need<IssuerRecord>(RecordKind::issuer, key("issuer:", who_.issuer)))
-    facts_.issuer_not_before = issuer->not_before;
-  for (const auto& [kind, value] : {std::pair("jti", &who_.jti), std::pair("sid", &who_.sid)}) {
-    if (value->empty()) continue;
-    const std::string name = key("revoked:", kind, ":", who_.issuer, "|", *value);
-    if (need<Present>(RecordKind::revoked, name) != nullptr) facts_.token_revoked = true;
-  }
+  revocations();
   sets(RecordKind::grants, key("grants:agent:", who_.agent), facts_.grants);
   for (const auto& group : who_.groups)
     sets(RecordKind::entitlements, key("entitlements:group:", group), facts_.entitlements);

@@ -250,6 +250,35 @@ void read_breakers(const Node& node, TenantPolicy& tenant) {
   });
 }
 
+void read_clients(const Node& node, TenantPolicy& tenant) {
+  node.each_member([&](const std::string& id, const Node& value) {
+    expect_id(value, id);
+    value.expect_object({"status", "not_before"});
+    tenant.clients.emplace(id, ClientRecord{read_status(value, false), value.time_if("not_before")});
+  });
+}
+
+void read_issuers(const Node& node, TenantPolicy& tenant) {
+  node.each_member([&](const std::string& alias, const Node& value) {
+    expect_name(value, alias);
+    value.expect_object({"not_before", "revoked_keys"});
+    tenant.issuers.emplace(alias, IssuerRecord{value.time_if("not_before"), names_of(value, "revoked_keys")});
+  });
+}
+
+/// Tokens and sessions, each under its kind.
+void read_revoked(const Node& node, TenantPolicy& tenant) {
+  node.expect_object({"jti", "sid"});
+  for (const char* const kind : {"jti", "sid"}) {
+    const auto list = node.member(kind);
+    if (!list) continue;
+    list->each_element([&](const Node& item) {
+      expect_id(item, item.text());
+      if (!tenant.revoked.insert(std::string(kind) + ":" + item.text()).second) item.fail_with("stands twice");
+    });
+  }
+}
+
 void read_operations(const Node& node, TenantPolicy& tenant) {
   node.each_member([&](const std::string& key, const Node& value) {
     if (!is_operation_name(key)) value.fail_with("must be named NAMESPACE/OPERATION, as tickets/ticket.read");
@@ -316,7 +345,7 @@ void move_into_bundles(const Node& node, TenantPolicy& tenant) {
 
 TenantPolicy read_tenant(const Node& node) {
   node.expect_object({"status", "not_before", "agents", "users", "tiers", "bundles", "grants", "entitlements",
-                      "delegations", "breakers", "operations", "limits"});
+                      "delegations", "breakers", "operations", "limits", "stop", "clients", "issuers", "revoked"});
   TenantPolicy out;
   out.tenant.status = read_status(node, false);
   out.tenant.not_before = node.time_if("not_before");
@@ -342,6 +371,10 @@ TenantPolicy read_tenant(const Node& node) {
   if (const auto delegations = node.member("delegations")) read_delegations(*delegations, out);
   if (const auto breakers = node.member("breakers")) read_breakers(*breakers, out);
   if (const auto operations = node.member("operations")) read_operations(*operations, out);
+  if (const auto stop = node.member("stop")) out.tenant.stopped = stop->flag();
+  if (const auto clients = node.member("clients")) read_clients(*clients, out);
+  if (const auto issuers = node.member("issuers")) read_issuers(*issuers, out);
+  if (const auto revoked = node.member("revoked")) read_revoked(*revoked, out);
   if (const auto limits = node.member("limits")) read_limits(*limits, tenant_place, "", out.limits);
   check_references(node, out);
   move_into_bundles(node, out);

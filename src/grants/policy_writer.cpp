@@ -135,9 +135,29 @@ void write_records(Block& tenant, std::string_view key, const Map& records, Writ
   }
 }
 
+void write_revocations(Block& tenant, const TenantPolicy& policy) {
+  write_records(tenant, "clients", policy.clients, [](Line& line, const ClientRecord& client) {
+    line.status(client.status);
+    line.time("not_before", client.not_before);
+  });
+  write_records(tenant, "issuers", policy.issuers, [](Line& line, const IssuerRecord& issuer) {
+    line.time("not_before", issuer.not_before);
+    if (!issuer.revoked_keys.empty()) line.list("revoked_keys", issuer.revoked_keys);
+  });
+  if (policy.revoked.empty()) return;
+  Line line(tenant.entry("revoked"));
+  for (const std::string_view kind : {"jti", "sid"}) {
+    std::vector<std::string> values;
+    for (const auto& each : policy.revoked)
+      if (each.starts_with(kind)) values.push_back(each.substr(kind.size() + 1));
+    if (!values.empty()) line.list(kind, values);
+  }
+}
+
 void write_tenant(std::string& out, const TenantPolicy& policy) {
   Block tenant(out, "    ", '{', '}');
   if (policy.tenant.status != Status::active) tenant.entry("status") += json_quoted(to_string(policy.tenant.status));
+  if (policy.tenant.stopped) tenant.entry("stop") += "true";
   if (policy.tenant.not_before) tenant.entry("not_before") += json_quoted(format_rfc3339(*policy.tenant.not_before));
   write_records(tenant, "agents", policy.agents, [](Line& line, const AgentRecord& agent) {
     line.status(agent.status);
@@ -200,6 +220,7 @@ void write_tenant(std::string& out, const TenantPolicy& policy) {
     if (!windows.empty()) line.list("windows", windows);
   });
   if (!policy.limits.empty()) tenant.entry("limits") += list_text(limit_texts(policy.limits));
+  write_revocations(tenant, policy);
 }
 
 }  // namespace

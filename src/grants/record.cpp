@@ -8,15 +8,6 @@ namespace {
 /// Nodes, indexes and allocations of one field, beside its text.
 constexpr std::size_t field_overhead = 512;
 
-Decoded<IssuerRecord> read_issuer_record(std::string_view key, const Fields& fields) {
-  IssuerRecord out;
-  const auto it = fields.find("not_before");
-  if (it == fields.end()) return out;
-  out.not_before = parse_rfc3339(it->second);
-  if (out.not_before) return out;
-  return fail(CodecError{"key " + std::string(key) + ", field not_before: is not a time"});
-}
-
 template <class T>
 void put(Record& record, Decoded<T> decoded) {
   if (decoded) {
@@ -52,6 +43,7 @@ void put_fields(Record& record, const Want& want, Fields fields, policy::Questio
     case RecordKind::breaker: return put(record, read_breaker_record(key, fields));
     case RecordKind::operation: return put(record, read_operation_record(key, fields));
     case RecordKind::issuer: return put(record, read_issuer_record(key, fields));
+    case RecordKind::client: return put(record, read_client_record(key, fields));
     case RecordKind::tier: return put(record, read_tier_record(key, fields));
     case RecordKind::tiers: return put(record, Decoded<TierMap>(std::move(fields)));
     case RecordKind::bundle: return put(record, read_bundle_record(key, fields));

@@ -21,6 +21,7 @@ enum class RecordKind : std::uint8_t {
   breaker,
   operation,
   issuer,
+  client,
   tier,
   tiers,
   bundle,
@@ -37,9 +38,6 @@ struct Want {
   std::string key;
 };
 
-struct IssuerRecord {
-  std::optional<WallTime> not_before;
-};
 /// The hash `tiers`: see tier_field().
 using TierMap = std::map<std::string, std::string, std::less<>>;
 /// A key that counts by being there.
@@ -48,8 +46,8 @@ struct Present {};
 /// Immutable; shared by whoever uses it. monostate: the store has no such key, which is knowledge too.
 struct Record {
   std::variant<std::monostate, TenantRecord, AgentRecord, UserRecord, DelegationRecord, BreakerRecord, OperationRecord,
-               IssuerRecord, TierRecord, TierMap, BundleRecord, MemberMap, std::vector<Limit>, policy::GrantSet,
-               Present>
+               IssuerRecord, ClientRecord, TierRecord, TierMap, BundleRecord, MemberMap, std::vector<Limit>,
+               policy::GrantSet, Present>
       value;
   std::string broken;      ///< what is wrong with the key's content; names key and field, never a value
   bool lasting = true;     ///< false: Redis refused to answer, which says nothing of the content

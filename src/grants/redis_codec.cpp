@@ -1,6 +1,7 @@
 #include "agw/grants/redis_codec.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "agw/base/encoding.h"
@@ -64,6 +65,25 @@ Decoded<bool> read_flag(std::string_view key, const Fields& fields, std::string_
   return wrong(key, name, "is neither true nor false");
 }
 
+/// What was pulled by hand and what the policy says: the stricter of both.
+Decoded<Status> read_standing(std::string_view key, const Fields& fields, bool may_be_quarantined) {
+  const auto status = read_status(key, fields, may_be_quarantined);
+  if (!status) return status;
+  const auto revoked = read_flag(key, fields, revoked_field);
+  if (!revoked) return fail(revoked.error());
+  return *revoked ? Status::disabled : *status;
+}
+
+Decoded<std::optional<WallTime>> read_not_before(std::string_view key, const Fields& fields) {
+  std::optional<WallTime> out;
+  for (const std::string_view name : {std::string_view("not_before"), revoked_before_field, revoked_all_field}) {
+    const auto time = read_time(key, fields, name);
+    if (!time) return time;
+    if (*time && (!out || *out < **time)) out = **time;
+  }
+  return out;
+}
+
 /// A field that holds a JSON list of limits; an absent one holds none.
 Decoded<void> read_limit_list(std::string_view key, const Fields& fields, std::string_view name, std::string_view place,
                               std::string_view before, std::vector<Limit>& out) {
@@ -81,6 +101,15 @@ Decoded<void> read_limit_list(std::string_view key, const Fields& fields, std::s
 }
 
 }  // namespace
+
+bool is_pulled_by_hand(std::string_view name, std::string_view field) noexcept {
+  // The fields of other records are names that people choose: a grant may be called `stop`.
+  static constexpr std::array<std::string_view, 5> kinds{"user:", "agent:", "tier:", "client:", "issuer:"};
+  if (name != "tenant" && std::none_of(kinds.begin(), kinds.end(), [&](auto kind) { return name.starts_with(kind); }))
+    return false;
+  return field == stop_field || field == stop_all_field || field == revoked_field || field == revoked_before_field ||
+         field == revoked_all_field || field.starts_with(revoked_key_prefix);
+}
 
 std::string policy_key(std::string_view tenant, std::string_view rest) {
   return "agw:p:{" + std::string(tenant) + "}:" + std::string(rest);
@@ -128,13 +157,15 @@ Decoded<std::optional<Meta>> read_meta(std::string_view key, const Fields& field
 
 Decoded<TenantRecord> read_tenant_record(std::string_view key, const Fields& fields) {
   TenantRecord out;
-  const auto status = read_status(key, fields, false);
+  const auto status = read_standing(key, fields, false);
   if (!status) return fail(status.error());
-  // `stop` halts a tenant without touching its status.
-  const auto stop = read_flag(key, fields, "stop");
-  if (!stop) return fail(stop.error());
-  out.status = *stop ? Status::disabled : *status;
-  const auto not_before = read_time(key, fields, "not_before");
+  out.status = *status;
+  for (const std::string_view name : {stop_field, stop_all_field}) {
+    const auto stop = read_flag(key, fields, name);
+    if (!stop) return fail(stop.error());
+    out.stopped = out.stopped || *stop;
+  }
+  const auto not_before = read_not_before(key, fields);
   if (!not_before) return fail(not_before.error());
   out.not_before = *not_before;
   return out;
@@ -142,7 +173,7 @@ Decoded<TenantRecord> read_tenant_record(std::string_view key, const Fields& fie
 
 Decoded<AgentRecord> read_agent_record(std::string_view key, const Fields& fields) {
   AgentRecord out;
-  const auto status = read_status(key, fields, true);
+  const auto status = read_standing(key, fields, true);
   if (!status) return fail(status.error());
   out.status = *status;
   out.owner = field_of(fields, "owner");
@@ -151,15 +182,17 @@ Decoded<AgentRecord> read_agent_record(std::string_view key, const Fields& field
   auto bundles = read_names(key, fields, "bundles");
   if (!bundles) return fail(bundles.error());
   out.bundles = *std::move(bundles);
-  const auto not_before = read_time(key, fields, "not_before");
+  const auto not_before = read_not_before(key, fields);
   if (!not_before) return fail(not_before.error());
   out.not_before = *not_before;
+  out.known = !std::all_of(fields.begin(), fields.end(),
+                           [](const auto& field) { return is_pulled_by_hand("agent:", field.first); });
   return out;
 }
 
 Decoded<UserRecord> read_user_record(std::string_view key, const Fields& fields) {
   UserRecord out;
-  const auto status = read_status(key, fields, false);
+  const auto status = read_standing(key, fields, false);
   if (!status) return fail(status.error());
   out.status = *status;
   out.name = field_of(fields, "name");
@@ -168,7 +201,7 @@ Decoded<UserRecord> read_user_record(std::string_view key, const Fields& fields)
   out.groups = *std::move(groups);
   for (const auto& group : out.groups)
     if (!group.starts_with("store|") || !is_principal_id(group)) return wrong(key, "groups", "holds a malformed group");
-  const auto not_before = read_time(key, fields, "not_before");
+  const auto not_before = read_not_before(key, fields);
   if (!not_before) return fail(not_before.error());
   out.not_before = *not_before;
   return out;
@@ -176,7 +209,7 @@ Decoded<UserRecord> read_user_record(std::string_view key, const Fields& fields)
 
 Decoded<TierRecord> read_tier_record(std::string_view key, const Fields& fields) {
   TierRecord out;
-  const auto status = read_status(key, fields, false);
+  const auto status = read_standing(key, fields, false);
   if (!status) return fail(status.error());
   out.status = *status;
   if (fields.contains("ceiling")) {
@@ -189,9 +222,30 @@ Decoded<TierRecord> read_tier_record(std::string_view key, const Fields& fields)
   auto bundles = read_names(key, fields, "bundles");
   if (!bundles) return fail(bundles.error());
   out.bundles = *std::move(bundles);
-  const auto not_before = read_time(key, fields, "not_before");
+  const auto not_before = read_not_before(key, fields);
   if (!not_before) return fail(not_before.error());
   out.not_before = *not_before;
+  return out;
+}
+
+Decoded<ClientRecord> read_client_record(std::string_view key, const Fields& fields) {
+  const auto status = read_standing(key, fields, false);
+  if (!status) return fail(status.error());
+  const auto not_before = read_not_before(key, fields);
+  if (!not_before) return fail(not_before.error());
+  return ClientRecord{*status, *not_before};
+}
+
+Decoded<IssuerRecord> read_issuer_record(std::string_view key, const Fields& fields) {
+  IssuerRecord out;
+  const auto not_before = read_not_before(key, fields);
+  if (!not_before) return fail(not_before.error());
+  out.not_before = *not_before;
+  auto keys = read_names(key, fields, "revoked_keys");
+  if (!keys) return fail(keys.error());
+  out.revoked_keys = *std::move(keys);
+  for (const auto& [field, value] : fields)
+    if (field.starts_with(revoked_key_prefix)) out.revoked_keys.push_back(field.substr(revoked_key_prefix.size()));
   return out;
 }
 

@@ -117,6 +117,16 @@ std::map<std::string, Fields> encode_tenant(const TenantPolicy& policy) {
     put_time(fields, "since", record.since);
     put_time(fields, "until", record.until);
   }
+  for (const auto& [id, client] : policy.clients) {
+    Fields& fields = out["client:" + id];
+    put(fields, "status", to_string(client.status));
+    put_time(fields, "not_before", client.not_before);
+  }
+  for (const auto& [alias, issuer] : policy.issuers) {
+    Fields& fields = out["issuer:" + alias];
+    put_time(fields, "not_before", issuer.not_before);
+    put_list(fields, "revoked_keys", issuer.revoked_keys);
+  }
   for (const auto& [name, operation] : policy.operations) {
     Fields& fields = out["operation:" + name];
     put(fields, "owner", operation.owner);
@@ -166,7 +176,11 @@ Decoded<TenantPolicy> decode_tenant(const std::map<std::string, Fields>& keys) {
     return true;
   };
   MemberMap members;
-  for (const auto& [name, fields] : keys) {
+  for (const auto& [name, all] : keys) {
+    // What was pulled by hand stands beside the policy: it must not become part of it.
+    Fields fields = all;
+    std::erase_if(fields, [&](const auto& field) { return is_pulled_by_hand(name, field.first); });
+    if (fields.empty() && !all.empty() && name != "tenant") continue;
     std::string rest;
     std::optional<CodecError> error;
     const auto take = [&](auto decoded, auto&& store) {
@@ -177,10 +191,7 @@ Decoded<TenantPolicy> decode_tenant(const std::map<std::string, Fields>& keys) {
       }
     };
     if (name == "tenant") {
-      // A stop is pulled by hand, beside the policy: it must not become part of it.
-      Fields lasting = fields;
-      lasting.erase("stop");
-      take(read_tenant_record(name, lasting), [&](TenantRecord record) { out.tenant = record; });
+      take(read_tenant_record(name, fields), [&](TenantRecord record) { out.tenant = record; });
     } else if (name == "tiers") {
       for (const auto& [field, tier] : fields) {
         const std::size_t bar = field.find('|');
@@ -217,6 +228,11 @@ Decoded<TenantPolicy> decode_tenant(const std::map<std::string, Fields>& keys) {
     } else if (starts(name, "operation:", rest)) {
       take(read_operation_record(name, fields),
            [&](OperationRecord record) { out.operations.emplace(rest, std::move(record)); });
+    } else if (starts(name, "client:", rest)) {
+      take(read_client_record(name, fields), [&](ClientRecord record) { out.clients.emplace(rest, record); });
+    } else if (starts(name, "issuer:", rest)) {
+      take(read_issuer_record(name, fields),
+           [&](IssuerRecord record) { out.issuers.emplace(rest, std::move(record)); });
     } else if (starts(name, "breaker:", rest)) {
       take(read_breaker_record(name, fields), [&](BreakerRecord record) { out.breakers.emplace(rest, record); });
     } else if (starts(name, "delegation:", rest)) {

@@ -10,6 +10,12 @@ namespace {
 
 StoreFailure unavailable(std::string detail) { return {Reason::store_unavailable, std::move(detail)}; }
 
+/// Nobody has answered. Who answered with a refusal, or in another language, may be another than the one that was
+/// asked.
+bool is_silence(RedisError error) {
+  return error == RedisError::connect || error == RedisError::timeout || error == RedisError::closed;
+}
+
 /// At the end of the trip, once more; meta alone is of one version.
 bool asks_version(const Trip& trip) { return !trip.meta || !trip.wants.empty(); }
 
@@ -62,7 +68,11 @@ Task<Result<TripAnswer, StoreFailure>> travel(Asking asking, Trip trip) {
   const std::size_t asked = commands.size();
   auto going = asking.redis.pipeline(std::move(commands));
   const auto replies = co_await std::move(going);
-  if (!replies) co_return fail(unavailable(std::string(to_string(replies.error()))));
+  if (!replies) {
+    StoreFailure failure = unavailable(std::string(to_string(replies.error())));
+    failure.unreached = is_silence(replies.error());
+    co_return fail(std::move(failure));
+  }
   if (replies->size() != asked) co_return fail(unavailable("an answer is missing"));
 
   TripAnswer out;

@@ -105,6 +105,8 @@ Task<Result<jose::UnverifiedJwt, TokenRefusal>> Authenticator::State::check_sign
       issuer.current() != nullptr)
     key = issuer.current()->verify(*jwt, config.algorithms);
   if (!key) co_return fail(refusal(reason_of(key.error()), "key " + shown(jwt->key_id) + " of issuer " + config.alias));
+  // The key that it was, also where the token doesn't name it.
+  jwt->key_id = *std::move(key);
   co_return *std::move(jwt);
 }
 
@@ -127,6 +129,7 @@ Task<Authenticator::State::Answer> Authenticator::State::verify(std::string_view
   auto principal = read_claims(jwt->payload, {**found, trust.resource, host.clock.now(), trust.issuers});
   if (!principal) co_return fail(principal.error());
   (*principal)->token_digest = sha256_hex(token);
+  (*principal)->key_id = encode_part(jwt->key_id);
   PrincipalPtr done = *std::move(principal);
   memory.remember(token, &trust, index, issuer.generation(), done);
   co_return done;

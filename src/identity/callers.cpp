@@ -24,6 +24,14 @@ Claimed<std::string> client_of(const json_t* claims, const IssuerConfig& issuer)
   return needed_claim(claims, json_object_get(claims, "client_id") != nullptr ? "client_id" : "azp");
 }
 
+/// Whatever claim names the agent. A client that can't be read is none: nothing but a revocation asks for it, and what
+/// is in the token is no client's own to choose.
+std::string revocable_client(const json_t* claims, const IssuerConfig& issuer) {
+  for (const char* const name : {"client_id", "azp"})
+    if (const auto client = needed_claim(claims, name)) return id_of(issuer, *client);
+  return {};
+}
+
 /// An actor's own issuer is one that this location trusts, or it is nobody known.
 const IssuerConfig* issuer_of(const Actor& actor, const ClaimRules& rules) {
   if (actor.issuer.empty() || actor.issuer == rules.issuer.issuer) return &rules.issuer;
@@ -126,6 +134,10 @@ Fault read_callers(const json_t* claims, const ClaimRules& rules, Principal& out
   // Whose token was handed on is one more agent, that of a client that got its own is the same under another name.
   if (out.machine && !actors->empty() && !among(agents, subject_id)) agents.push_back(subject_id);
 
+  // Each agent of a chain is looked up by its own name; the token's client is one of them, unless another claim names
+  // it.
+  out.client = revocable_client(claims, issuer);
+  if (!actors->empty() && among(agents, out.client)) out.client = agents.front();
   out.subject = *subject;
   out.actors = *std::move(actors);
   out.agent = std::move(agents.front());

@@ -15,6 +15,7 @@ bool Principal::has_scope(std::string_view scope) const noexcept {
 Principal as_made_by(const Principal& principal, const std::string& agent) {
   Principal out = principal;
   out.agent = agent;
+  out.client = agent;
   out.chain.clear();
   out.provider.clear();
   out.model.clear();

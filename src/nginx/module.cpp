@@ -40,6 +40,8 @@ Reader reader_of(Directive id) {
     case Directive::audit_sync:
     case Directive::audit_on_error: return read_audit_setting;
     case Directive::limit_on_error: return read_limit_on_error;
+    case Directive::revocation_grace: return read_revocation_grace;
+    case Directive::break_glass: return read_break_glass_file;
     case Directive::key: return read_key;
     case Directive::state: return read_state;
     case Directive::issuer: return read_issuer;

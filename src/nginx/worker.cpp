@@ -160,8 +160,9 @@ struct Worker::Services {
         states(handed_out, host.clock(), host.random()),
         tasks(handed_out, host.random(), host.zone().tasks()),
         breakers({host.clock(), host.random(), host.zone().breakers(), host.zone(), host.log(), audit}),
+        break_glass(make_break_glass(conf)),
         gateway({host.clock(), host.log(), host.zone(), authenticator, *store, limiter, exchanger, audit, uses.get(),
-                 &breakers, ledger.get(), &sessions, &states, &tasks}),
+                 &breakers, ledger.get(), &sessions, &states, &tasks, break_glass.get()}),
         credential_variables(find_credential_variables(cycle)),
         locations(conf.locations.begin(), conf.locations.end()) {
     if (ngx_process == NGX_PROCESS_SINGLE && conf.audit_file != nullptr) {
@@ -211,6 +212,7 @@ struct Worker::Services {
   std::vector<const status::Source*> sources() {
     std::vector<const status::Source*> out{store_status, &authenticator};
     if (host.redis_status() != nullptr) out.push_back(host.redis_status());
+    if (break_glass) out.push_back(break_glass.get());
     return out;
   }
 
@@ -223,9 +225,14 @@ struct Worker::Services {
     if (host.cluster() != nullptr) return make_cluster_store(conf, *host.cluster());
     // Messages and heartbeats must not wait behind answers: they have a connection of their own.
     if (hears(conf)) channels.push_back(host.connect_redis(redis_settings(conf)));
-    auto store = std::make_unique<grants::CopyingStore>(
-        store_host(*host.redis()), grants::CopySettings{conf.freshness, conf.copy_limit, tenants(conf),
-                                                        std::to_string(ngx_worker), conf.store.redis.fails_over()});
+    auto store = std::make_unique<grants::CopyingStore>(store_host(*host.redis()),
+                                                        grants::CopySettings{conf.freshness,
+                                                                             conf.copy_limit,
+                                                                             tenants(conf),
+                                                                             std::to_string(ngx_worker),
+                                                                             conf.store.redis.fails_over(),
+                                                                             {},
+                                                                             conf.revocation_grace});
     store->start();
     store_status = store.get();
     return store;
@@ -239,9 +246,13 @@ struct Worker::Services {
       if (hears(conf)) channels.push_back(cluster.channel(name));
       auto known = store_host(cluster.of(name));
       known.slot = &cluster.of(name).state();
-      auto store = std::make_unique<grants::CopyingStore>(
-          known, grants::CopySettings{
-                     conf.freshness, conf.copy_limit / names.size(), {name}, std::to_string(ngx_worker), true, name});
+      auto store = std::make_unique<grants::CopyingStore>(known, grants::CopySettings{conf.freshness,
+                                                                                      conf.copy_limit / names.size(),
+                                                                                      {name},
+                                                                                      std::to_string(ngx_worker),
+                                                                                      true,
+                                                                                      name,
+                                                                                      conf.revocation_grace});
       store->start();
       stores->add(name, std::move(store));
     }
@@ -284,6 +295,14 @@ struct Worker::Services {
         idempotency::Ledger::Host{host.loop(), host.random(), *host.redis(), host.log()}, idempotency::Keys(conf.keys));
   }
 
+  std::unique_ptr<grants::BreakGlass> make_break_glass(const MainConf& conf) {
+    if (conf.break_glass.path.empty()) return nullptr;
+    break_glass_watch = host.watch(conf.break_glass.path, conf.break_glass.identity);
+    return std::make_unique<grants::BreakGlass>(
+        grants::BreakGlass::Host{host.loop(), host.background(), *break_glass_watch, host.clock(), host.log()},
+        conf.break_glass.agents);
+  }
+
   /// Without agent_key this server's own key seals: what is handed out then ends with it.
   SealKeys make_handout_keys(const MainConf& conf) {
     constexpr std::string_view use = "agw handed out";
@@ -317,6 +336,8 @@ struct Worker::Services {
   gateway::States states;
   gateway::Tasks tasks;
   gateway::Breakers breakers;
+  std::unique_ptr<InotifyWatch> break_glass_watch;
+  std::unique_ptr<grants::BreakGlass> break_glass;
   gateway::Gateway gateway;
   std::vector<ngx_uint_t> credential_variables;
   std::vector<const gateway::Location*> locations;

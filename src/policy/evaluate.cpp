@@ -106,8 +106,10 @@ bool issued_before(const Principal& principal, const std::optional<WallTime>& no
 
 Finding check_token(const Question& question, const Facts& facts) {
   if (facts.token_revoked) return Reason::token_revoked;
+  if (facts.key_revoked) return Reason::token_key_revoked;
   const Principal& principal = question.principal;
   const bool too_old = issued_before(principal, facts.issuer_not_before) ||
+                       (facts.client != nullptr && issued_before(principal, facts.client->not_before)) ||
                        (facts.tenant != nullptr && issued_before(principal, facts.tenant->not_before)) ||
                        (facts.agent != nullptr && issued_before(principal, facts.agent->not_before)) ||
                        (facts.user != nullptr && issued_before(principal, facts.user->not_before)) ||
@@ -117,6 +119,7 @@ Finding check_token(const Question& question, const Facts& facts) {
 }
 
 Finding check_user_standing(const Question& question, const Facts& facts) {
+  if (facts.tenant != nullptr && facts.tenant->stopped && !question.breaks_glass) return Reason::stopped;
   if (facts.tenant != nullptr && facts.tenant->status != Status::active) return Reason::tenant_refused;
   if (question.principal.machine) {
     const auto admits = [](const GrantSet* set) { return set->admits_machines(); };
@@ -140,6 +143,7 @@ std::uint32_t seconds_until(const std::optional<WallTime>& end, WallTime now) {
 }
 
 Finding check_agent_standing(const Question& question, const Facts& facts) {
+  if (facts.client != nullptr && facts.client->status != Status::active) return Reason::client_disabled;
   if (facts.agent == nullptr && facts.tier_name.empty()) return Reason::agent_unknown;
   if (facts.agent != nullptr && facts.agent->status == Status::disabled) return Reason::agent_disabled;
   if (facts.agent != nullptr && facts.agent->status == Status::quarantined) return Reason::agent_quarantined;

@@ -7,7 +7,7 @@ namespace agw::status {
 namespace {
 
 /// Changes whenever a report's layout does; the low byte counts.
-constexpr std::uint64_t layout_mark = 0x6167777374617402;
+constexpr std::uint64_t layout_mark = 0x6167777374617403;
 constexpr std::uint64_t any_layout = ~std::uint64_t{0xff};
 
 }  // namespace

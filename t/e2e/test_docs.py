@@ -11,7 +11,7 @@ from plugins.site import allowed, hidden
 from test_examples import EXAMPLES, Example
 
 FILES = ("/etc/nginx/agents/policy.json", "/etc/nginx/audit.key", "/etc/nginx/agent.key", "/run/secrets/redis-writer",
-         "/run/secrets/redis", "/run/secrets/gateway", "/var/log/nginx/agent-audit.jsonl", "/var/lib/nginx/agent")
+         "/run/secrets/redis", "/run/secrets/gateway", "/etc/nginx/agents/break-glass.json", "/var/log/nginx/agent-audit.jsonl", "/var/lib/nginx/agent")
 # What stands around an example, a line for each directive; the example replaces the line of its own name.
 HTTP = {"agent_store": "agent_store file:/etc/nginx/agents/policy.json;",
         "agent_audit": "agent_audit /var/log/nginx/agent-audit.jsonl;",
@@ -21,7 +21,8 @@ HTTP = {"agent_store": "agent_store file:/etc/nginx/agents/policy.json;",
 LOCATION = {"agent_protected_resource": "agent_protected_resource https://tools.company.example/mcp;",
             "agent_trust": "agent_trust company;", "agent_forward": "agent_forward none;"}
 IN_REDIS = {"agent_store": "agent_store redis://127.0.0.1:6379/0;"}
-BESIDE = {"agent_store_admin": IN_REDIS, "agent_freshness": IN_REDIS, "agent_copy_limit": IN_REDIS}
+BESIDE = {"agent_store_admin": IN_REDIS, "agent_freshness": IN_REDIS, "agent_copy_limit": IN_REDIS,
+          "agent_revocation_grace": IN_REDIS}
 
 
 def examples():
@@ -42,6 +43,8 @@ def on_this_machine(text, prefix: Path):
         here = places / f"{i}"
         if there.endswith("policy.json"):
             here.write_bytes((EXAMPLES / "policy.json").read_bytes())
+        elif there.endswith("break-glass.json"):
+            here.write_text('{"agents": []}')
         elif "/var/" not in there:
             here.write_text("k" * 64)
             here.chmod(0o600)

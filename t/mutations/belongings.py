@@ -146,8 +146,8 @@ ALL = [
     Mutation("a subscription is told before it is acknowledged", [
         (COURSE, "  if (call_.era == mcp::Era::modern && !spoken_) return false;\n", "")], CHANGED),
     Mutation("nobody looks at streams", [
-        (STREAMS, "    if (one->streams_) one->look(*here, budget);\n",
-         "    if (one->streams_ && budget == 0) one->look(*here, budget);\n")], STREAM),
+        (STREAMS, "    if (one->is_watched()) one->look(*here, budget);\n",
+         "    if (one->is_watched() && budget == 0) one->look(*here, budget);\n")], STREAM),
     Mutation("a call whose stream was ended counts as carried out", [
         (STREAMS, "    if (capture) capture->break_off();\n", "")], ["test_idempotency.py"]),
     Mutation("a stream's token may end", [
@@ -160,6 +160,6 @@ ALL = [
     Mutation("the backend isn't told that a stream has ended", [
         (STREAMS, "  end_upstream(r);\n", "  static_cast<void>(end_upstream);\n")], STREAM),
     Mutation("a stream that ends is cut off", [
-        (STREAMS, "    ngx_http_finalize_request(r, ngx_http_send_special(r, NGX_HTTP_LAST));\n",
-         "    ngx_http_finalize_request(r, NGX_ERROR);\n")], STREAM),
+        (STREAMS, "ngx_http_finalize_request(r, cut_ ? NGX_ERROR : ngx_http_send_special(r, NGX_HTTP_LAST));",
+         "ngx_http_finalize_request(r, NGX_ERROR);")], STREAM),
 ]

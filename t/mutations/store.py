@@ -48,8 +48,8 @@ ALL = [
         (CHANNEL, "if (content.type == RedisReply::Type::nil) return stripes_.move_all();",
          "if (content.type == RedisReply::Type::nil) return;")], ["test_copy.py"]),
     Mutation("what was read before a new line was there is believed", [
-        (CHANNEL, "  stripes_.move_all();\n  ++connects_;", "  ++connects_;"),
-        (CHANNEL, "  broken_ = true;\n  stripes_.move_all();", "  broken_ = true;")], ["test_copy.py"]),
+        (CHANNEL, "  stripes_.hear_again();\n  ++connects_;", "  ++connects_;"),
+        (CHANNEL, "  broken_ = true;\n  stripes_.go_deaf();", "  broken_ = true;")], ["test_copy.py"]),
     Mutation("an answer that a write has overtaken is kept", [
         (COPYING, "Copied copied{record, noted[i], end_of(sent, answer.left[i])};",
          "static_cast<void>(noted);\n      Copied copied{record, stripes.stamp(wants[i].key), "

@@ -55,11 +55,15 @@ class File final : public Source {
 
 class InRedis final : public Source {
  public:
-  explicit InRedis(const grants::TenantPolicy& policy) {
+  /// `emergencies`: of whom what no policy file brings to Redis is taken.
+  InRedis(const grants::TenantPolicy& policy, const grants::TenantPolicy& emergencies) {
     for (const auto& [name, fields] : grants::encode_tenant(policy))
       redis_.hashes[grants::policy_key("default", name)] = fields;
     redis_.hashes[grants::policy_key("default", "meta")] = {
         {"schema", "1"}, {"incarnation", "i"}, {"born", "1"}, {"version", "1"}};
+    if (emergencies.tenant.stopped) redis_.hashes[grants::policy_key("default", "tenant")]["stop_all"] = "true";
+    for (const auto& token : emergencies.revoked)
+      redis_.strings[grants::policy_key("default", "revoked:" + token)] = "x";
   }
   policy::FactsPtr facts(const PrincipalPtr& who, const std::string& operation) override {
     redis_.trips.clear();
@@ -91,6 +95,11 @@ std::string judged(Source& source, const json_t* q) {
   who.provider = text(q, "provider");
   who.model = text(q, "model");
   who.scopes = who.implied_scopes = list(q, "scopes");
+  who.issuer = "a";
+  who.jti = text(q, "jti");
+  who.sid = text(q, "sid");
+  who.key_id = text(q, "key");
+  who.client = text(q, "client");
   who.issued_at = from_unix(json_integer_value(json_object_get(q, "issued")));
   policy::Route route;
   route.operation = text(q, "operation");
@@ -106,6 +115,7 @@ std::string judged(Source& source, const json_t* q) {
         text(q, "failure") == "argument_missing" ? Reason::argument_missing : Reason::argument_invalid;
   question.delegation =
       text(q, "delegation") == "required" ? policy::DelegationMode::required : policy::DelegationMode::implicit;
+  question.breaks_glass = json_is_true(json_object_get(q, "glass"));
   question.now = from_unix(json_integer_value(json_object_get(q, "now")));
   const policy::FactsPtr known = source.facts(caller, route.operation);
   const policy::Facts& facts = *known;
@@ -151,7 +161,7 @@ int main() {
           std::cerr << decoded.error().detail << "\n";
           return 1;
         }
-        policy = std::make_unique<InRedis>(*decoded);
+        policy = std::make_unique<InRedis>(*decoded, parsed->tenants.at("default"));
       } else {
         policy = std::make_unique<File>(*std::move(parsed));
       }

@@ -129,7 +129,7 @@ def is_open(breaker, now):
 
 def made_by(question, agent):
     """The same call as another agent of its chain would make it: what a token says of a model isn't of that one."""
-    return question | {"agent": agent, "provider": "", "model": ""}
+    return question | {"agent": agent, "client": agent, "provider": "", "model": ""}
 
 
 def findings_of(tenant, question):
@@ -137,16 +137,20 @@ def findings_of(tenant, question):
     agent, user = tenant["agents"].get(question["agent"]), tenant["users"].get(question["user"], {})
     tier = tier_of(tenant, question)
     tier_record = tenant["tiers"].get(tier) if tier and tier not in ("map", "*") else None
-    starts = [r["not_before_unix"] for r in (tenant, agent or {}, user, tier_record or {}) if "not_before_unix" in r]
+    client, issuer = tenant["clients"].get(question["client"], {}), tenant["issuers"].get("a", {})
+    records = (tenant, agent or {}, user, tier_record or {}, client, issuer)
+    starts = [r["not_before_unix"] for r in records if "not_before_unix" in r]
+    revoked = any(question[kind] and f"a|{question[kind]}" in tenant["revoked"].get(kind, []) for kind in ("jti", "sid"))
     bond = next((d for d in tenant["delegations"]
                  if (d["user"], d["agent"]) == (question["user"], question["agent"])), None)
-    standing = first((agent is None and not tier, "agent_unknown"),
+    standing = first((client.get("status") == "disabled", "client_disabled"), (agent is None and not tier, "agent_unknown"),
                      ((agent or {}).get("status") == "disabled", "agent_disabled"),
                      ((agent or {}).get("status") == "quarantined", "agent_quarantined"),
                      (is_open(tenant["breakers"].get(question["agent"]), question["now"]), "agent_breaker_open"),
                      (bool(tier) and tier_record is None, "tier_unknown"),
                      ((tier_record or {}).get("status") == "disabled", "tier_disabled"))
-    failed = {"token": first((any(question["issued"] < start for start in starts), "token_issued_before")),
+    failed = {"token": first((revoked, "token_revoked"), (question["key"] in issuer.get("revoked_keys", []), "token_key_revoked"),
+                             (any(question["issued"] < start for start in starts), "token_issued_before")),
               "delegation": None if question["machine"] else first(
                   (bond is not None and bond.get("status") == "disconnected", "delegation_disconnected"),
                   (bond is None and question["delegation"] == "required", "delegation_missing"))}
@@ -170,7 +174,8 @@ def evaluate(tenant, question):
         others, shown, _ = findings_of(tenant, made_by(question, agent))
         failed = {check: failed[check] or others[check] for check in failed}
         visible = visible and shown
-    user_standing = first((tenant.get("status") == "disabled", "tenant_refused"),
+    user_standing = first((tenant.get("stop", False) and not question["glass"], "stopped"),
+                          (tenant.get("status") == "disabled", "tenant_refused"),
                           (not question["machine"] and not question["user"], "user_missing"),
                           (not question["machine"] and user.get("status") == "disabled", "user_disabled"),
                           (question["machine"] and not any("machine" in g.get("for", []) and g.get("effect", "allow") == "allow"

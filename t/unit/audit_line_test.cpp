@@ -102,6 +102,17 @@ TEST_F(AuditLine, says_who_what_and_why) {
       << said;
 }
 
+TEST_F(AuditLine, says_what_it_passed_in_spite_of) {
+  Event plain = event();
+  for (const char* const name : {"break_glass", "grace", "replay"})
+    EXPECT_EQ(json_object_get(parse(line(plain, {})).get(), name), nullptr);
+  Event odd = event();
+  odd.break_glass = odd.grace = odd.replay = true;
+  const Json json = parse(line(odd, {}));
+  for (const char* const name : {"break_glass", "grace", "replay"})
+    EXPECT_TRUE(json_is_true(json_object_get(json.get(), name))) << name;
+}
+
 TEST_F(AuditLine, time_is_written_anew_when_it_moves) {
   for (const std::int64_t at : {0LL, 1LL, 999LL, 1000LL, 1001LL, 86'400'000LL, 86'399'999LL, 5LL}) {
     Event later = event();

@@ -688,6 +688,113 @@ TEST_F(CopyingStoreTest, max_age_counts_from_the_question) {
   EXPECT_EQ(reason(), "agent_quarantined");
 }
 
+/// A worker's store whose operator allows a grace beyond the lease.
+struct GraceTest : CopyingStoreTest {
+  void begin_with(Milliseconds grace) {
+    CopySettings settings{{}, std::size_t{1} << 20, {"default"}, "0"};
+    settings.grace = grace;
+    store.reset();
+    store = std::make_unique<CopyingStore>(CopyingStore::Host{redis, &channel, loop, clock, random, log, zone, metrics},
+                                           settings);
+    store->start();
+    loop.settle();
+    ASSERT_EQ(reason(), "allowed");
+  }
+  void die() {
+    redis.broken = RedisError::connect;
+    channel.refused = RedisError::connect;
+    channel.cut();
+  }
+  bool by_grace() {
+    const auto facts = loop.run(store->facts(who, "tickets/ticket.read"));
+    return facts && facts->has_value() && (**facts)->grace;
+  }
+};
+
+TEST_F(GraceTest, what_was_known_holds_for_a_while_where_nobody_answers) {
+  begin_with(Milliseconds(5000));
+  EXPECT_FALSE(by_grace());
+  die();
+  EXPECT_EQ(reason(), "allowed");
+  EXPECT_TRUE(by_grace());
+  EXPECT_EQ(reason("tickets/ticket.write"), "store_unavailable") << "what was never asked isn't known";
+  const auto known = who;
+  who = caller();
+  EXPECT_EQ(reason(), "store_unavailable") << "nor is another token";
+  who = known;
+  loop.advance(Milliseconds(4000));
+  EXPECT_EQ(reason(), "allowed");
+  loop.advance(Milliseconds(1500));
+  EXPECT_EQ(reason(), "store_unavailable");
+}
+
+TEST_F(GraceTest, without_one_nothing_passes) {
+  begin_with(Milliseconds(0));
+  die();
+  EXPECT_EQ(reason(), "store_unavailable");
+}
+
+TEST_F(GraceTest, what_answers_is_believed_and_nothing_else) {
+  begin_with(Milliseconds(5000));
+  channel.cut();
+  write("agent:company|docs", "status", "quarantined");
+  EXPECT_EQ(reason(), "agent_quarantined");
+  EXPECT_FALSE(by_grace());
+}
+
+TEST_F(GraceTest, an_answer_that_is_no_good_is_no_silence) {
+  begin_with(Milliseconds(5000));
+  die();
+  for (const RedisError error : {RedisError::auth, RedisError::tls, RedisError::protocol}) {
+    redis.broken = error;
+    EXPECT_EQ(reason(), "store_unavailable");
+  }
+  for (const RedisError error : {RedisError::connect, RedisError::timeout, RedisError::closed}) {
+    redis.broken = error;
+    EXPECT_EQ(reason(), "allowed");
+  }
+}
+
+TEST_F(GraceTest, whatever_has_spoken_against_it_ends_it) {
+  struct Case {
+    const char* name;
+    std::function<void()> happens;
+  };
+  const Case cases[] = {
+      {"a write that was heard of", [&] { write_and_tell("agent:company|docs", "status", "quarantined"); }},
+      {"a flush", [&] { channel.tell_of_a_flush(); }},
+      {"a message that isn't understood", [&] { channel.say(text_reply("what?")); }},
+  };
+  for (const Case& row : cases) {
+    redis.broken.reset();
+    channel.refused.reset();
+    redis.hashes[key("agent:company|docs")]["status"] = "active";
+    begin_with(Milliseconds(5000));
+    row.happens();
+    die();
+    EXPECT_EQ(reason(), "store_unavailable") << row.name;
+    loop.cancel_spawned();
+  }
+}
+
+TEST(Stripes, what_held_when_writes_were_heard_last) {
+  Stripes stripes;
+  const auto stamp = stripes.stamp("a");
+  EXPECT_TRUE(stripes.held(stamp));
+  stripes.go_deaf();
+  EXPECT_FALSE(stripes.holds(stamp));
+  EXPECT_TRUE(stripes.held(stamp));
+  stripes.go_deaf();
+  EXPECT_TRUE(stripes.held(stamp)) << "a line that doesn't come back changes nothing";
+  EXPECT_FALSE(stripes.held(stripes.stamp("b"))) << "nothing was heard since";
+  stripes.hear_again();
+  EXPECT_FALSE(stripes.held(stamp));
+  const auto next = stripes.stamp("a");
+  stripes.go_deaf();
+  stripes.move_all();
+  EXPECT_FALSE(stripes.held(next));
+}
+
 TEST(Stripes, a_stamp_holds_until_its_key_moves) {
   Stripes stripes;
   const auto stamp = stripes.stamp("a");

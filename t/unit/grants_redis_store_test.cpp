@@ -56,6 +56,8 @@ struct RedisStoreTest : testing::Test {
     out->groups = {"company|support"};
     out->jti = "t1";
     out->sid = "s1";
+    out->client = "company|cli";
+    out->key_id = "k1";
     out->issued_at = from_unix(1'800'000'000);
     return out;
   }
@@ -180,7 +182,35 @@ TEST_F(RedisStoreTest, what_only_redis_holds) {
       {"issuer", [&] { redis.hashes[key("issuer:company")]["not_before"] = "2100-01-01T00:00:00Z"; },
        "token_issued_before"},
       {"another issuer", [&] { redis.hashes[key("issuer:other")]["not_before"] = "2100-01-01T00:00:00Z"; }, "allowed"},
-      {"stop", [&] { redis.hashes[key("tenant")]["stop"] = "1"; }, "tenant_refused"},
+      {"stop", [&] { redis.hashes[key("tenant")]["stop"] = "1"; }, "stopped"},
+      {"stop of all", [&] { redis.hashes[key("tenant")]["stop_all"] = "true"; }, "stopped"},
+      {"tenant by hand", [&] { redis.hashes[key("tenant")]["revoked"] = "true"; }, "tenant_refused"},
+      {"user by hand", [&] { redis.hashes[key("user:company|mira")]["revoked"] = "true"; }, "user_disabled"},
+      {"agent by hand", [&] { redis.hashes[key("agent:company|docs")]["revoked"] = "true"; }, "agent_disabled"},
+      {"client", [&] { redis.hashes[key("client:company|cli")]["status"] = "disabled"; }, "client_disabled"},
+      {"client by hand", [&] { redis.hashes[key("client:company|cli")]["revoked"] = "1"; }, "client_disabled"},
+      {"another client", [&] { redis.hashes[key("client:company|other")]["revoked"] = "1"; }, "allowed"},
+      {"client's older tokens",
+       [&] { redis.hashes[key("client:company|cli")]["revoked_before"] = "2100-01-01T00:00:00Z"; },
+       "token_issued_before"},
+      {"key", [&] { redis.hashes[key("issuer:company")]["revoked_keys"] = R"(["k1"])"; }, "token_key_revoked"},
+      {"key by hand", [&] { redis.hashes[key("issuer:company")]["revoked_key:k1"] = "true"; }, "token_key_revoked"},
+      {"another key", [&] { redis.hashes[key("issuer:company")]["revoked_key:k2"] = "true"; }, "allowed"},
+      {"another issuer's key", [&] { redis.hashes[key("issuer:other")]["revoked_key:k1"] = "true"; }, "allowed"},
+      {"older tokens of all tenants",
+       [&] { redis.hashes[key("tenant")]["revoked_all_before"] = "2100-01-01T00:00:00Z"; }, "token_issued_before"},
+      {"older tokens, by hand, than the policy says",
+       [&] {
+         redis.hashes[key("user:company|mira")]["not_before"] = "2000-01-01T00:00:00Z";
+         redis.hashes[key("user:company|mira")]["revoked_before"] = "2100-01-01T00:00:00Z";
+       },
+       "token_issued_before"},
+      {"older tokens, by the policy, than by hand",
+       [&] {
+         redis.hashes[key("user:company|mira")]["not_before"] = "2100-01-01T00:00:00Z";
+         redis.hashes[key("user:company|mira")]["revoked_before"] = "2000-01-01T00:00:00Z";
+       },
+       "token_issued_before"},
       {"no stop", [&] { redis.hashes[key("tenant")]["stop"] = "0"; }, "allowed"},
       {"breaker", [&] { redis.hashes[key("breaker:company|docs")]["state"] = "open"; }, "agent_breaker_open"},
       {"another agent's breaker", [&] { redis.hashes[key("breaker:company|bare")]["state"] = "open"; }, "allowed"},
@@ -218,6 +248,12 @@ TEST_F(RedisStoreTest, what_cannot_be_read_is_refused_by_the_keys_name) {
       {"meta of another type", "meta", wrong_type, Reason::store_uninitialised},
       {"tenant's status", "tenant", field("status", "secret-value")},
       {"tenant's stop", "tenant", field("stop", "secret-value")},
+      {"stop of all", "tenant", field("stop_all", "secret-value")},
+      {"tenant's revoked", "tenant", field("revoked", "secret-value")},
+      {"tenant's revoked_before", "tenant", field("revoked_before", "secret-value")},
+      {"client of another type", "client:company|cli", wrong_type},
+      {"client's status", "client:company|cli", field("status", "quarantined")},
+      {"issuer's keys", "issuer:company", field("revoked_keys", "k1")},
       {"agent of another type", "agent:company|docs", wrong_type},
       {"agent's status", "agent:company|docs", field("status", "secret-value")},
       {"agent's bundles", "agent:company|docs", field("bundles", "[\"supp")},
@@ -380,7 +416,32 @@ TEST(RedisCodec, a_stop_does_not_become_policy) {
   const auto decoded = decode_tenant(keys);
   ASSERT_TRUE(decoded);
   EXPECT_EQ(decoded->tenant.status, Status::active);
-  EXPECT_EQ(read_tenant_record("k", keys["tenant"])->status, Status::disabled);
+  EXPECT_FALSE(decoded->tenant.stopped);
+  EXPECT_TRUE(read_tenant_record("k", keys["tenant"])->stopped);
+}
+
+TEST(RedisCodec, what_was_pulled_by_hand_does_not_become_policy) {
+  std::map<std::string, Fields> keys;
+  keys["tenant"] = {{"stop_all", "1"}, {"revoked_all_before", "2100-01-01T00:00:00Z"}};
+  keys["user:c|a"] = {{"name", "A"}, {"revoked", "true"}, {"revoked_before", "2100-01-01T00:00:00Z"}};
+  keys["user:c|b"] = {{"revoked", "true"}};
+  keys["agent:c|x"] = {{"revoked", "true"}};
+  keys["client:c|x"] = {{"revoked", "true"}};
+  keys["issuer:c"] = {{"revoked_key:k1", "true"}, {"revoked_keys", R"(["k2"])"}};
+  const auto decoded = decode_tenant(keys);
+  ASSERT_TRUE(decoded) << decoded.error().detail;
+  EXPECT_FALSE(decoded->tenant.stopped || decoded->tenant.not_before);
+  ASSERT_EQ(decoded->users.size(), 1U);
+  EXPECT_EQ(decoded->users.at("c|a").status, Status::active);
+  EXPECT_FALSE(decoded->users.at("c|a").not_before);
+  EXPECT_TRUE(decoded->agents.empty() && decoded->clients.empty());
+  EXPECT_EQ(decoded->issuers.at("c").revoked_keys, std::vector<std::string>{"k2"});
+  EXPECT_EQ(read_issuer_record("k", keys["issuer:c"])->revoked_keys, (std::vector<std::string>{"k2", "k1"}));
+}
+
+TEST(RedisCodec, an_agent_of_which_only_that_is_known_has_no_record) {
+  EXPECT_FALSE(read_agent_record("k", {{"revoked_before", "2026-01-01T00:00:00Z"}})->known);
+  EXPECT_TRUE(read_agent_record("k", {{"revoked_before", "2026-01-01T00:00:00Z"}, {"name", "A"}})->known);
 }
 
 }  // namespace

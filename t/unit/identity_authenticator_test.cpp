@@ -94,6 +94,8 @@ TEST_F(Identity, compiles_a_principal_whose_ids_carry_the_issuer) {
   EXPECT_EQ(principal.scopes, (std::vector<std::string>{"admin", "x"}));
   EXPECT_EQ(principal.implied_scopes, (std::vector<std::string>{"admin", "read", "write", "x"}));
   EXPECT_EQ(principal.jti, "7%3A8");
+  EXPECT_EQ(principal.client, "company|docs");
+  EXPECT_EQ(principal.key_id, "a");
   EXPECT_EQ(principal.expires_at, from_unix(now + 300));
   EXPECT_EQ(principal.token_digest.size(), 64U);
 }

@@ -22,6 +22,8 @@ struct World {
   TierRecord tier;
   OperationRecord operation;
   BreakerRecord breaker;
+  ClientRecord client;
+  bool breaks_glass = false;
   std::vector<Grant> grants;
   std::vector<Grant> entitlements;
   std::vector<ConditionPtr> bundle;  ///< what the grants are held under
@@ -87,6 +89,7 @@ struct World {
     question.resource = resource;
     question.resource_failure = resource_failure;
     question.delegation = mode;
+    question.breaks_glass = breaks_glass;
     question.now = now;
     question.details = details;
     question.unsaid = unsaid;
@@ -108,6 +111,20 @@ const Case denials[] = {
     {"revoked", [](World& w) { w.facts.token_revoked = true; }, Reason::token_revoked},
     {"older than the issuer allows", [](World& w) { w.facts.issuer_not_before = at(-10); },
      Reason::token_issued_before},
+    {"signed by a revoked key", [](World& w) { w.facts.key_revoked = true; }, Reason::token_key_revoked},
+    {"older than the client allows",
+     [](World& w) {
+       w.client.not_before = at(-10);
+       w.facts.client = &w.client;
+     },
+     Reason::token_issued_before},
+    {"a disabled client",
+     [](World& w) {
+       w.client.status = Status::disabled;
+       w.facts.client = &w.client;
+     },
+     Reason::client_disabled},
+    {"stopped", [](World& w) { w.tenant.stopped = true; }, Reason::stopped},
     {"older than the tenant allows", [](World& w) { w.tenant.not_before = at(-10); }, Reason::token_issued_before},
     {"older than the agent allows", [](World& w) { w.agent.not_before = at(-10); }, Reason::token_issued_before},
     {"older than the user allows", [](World& w) { w.user.not_before = at(-10); }, Reason::token_issued_before},
@@ -473,6 +490,28 @@ TEST(Conditions, what_nobody_says_counts_against_the_caller_unless_one_asks_what
     world.unsaid = Unsaid::against;
     EXPECT_FALSE(world.judge().allowed());
   }
+}
+
+TEST(EvaluateStop, who_breaks_the_glass_passes_the_stop_and_nothing_else) {
+  for (const bool handshake : {false, true}) {
+    World world;
+    world.tenant.stopped = true;
+    EXPECT_EQ(to_string(world.judge(handshake).reason), "stopped");
+    world.breaks_glass = true;
+    EXPECT_TRUE(world.judge(handshake).allowed());
+    world.tenant.status = Status::disabled;
+    EXPECT_EQ(to_string(world.judge(handshake).reason), "tenant_refused");
+    world.tenant.status = Status::active;
+    world.facts.token_revoked = true;
+    EXPECT_EQ(to_string(world.judge(handshake).reason), "token_revoked");
+    world.facts.token_revoked = false;
+    world.agent.status = Status::disabled;
+    EXPECT_EQ(to_string(world.judge(handshake).reason), "agent_disabled");
+  }
+  World bare;
+  bare.tenant.stopped = bare.breaks_glass = true;
+  bare.grants.clear();
+  EXPECT_EQ(to_string(bare.judge().reason), "agent_grant_missing");
 }
 
 TEST(EvaluateOrder, names_the_first_failure_and_judges_all) {

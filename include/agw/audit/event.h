@@ -61,6 +61,8 @@ struct Event {
   const Change* change = nullptr;  ///< of policy.change, where it is known who changed what
   std::string_view text;    ///< the sentence where there is no caller (policy.change); else it is made
   bool replay = false;      ///< it was not carried out again: the recorded answer was given
+  bool break_glass = false;  ///< a stop was in force, and didn't hold for this agent
+  bool grace = false;        ///< the store wasn't reached: it was judged by what was known of it a moment ago
   std::string_view detail;  ///< why a message was malformed, which key is broken …; never a value
 };
 

@@ -131,16 +131,17 @@ struct Call {
   const outbound::ExchangeSpec* exchange = nullptr;
   std::unique_ptr<const outbound::ExchangeSpec> narrowed_exchange;  ///< holds `exchange` where it is the caller's own
   outbound::BackendTokenPtr backend_token;
-  policy::FactsPtr facts;         ///< those that it was judged by last; hold the three names
+  policy::FactsPtr facts;  ///< those that it was judged by last; hold the three names
   std::string_view agent_name;
   std::string_view user_name;
   std::string_view tier;
-  limits::UsagePtr usage;         ///< null: nothing limits it, or it was denied before
+  limits::UsagePtr usage;  ///< null: nothing limits it, or it was denied before
   std::unique_ptr<limits::Watch> watch;  ///< null: no breaker has to do with it, as far as is known
-  std::unique_ptr<Keyed> keyed;   ///< null: the operation asks for no key, or the query can't be read
-  std::shared_ptr<idempotency::Claim> claim;        ///< it has a key, and runs
+  std::unique_ptr<Keyed> keyed;  ///< null: the operation asks for no key, or the query can't be read
+  std::shared_ptr<idempotency::Claim> claim;  ///< it has a key, and runs
   std::unique_ptr<idempotency::KeptAnswer> replay;  ///< it ran before
   std::optional<Reason> failure;  ///< what went wrong after the decision
+  bool breaks_glass = false;  ///< a stop is in force, and doesn't hold for its agent
   std::uint32_t items_shown = 0;  ///< of the lists in its answer
   std::uint32_t items_hidden = 0;
   audit::Writer::Record record;

@@ -27,6 +27,10 @@
 #include "agw/limits/limiter.h"
 #include "agw/outbound/exchanger.h"
 
+namespace agw::grants {
+class BreakGlass;
+}
+
 namespace agw::gateway {
 
 /// Who calls, for a backend that is told so (agent_identity_headers). Empty parts aren't sent.
@@ -88,6 +92,7 @@ class Gateway {
     Sessions* sessions = nullptr;  ///< null: no location binds any
     States* states = nullptr;  ///< the same
     Tasks* tasks = nullptr;  ///< the same
+    grants::BreakGlass* break_glass = nullptr;  ///< null: nobody breaks the glass
   };
   explicit Gateway(Services services);
   ~Gateway();
@@ -142,6 +147,8 @@ class Gateway {
   void finish(Call& call, audit::Completion completion) noexcept;
 
  private:
+  /// Whether a stop doesn't hold for the caller; told in its event and in the log.
+  [[nodiscard]] bool breaks_glass(const policy::Facts& facts, Call& call);
   using FactsAnswer = Result<policy::FactsPtr, grants::StoreFailure>;
 
   void open(const Location& location, const Request& request, Call& call);

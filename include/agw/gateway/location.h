@@ -106,6 +106,7 @@ struct Location {
   rest::Router router;  ///< REST; index → routes
   bool makes_sessions = false;  ///< MCP: also where the backend has none
   std::size_t max_answer = 16U << 20;  ///< MCP: bytes of an answer, or of one event, that are read at most
+  bool cuts_running = false;  ///< calls that the backend works on end as streams do, when they may no longer go on
   Milliseconds list_ttl{0};  ///< MCP: how long a list may be believed that is filtered for its caller
   bool body_is_judged = false;  ///< REST: some template names <body/…>, or repeats are recognised
 

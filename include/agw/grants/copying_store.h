@@ -37,6 +37,9 @@ struct CopySettings {
   std::string worker = "0";                   ///< its name in metrics
   bool fails_over = false;                    ///< which Redis it is may change (Sentinel, Cluster)
   std::string of = {};                        ///< whose store it is, in metrics; empty: all tenants'
+  /// How long after the last heartbeat that was answered calls pass by what was known then, where nobody answers any
+  /// more. For push alone; 0: no longer than the lease.
+  Milliseconds grace{0};
 };
 
 /// The rule: a copy is used only while (a) the channel has answered a heartbeat that was sent less
@@ -46,6 +49,9 @@ struct CopySettings {
 /// A warm hit is a plain call. Calls that miss the same thing at once ask once.
 /// With `strict` a copy is used only after a heartbeat that was sent after the call began has come back: it stands in
 /// one line with the messages of all writes that were acknowledged before. Meta is read beside it.
+/// Where the operator allows a grace, and Redis doesn't answer at all, facts that were good when the channel was last
+/// heard are given out as such (Facts::grace). Whatever has spoken against them since then ends them: a flush, another
+/// server, meta that went back, a message that isn't understood.
 /// In a Cluster each tenant has a store of its own, and copies count only while its slot lies still.
 class CopyingStore final : public Store, public status::Source {
  public:

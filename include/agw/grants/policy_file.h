@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -38,6 +39,9 @@ struct TenantPolicy {
   std::map<std::string, BreakerRecord> breakers;  ///< by agent
   std::map<std::string, OperationRecord> operations;
   std::vector<Limit> limits;  ///< what every call of an operation uses up
+  std::map<std::string, ClientRecord> clients;
+  std::map<std::string, IssuerRecord> issuers;  ///< by alias
+  std::set<std::string> revoked;                ///< `jti:company|value`, `sid:company|value`
 };
 
 struct Policy {

@@ -47,6 +47,8 @@ struct Meta {
 [[nodiscard]] Decoded<UserRecord> read_user_record(std::string_view key, const Fields& fields);
 [[nodiscard]] Decoded<TierRecord> read_tier_record(std::string_view key, const Fields& fields);
 [[nodiscard]] Decoded<DelegationRecord> read_delegation_record(std::string_view key, const Fields& fields);
+[[nodiscard]] Decoded<ClientRecord> read_client_record(std::string_view key, const Fields& fields);
+[[nodiscard]] Decoded<IssuerRecord> read_issuer_record(std::string_view key, const Fields& fields);
 [[nodiscard]] Decoded<BreakerRecord> read_breaker_record(std::string_view key, const Fields& fields);
 [[nodiscard]] Decoded<OperationRecord> read_operation_record(std::string_view key, const Fields& fields);
 /// The bundle's name is the key's last part.
@@ -58,6 +60,17 @@ using MemberMap = std::map<std::string, std::vector<std::string>, std::less<>>;
 [[nodiscard]] Decoded<MemberMap> read_members_record(std::string_view key, const Fields& fields);
 /// Grants (or entitlements) by id; the values are JSON.
 [[nodiscard]] Decoded<std::vector<Grant>> read_grants(std::string_view key, const Fields& fields, bool entitlements);
+
+// What is pulled by hand in an emergency stands in fields of its own, beside what a policy file says of the same
+// tenant, user, agent, tier, client or issuer: a file that knows nothing of it mustn't undo it.
+inline constexpr std::string_view stop_field = "stop";                        ///< of a tenant: a flag
+inline constexpr std::string_view stop_all_field = "stop_all";                ///< the same, of all tenants at once
+inline constexpr std::string_view revoked_field = "revoked";  ///< a flag: disabled, whatever the status
+inline constexpr std::string_view revoked_before_field = "revoked_before";  ///< a time: counts beside not_before
+inline constexpr std::string_view revoked_all_field = "revoked_all_before";  ///< the same, of all tenants at once
+inline constexpr std::string_view revoked_key_prefix = "revoked_key:";  ///< of an issuer, then a key's encoded id
+/// `name`: of the key, without `agw:p:{tenant}:`.
+[[nodiscard]] bool is_pulled_by_hand(std::string_view name, std::string_view field) noexcept;
 
 /// `provider|model` with each part encoded, `*` for any: a field of the hash `tiers`.
 [[nodiscard]] std::string tier_field(const std::optional<std::string>& provider,

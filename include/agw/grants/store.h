@@ -17,6 +17,7 @@ namespace agw::grants {
 struct StoreFailure {
   Reason reason;
   std::string detail;
+  bool unreached = false;  ///< nobody answered: nothing speaks against what was known of it before
 };
 
 struct StoreHealth {

@@ -47,6 +47,7 @@ enum class Status : std::uint8_t { active, disabled, quarantined };
 struct TenantRecord {
   Status status = Status::active;
   std::optional<WallTime> not_before;
+  bool stopped = false;  ///< nothing of it passes but for agents that break the glass, whatever its status
 };
 
 struct AgentRecord {
@@ -56,6 +57,18 @@ struct AgentRecord {
   std::vector<std::string> bundles;
   std::string name;
   std::optional<WallTime> not_before;
+  bool known = true;  ///< false: nothing was written of it but that it is revoked, which admits nobody
+};
+
+/// An OAuth client, whichever agents its tokens name.
+struct ClientRecord {
+  Status status = Status::active;
+  std::optional<WallTime> not_before;
+};
+
+struct IssuerRecord {
+  std::optional<WallTime> not_before;
+  std::vector<std::string> revoked_keys;  ///< encoded ids
 };
 
 struct UserRecord {

@@ -47,6 +47,8 @@ struct Principal {
   /// what it does. Ids, each once. Empty where the token names no others.
   std::vector<std::string> chain;
   bool machine = false;  ///< nobody stands behind it: `user` and `groups` are empty
+  std::string client;  ///< `alias|client_id`, whatever names the agent; empty where the token names no client
+  std::string key_id;  ///< encoded part: of the key that verified it, its kid or RFC 7638 thumbprint; empty: none did
 
   [[nodiscard]] bool has_scope(std::string_view scope) const noexcept;  ///< among implied_scopes
 };

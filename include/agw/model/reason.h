@@ -58,6 +58,9 @@ enum class Disposition : std::uint8_t {
   X(token_actors_too_many,      token,      challenge,    0,      "the access token names more actors than are accepted from its issuer") \
   X(token_actor_invalid,        token,      challenge,    0,      "an actor of the access token is malformed, or of an issuer that is not trusted here") \
   X(token_actor_not_permitted,  token,      challenge,    0,      "the access token says that another actor may use it") \
+  X(token_key_revoked,          token,      challenge,    0,      "the key that signed the access token has been revoked") \
+  X(stopped,                    user,       forbidden,    0,      "all calls are stopped by an operator") \
+  X(client_disabled,            agent,      forbidden,    0,      "the client is disabled") \
   X(tenant_refused,             user,       forbidden,    0,      "the tenant is not one that the issuer may speak for, or it is disabled") \
   X(user_missing,               user,       forbidden,    0,      "the token names no user") \
   X(user_disabled,              user,       forbidden,    0,      "the user is disabled") \

@@ -47,6 +47,7 @@ struct Question {
   /// counts.
   bool of_many = false;
   DelegationMode delegation = DelegationMode::implicit;
+  bool breaks_glass = false;  ///< a stop doesn't hold for the caller; everything else does
   WallTime now{};
   /// What conditions may ask beyond this and the facts; null: all of it is absent.
   const CallDetails* details = nullptr;

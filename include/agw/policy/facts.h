@@ -1,6 +1,7 @@
 // What the store knows about one call.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <span>
@@ -33,7 +34,10 @@ struct Facts {
   const TierRecord* tier = nullptr;  ///< null although tier_name is set: tier_unknown
   const OperationRecord* operation = nullptr;
   bool token_revoked = false;  ///< by jti or sid
-  std::optional<WallTime> issuer_not_before;
+  bool key_revoked = false;  ///< that which signed the token
+  const ClientRecord* client = nullptr;
+  std::optional<WallTime> issuer_not_before;  ///< of the issuer, and of an agent that has no record
+  bool grace = false;  ///< the store isn't reached: they are what was known of it a moment ago
   /// The agent's own grants, then those of its bundles (of its record, or of its tier for an
   /// agent without one).
   std::vector<const GrantSet*> grants;
@@ -48,6 +52,13 @@ struct Facts {
   /// The same call as each agent of Principal::chain would make it, in that order; null: there are none.
   std::shared_ptr<const std::vector<Facts>> chain;
 };
+
+/// Whether the token's key is one that the issuer's record revokes.
+[[nodiscard]] inline bool names_key(const IssuerRecord& issuer, const Principal& principal) noexcept {
+  if (issuer.revoked_keys.empty() || principal.key_id.empty()) return false;
+  return std::find(issuer.revoked_keys.begin(), issuer.revoked_keys.end(), principal.key_id) !=
+         issuer.revoked_keys.end();
+}
 
 using FactsPtr = std::shared_ptr<const Facts>;
 

@@ -76,6 +76,7 @@ struct Tenant {
   Text<40> incarnation;
   std::uint64_t version = 0;
   Flag current = 0;  ///< whether it counts now; else it is asked for with the next call
+  Flag stopped = 0;  ///< its calls are stopped, as far as is known
 };
 
 struct Issuer {
@@ -111,6 +112,8 @@ struct Report {
   std::array<Tenant, most_tenants> tenant;
   std::array<Issuer, most_issuers> issuer;
   Journal journal;
+  std::uint32_t break_glass = 0;  ///< agents for whom a stop doesn't hold now
+  Text<128> break_glass_fault;  ///< why the file of them can't be read
 };
 static_assert(std::is_trivially_copyable_v<Report>);
 

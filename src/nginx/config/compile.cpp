@@ -51,6 +51,7 @@ class LocationCompiler {
     const auto limit = static_cast<std::size_t>(settings_.core->client_max_body_size);
     out.max_body = limit == 0 ? most_body : std::min(limit, most_body);
     out.makes_sessions = settings_.makes_sessions && *settings_.makes_sessions;
+    out.cuts_running = settings_.cuts_running && *settings_.cuts_running;
     if (settings_.answer_limit) out.max_answer = *settings_.answer_limit;
     // A policy file, and strict, hold with the next call.
     const bool copies =
@@ -363,6 +364,20 @@ void share_scopes(const std::vector<std::shared_ptr<gateway::Location>>& made) {
         add_new(one->resource.scopes_supported, other->resource.scopes_supported);
 }
 
+/// A grace is what an operator allows beyond the lease; it has none to extend, or says less than it.
+void check_grace(const MainConf& main, Problems& problems) {
+  if (!main.settings->revocation_grace || main.revocation_grace.count() == 0) return;
+  const Place& place = *main.settings->revocation_grace;
+  if (main.freshness.mode != grants::Freshness::Mode::push)
+    problems.error(place,
+                   "\"agent_revocation_grace\" is for agent_freshness push: strict lets nothing pass that isn't asked "
+                   "for, and with max_age copies count for that time anyway; leave it out");
+  else if (main.revocation_grace <= main.freshness.bound)
+    problems.error(place,
+                   "\"agent_revocation_grace\" isn't longer than the lease of agent_freshness, for which copies "
+                   "count anyway; write more, or leave it out");
+}
+
 }  // namespace
 
 void compile(MainConf& main, Problems& problems) {
@@ -407,7 +422,9 @@ void compile(MainConf& main, Problems& problems) {
                    "/var/log/nginx/agent-audit.jsonl, or agent_audit off");
   if (main.store_admin && main.store.kind != StoreConfig::Kind::redis)
     problems.error(*main.settings->store_admin, "\"agent_store_admin\" needs agent_store in Redis");
+  check_grace(main, problems);
   for (const auto& [written, name] : {std::pair(&main.settings->freshness, "agent_freshness"),
+                                      std::pair(&main.settings->revocation_grace, "agent_revocation_grace"),
                                       std::pair(&main.settings->copy_limit, "agent_copy_limit")})
     if (*written && main.store.kind == StoreConfig::Kind::file)
       problems.error(**written, quoted(name) + " is for agent_store in Redis; a policy file is read at every edit");

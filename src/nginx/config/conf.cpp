@@ -73,6 +73,7 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept try {
   to.delegation.inherit(from.delegation);
   to.identity_headers.inherit(from.identity_headers);
   to.answer_limit.inherit(from.answer_limit);
+  to.cuts_running.inherit(from.cuts_running);
   to.allow_unsafe.inherit(from.allow_unsafe);
   to.limits.inherit(from.limits);
   to.require.inherit(from.require);

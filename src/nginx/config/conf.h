@@ -13,6 +13,7 @@
 #include "agw/base/secret.h"
 #include "agw/base/time.h"
 #include "agw/gateway/location.h"
+#include "agw/grants/break_glass.h"
 #include "agw/grants/copying_store.h"
 #include "agw/grants/policy_file.h"
 #include "agw/grants/redis_url.h"
@@ -40,6 +41,13 @@ struct StoreConfig {
   std::string ca_file;        ///< rediss: absolute, or empty for the system's
   std::string sentinel_password_file;  ///< redis+sentinel: absolute, or empty
   Milliseconds timeout{1000};
+};
+
+/// agent_break_glass, as it was when the configuration was loaded.
+struct BreakGlassConfig {
+  std::string path;  ///< absolute, or empty: nobody breaks the glass
+  FileIdentity identity{};
+  grants::BreakGlassAgents agents;
 };
 
 /// A file of the state directory that workers append to, though they may not enter it: the master
@@ -75,6 +83,8 @@ struct MainConf {
   audit::Sync audit_sync = audit::Sync::interval;
   audit::OnError audit_on_error = audit::OnError::deny;
   limits::OnError limit_on_error = limits::OnError::deny;
+  Milliseconds revocation_grace{0};
+  BreakGlassConfig break_glass;
   std::string state_dir;               ///< absolute, or empty
   /// Null: no agent_state, or policy isn't in a file. Set when the cycle begins.
   mutable std::shared_ptr<const AppendedFile> last_uses;

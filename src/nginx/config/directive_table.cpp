@@ -79,6 +79,20 @@ constexpr std::array rows{
         "`limit_unavailable`; `local` counts it in this node's own zone, as if there were no other.",
         "agent_limit_on_error local;", first},
     DirectiveRow{
+        Directive::revocation_grace, "agent_revocation_grace", in_http, 1, 1, "TIME", "time, up to 60s", "0",
+        "How long calls go on where Redis doesn't answer, by what was known of them when the worker last heard of "
+        "writes: from the last heartbeat that was answered, as the lease of `agent_freshness push` counts, which it "
+        "replaces then. Their events say `\"grace\":true`. Whatever wasn't known is denied, and so is everything after "
+        "a store that went back or speaks of itself as another. `0`: denied. See [revocation.md](revocation.md#grace).",
+        "agent_revocation_grace 5s;", first},
+    DirectiveRow{
+        Directive::break_glass, "agent_break_glass", in_http, 1, 1, "FILE", "", "none",
+        "Names the agents for whom a stop (`agwctl kill`) doesn't hold, each until a time at most 24 hours ahead. Only "
+        "root, or who nginx runs as, may write to it; it is read by each worker as soon as it is edited. Everything "
+        "but "
+        "the stop holds for them. See [revocation.md](revocation.md#breaking-the-glass).",
+        "agent_break_glass /etc/nginx/agents/break-glass.json;", first},
+    DirectiveRow{
         Directive::key, "agent_key", in_http, 1, 1, "FILE", "", "none",
         "A key that seals what is handed out and comes back: session ids, recorded answers. The first one seals, all "
         "open, "
@@ -173,6 +187,12 @@ constexpr std::array rows{
         "How large an MCP server's answer may be where it is read: of a list its body, of a stream one event. What is "
         "larger isn't passed on (`answer_too_large`).",
         "agent_answer_limit 4m;", first},
+    DirectiveRow{
+        Directive::cut_running, "agent_cut_running", everywhere, 1, 1, "on|off", "", "off",
+        "Whether calls that the backend works on end, as open streams do, within a second after they could no longer "
+        "begin: revoked, disabled, stopped, a grant taken back. `off`: what was let through comes to its end. A call "
+        "that was cut may have been carried out; its event's outcome is `aborted`.",
+        "agent_cut_running on;", first},
     DirectiveRow{
         Directive::allow_unsafe, "agent_allow_unsafe", everywhere, 1, any_number, "NAME…", "", "none",
         "Takes responsibility for something that `nginx -t` refuses in an enforced location: a directive "

@@ -155,6 +155,32 @@ Checked read_copy_limit(const Reading& in) {
   return {};
 }
 
+Checked read_revocation_grace(const Reading& in) {
+  MainSettings& settings = *in.main.settings;
+  if (settings.revocation_grace) return fail(twice(in.name(), *settings.revocation_grace));
+  settings.revocation_grace = in.place;
+  const auto time = time_value(in.name(), in.words[1], {Milliseconds(0), Milliseconds(60'000)});
+  if (!time) return fail(time.error());
+  in.main.revocation_grace = *time;
+  return {};
+}
+
+Checked read_break_glass_file(const Reading& in) {
+  MainSettings& settings = *in.main.settings;
+  if (settings.break_glass) return fail(twice(in.name(), *settings.break_glass));
+  settings.break_glass = in.place;
+  BreakGlassConfig& out = in.main.break_glass;
+  out.path = full_path(in.cf, in.words[1]);
+  out.identity = file_identity(out.path);
+  const auto now = std::chrono::floor<Milliseconds>(std::chrono::system_clock::now());
+  auto agents = grants::read_break_glass(out.path, now);
+  if (!agents)
+    return fail(quoted(in.name()) + ": " + out.path + ": " + agents.error() +
+                R"(; where nobody breaks the glass write {"agents": []})");
+  out.agents = *std::move(agents);
+  return {};
+}
+
 Checked read_key(const Reading& in) {
   std::string path = full_path(in.cf, in.words[1]);
   if (auto fit = key_file(in.name(), path); !fit) return fit;

@@ -191,6 +191,7 @@ Checked read_location_setting(const Reading& in) {
     case Directive::delegation: return choose_once(in, settings.delegation, delegations);
     case Directive::identity_headers: return choose_once(in, settings.identity_headers, switches);
     case Directive::answer_limit: return read_answer_limit(in, settings.answer_limit);
+    case Directive::cut_running: return choose_once(in, settings.cuts_running, switches);
     case Directive::allow_unsafe: return read_unsafe(in, settings.allow_unsafe);
     case Directive::limit: return read_limits(in, settings.limits);
     case Directive::require: return read_require(in, settings.require);

@@ -64,6 +64,8 @@ struct FileFacts {
 [[nodiscard]] Checked read_audit(const Reading& in);
 [[nodiscard]] Checked read_audit_setting(const Reading& in);
 [[nodiscard]] Checked read_limit_on_error(const Reading& in);
+[[nodiscard]] Checked read_revocation_grace(const Reading& in);
+[[nodiscard]] Checked read_break_glass_file(const Reading& in);
 [[nodiscard]] Checked read_key(const Reading& in);
 [[nodiscard]] Checked read_state(const Reading& in);
 [[nodiscard]] Checked read_issuer(const Reading& in);

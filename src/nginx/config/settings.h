@@ -110,6 +110,7 @@ struct LocSettings {
   Setting<policy::DelegationMode> delegation;
   Setting<bool> identity_headers;
   Setting<std::size_t> answer_limit;
+  Setting<bool> cuts_running;
   Setting<std::set<std::string>> allow_unsafe;
   Setting<std::vector<Limit>> limits;  ///< those of http have the place `*`, a location's none yet
   Setting<std::vector<ConditionSetting>> require;
@@ -147,6 +148,8 @@ struct MainSettings {
   std::optional<Place> audit_sync;
   std::optional<Place> audit_on_error;
   std::optional<Place> limit_on_error;
+  std::optional<Place> revocation_grace;
+  std::optional<Place> break_glass;
   std::optional<Place> state;
   std::optional<Place> zone;
   std::vector<LocConf*> locations;  ///< in the order in which nginx merged them: outer before nested

@@ -101,7 +101,8 @@ void RequestContext::begin_call() {
   }
   course_.reset();
   look_.reset();
-  streams_ = false;
+  watched_ = Watched::no;
+  cut_ = false;
   capture.reset();
   rewriting.reset();
   upstream_conf = nullptr;
@@ -148,6 +149,7 @@ Task<void> RequestContext::drive(RequestContext& self, Worker& worker, const gat
   try {
     auto course = worker.gateway().govern(location, self, self.call_);
     self.outcome_.emplace(co_await std::move(course));
+    if (location.cuts_running && self.outcome_->has_value() && self.call_.enforced) self.watched_ = Watched::call;
   } catch (...) {
     crash = std::current_exception();
   }
@@ -211,6 +213,7 @@ void RequestContext::finish(audit::Completion completion) noexcept {
   Worker* const here = worker();
   if (here == nullptr) return;
   completion.overhead_us = overhead_us_;
+  if (cut_) completion.outcome = audit::Outcome::aborted;
   if (!call_.record.open() && call_.location != nullptr && !decided()) {
     // It ended before a decision: the client left, or nginx refused the rest of its body.
     const bool too_large = completion.status == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;

@@ -77,7 +77,8 @@ class RequestContext final : public gateway::Request {
   void stop_watch() noexcept;
 
   /// From here on it goes on only as long as its caller may: looked at by look_at_streams().
-  void watch_stream() noexcept { streams_ = call_.enforced; }
+  void watch_stream() noexcept { watched_ = call_.enforced ? Watched::stream : Watched::no; }
+  [[nodiscard]] bool is_watched() const noexcept { return watched_ != Watched::no; }
   /// Judges it as of now, and ends it where it must end: this object may be gone afterwards.
   void look(Worker& worker, std::size_t& budget) noexcept;
 
@@ -112,13 +113,15 @@ class RequestContext final : public gateway::Request {
     RequestContext& owner_;
   };
   class BodyWait;
+  /// What it is that goes on only as long as its caller may.
+  enum class Watched : std::uint8_t { no, call, stream };
   using Outcome = Result<gateway::Forward, gateway::Answer>;
 
   friend void finish_open_calls() noexcept;
   friend void look_at_streams() noexcept;
 
   [[nodiscard]] static RequestContext* first_open() noexcept;
-  void end_stream(Worker& worker, Reason reason) noexcept;
+  void end_running(Worker& worker, Reason reason) noexcept;
   [[nodiscard]] std::optional<Reason> judge_anew(Worker& worker);
   static Task<std::optional<Reason>> await_look(ValueTask<std::optional<Reason>> step);
   void begin_call();
@@ -154,7 +157,8 @@ class RequestContext final : public gateway::Request {
   Completion<bool>* body_waiter_ = nullptr;
   bool suspended_ = false;
   bool finished_ = true;
-  bool streams_ = false;
+  Watched watched_ = Watched::no;
+  bool cut_ = false;  ///< a call ended before its backend had answered
   // The list of open calls of this process.
   RequestContext* previous_open_ = nullptr;
   RequestContext* next_open_ = nullptr;

@@ -1,4 +1,5 @@
-// Streams that are open: each goes on only as long as its caller may.
+// Streams that are open, and calls that the backend works on where the operator wants it: each goes on only as long as
+// its caller may.
 #include <utility>
 
 #include "agw/gateway/notice.h"
@@ -38,17 +39,18 @@ void RequestContext::look(Worker& worker, std::size_t& budget) noexcept {
     look_.reset();
     reason = Reason::internal_error;
   }
-  if (reason) end_stream(worker, *reason);
+  if (reason) end_running(worker, *reason);
 }
 
 /// The backend's connection is closed, and what the agent has got so far is closed as a whole answer is. Where no byte
 /// has come from the backend yet, the agent is told what a new call would be told.
-void RequestContext::end_stream(Worker& worker, Reason reason) noexcept {
+void RequestContext::end_running(Worker& worker, Reason reason) noexcept {
   ngx_http_request_t* const r = r_;
   ngx_connection_t* const c = r->connection;
-  streams_ = false;
-  // The answer has come whole: nginx is only sending what is left of it.
+  // The backend isn't asked yet; or its answer has come whole, and nginx is only sending what is left of it.
   if (r->upstream == nullptr || r->upstream->cleanup == nullptr || *r->upstream->cleanup == nullptr) return;
+  cut_ = watched_ == Watched::call;
+  watched_ = Watched::no;
   // nginx's own cleanup of the proxying, as if the client had left, with a reference that keeps the request.
   ++r->main->count;
   const ngx_http_cleanup_pt end_upstream = *r->upstream->cleanup;
@@ -57,7 +59,8 @@ void RequestContext::end_stream(Worker& worker, Reason reason) noexcept {
     // Known before the end is sent: then nothing more of the backend's goes out.
     call_.failure = reason;
     if (capture) capture->break_off();
-    ngx_http_finalize_request(r, ngx_http_send_special(r, NGX_HTTP_LAST));
+    // An answer of a known length can't be closed as a whole one: its connection is.
+    ngx_http_finalize_request(r, cut_ ? NGX_ERROR : ngx_http_send_special(r, NGX_HTTP_LAST));
   } else {
     try {
       answered = true;
@@ -76,7 +79,7 @@ void look_at_streams() noexcept {
   std::size_t budget = gateway::Gateway::evaluations_a_turn;
   for (RequestContext* one = RequestContext::first_open(); one != nullptr;) {
     RequestContext* const next = one->next_open_;
-    if (one->streams_) one->look(*here, budget);
+    if (one->is_watched()) one->look(*here, budget);
     one = next;
   }
 }
