@@ -7,6 +7,7 @@
 #include "commands.h"
 #include "failure.h"
 #include "policy_error.h"
+#include "revocation.h"
 #include "store_connections.h"
 
 namespace agw::agwctl {
@@ -37,8 +38,24 @@ std::map<std::string, std::uint64_t> expected_versions(const ApplyOptions& optio
 Keys with_kept_breakers(const Keys& wanted, const Keys& before) {
   Keys out = wanted;
   for (const auto& [name, fields] : before)
-    if (name.starts_with("breaker:")) out.emplace(name, fields);
+    if (name.starts_with("breaker:") || name.starts_with("client:") || name.starts_with("issuer:"))
+      out.emplace(name, fields);
   return out;
+}
+
+/// What `agwctl kill` and `agwctl revoke` write for a while only isn't what a reviewed file says.
+void expect_no_emergency(const std::string& tenant, const grants::TenantPolicy& policy) {
+  if (policy.tenant.stopped)
+    throw Failure("tenant " + tenant + ": the file has a stop; leave it out, and write agwctl kill --tenant " + tenant);
+  if (!policy.revoked.empty())
+    throw Failure("tenant " + tenant +
+                  ": the file has revoked tokens or sessions; leave them out, and write agwctl revoke jti or sid");
+}
+
+/// A tenant that is new is stopped like all others, and accepts no older tokens.
+Keys with_what_holds_everywhere(StoreConnections& stores, const std::string& tenant, Keys wanted) {
+  for (const auto& [field, value] : held_everywhere(stores, tenant)) wanted["tenant"][field] = value;
+  return wanted;
 }
 
 void apply_tenant(RedisConnection& redis, const WriteOptions& options, const std::string& tenant, const Keys& wanted,
@@ -88,8 +105,20 @@ int apply_policy(const ApplyOptions& options, std::ostream& out) {
   const auto expected = expected_versions(options, policy->source());
   StoreConnections redis(redis_options(options.write.store));
   ChangeReport report(options.write, out);
-  for (const auto& [tenant, content] : policy->source().tenants)
-    apply_tenant(redis.of(tenant), options.write, tenant, grants::encode_tenant(content), expected, report);
+  for (const auto& [tenant, content] : policy->source().tenants) expect_no_emergency(tenant, content);
+  for (const auto& [tenant, content] : policy->source().tenants) {
+    const Keys wanted = grants::encode_tenant(content);
+    if (meta_of(redis.of(tenant), tenant)) {
+      apply_tenant(redis.of(tenant), options.write, tenant, wanted, expected, report);
+      continue;
+    }
+    const Keys first = with_what_holds_everywhere(redis, tenant, wanted);
+    apply_tenant(redis.of(tenant), options.write, tenant, first, expected, report);
+    if (options.write.dry_run) continue;
+    // Who stopped all tenants while this one was made may have found none of it yet: then its stop is found now.
+    const Keys again = with_what_holds_everywhere(redis, tenant, wanted);
+    if (again != first) apply_tenant(redis.of(tenant), options.write, tenant, again, {}, report);
+  }
   return exit_ok;
 }
 

@@ -55,6 +55,7 @@ Principal Asker::principal(const Caller& caller) const {
   out.agent = caller.agent;
   out.chain = caller.chain;
   out.machine = caller.machine;
+  out.client = caller.agent;
   out.tenant = options_.tenant;
   out.groups = caller.groups;
   out.provider = caller.provider;

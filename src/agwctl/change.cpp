@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <set>
 
 #include <openssl/rand.h>
 
 #include "agw/base/encoding.h"
 
+#include "arguments.h"
 #include "failure.h"
 #include "json_text.h"
 #include "store_connections.h"
@@ -106,6 +108,13 @@ const grants::Fields& TenantChange::read(const std::string& name) {
   before_.erase(name);
   if (fields->empty()) return absent;
   return before_.emplace(name, *std::move(fields)).first->second;
+}
+
+bool TenantChange::exists(const std::string& name) {
+  const std::string key = grants::policy_key(tenant_, name);
+  const auto replies = redis_.ask({{"WATCH", key}, {"EXISTS", key}});
+  if (replies.back().type != RedisReply::Type::integer) throw Failure("key " + key + ": can't be read");
+  return replies.back().integer > 0;
 }
 
 void TenantChange::abandon() { static_cast<void>(redis_.ask({{"UNWATCH"}})); }
@@ -217,12 +226,11 @@ ChangeReport::~ChangeReport() {
   out_ << JsonObject().flag("dry_run", options_.dry_run).raw("tenants", json_array(list)).str() << "\n";
 }
 
-int change_tenant(const WriteOptions& options, const std::string& tenant, std::optional<std::uint64_t> if_version,
-                  const Plan& plan, std::ostream& out) {
-  expect_reason(options);
-  if (tenant.empty() || !is_encoded_part(tenant))
-    throw Failure("--tenant: \"" + tenant + "\" must have letters, digits and . _ @ - only", exit_usage);
-  StoreConnections stores(redis_options(options.store));
+namespace {
+
+/// Anew if somebody else was faster, unless `if_version` is set.
+void change_one(StoreConnections& stores, const WriteOptions& options, const std::string& tenant,
+                std::optional<std::uint64_t> if_version, const Plan& plan, ChangeReport& report) {
   RedisConnection& redis = stores.of(tenant);
   for (int attempt = 0; attempt < most_attempts; ++attempt) {
     TenantChange change(redis, tenant);
@@ -233,8 +241,6 @@ int change_tenant(const WriteOptions& options, const std::string& tenant, std::o
                     std::to_string(change.version()) + ", not " + std::to_string(*if_version) +
                     "; somebody changed it meanwhile");
     const auto changes = plan(change);
-    // Told once it is known to hold: somebody else's change makes it another.
-    ChangeReport report(options, out);
     if (changes.empty() || options.dry_run) {
       change.abandon();
       if (changes.empty()) {
@@ -242,15 +248,70 @@ int change_tenant(const WriteOptions& options, const std::string& tenant, std::o
       } else {
         report.changes(change, changes);
       }
-      return exit_ok;
+      return;
     }
+    // Told once it is known to hold: somebody else's change makes it another.
     if (!change.commit(changes, options)) continue;
     report.changes(change, changes);
     report.written();
     change.await_replicas(options);
-    return exit_ok;
+    return;
   }
   throw Failure("tenant " + tenant + ": nothing is written: the policy changes all the time; try again");
+}
+
+/// Changes those of `tenants` that aren't in `done` yet, and adds what went wrong to `failed`.
+void change_each(StoreConnections& stores, const WriteOptions& options, const std::vector<std::string>& tenants,
+                 std::optional<std::uint64_t> if_version, const Plan& plan, ChangeReport& report,
+                 std::set<std::string>& done, std::string& failed) {
+  for (const std::string& tenant : tenants) {
+    if (!done.insert(tenant).second) continue;
+    try {
+      change_one(stores, options, tenant, if_version, plan, report);
+    } catch (const Failure& failure) {
+      failed += (failed.empty() ? "" : "\n") + std::string(failure.what());
+    }
+  }
+}
+
+}  // namespace
+
+int change_tenant(const WriteOptions& options, const std::string& tenant, std::optional<std::uint64_t> if_version,
+                  const Plan& plan, std::ostream& out) {
+  expect_reason(options);
+  expect_tenant(tenant);
+  StoreConnections stores(redis_options(options.store));
+  ChangeReport report(options, out);
+  change_one(stores, options, tenant, if_version, plan, report);
+  return exit_ok;
+}
+
+int change_tenants(const WriteOptions& options, const std::function<std::vector<std::string>(StoreConnections&)>& which,
+                   std::optional<std::uint64_t> if_version, const Plan& plan, std::ostream& out) {
+  expect_reason(options);
+  StoreConnections stores(redis_options(options.store));
+  ChangeReport report(options, out);
+  std::set<std::string> done;
+  std::string failed;
+  change_each(stores, options, which(stores), if_version, plan, report, done, failed);
+  if (!failed.empty()) throw Failure(failed);
+  return exit_ok;
+}
+
+int change_all_tenants(const WriteOptions& options, const Plan& plan, std::ostream& out) {
+  expect_reason(options);
+  StoreConnections stores(redis_options(options.store));
+  ChangeReport report(options, out);
+  std::set<std::string> done;
+  std::string failed;
+  // A tenant that is made after the last of these looks finds what was written to the others (agwctl apply).
+  for (std::size_t before = 0;; before = done.size()) {
+    change_each(stores, options, stores.tenants(), std::nullopt, plan, report, done, failed);
+    if (done.empty()) throw Failure("the store holds no policy: no tenant has a meta record");
+    if (done.size() == before) break;
+  }
+  if (!failed.empty()) throw Failure(failed);
+  return exit_ok;
 }
 
 }  // namespace agw::agwctl

@@ -11,6 +11,7 @@
 #include "commands.h"
 #include "keys.h"
 #include "redis_connection.h"
+#include "store_connections.h"
 
 namespace agw::agwctl {
 
@@ -31,6 +32,8 @@ class TenantChange {
   [[nodiscard]] Keys read_all();
   /// One key, watched too; empty if it is absent.
   [[nodiscard]] const grants::Fields& read(const std::string& name);
+  /// Whether there is such a key, of whatever type; watched too.
+  [[nodiscard]] bool exists(const std::string& name);
   /// What was read.
   [[nodiscard]] const Keys& before() const noexcept { return before_; }
 
@@ -83,5 +86,12 @@ using Plan = std::function<std::vector<Change>(TenantChange& change)>;
 /// Reads, plans and writes one tenant that has a policy; anew if somebody else was faster, unless `if_version` is set.
 int change_tenant(const WriteOptions& options, const std::string& tenant, std::optional<std::uint64_t> if_version,
                   const Plan& plan, std::ostream& out);
+
+/// The same for several, one after the other; what is wrong with one of them keeps none of the others from being
+/// written, and is told at the end.
+int change_tenants(const WriteOptions& options, const std::function<std::vector<std::string>(StoreConnections&)>& which,
+                   std::optional<std::uint64_t> if_version, const Plan& plan, std::ostream& out);
+/// For every tenant of the store, also such as are made meanwhile.
+int change_all_tenants(const WriteOptions& options, const Plan& plan, std::ostream& out);
 
 }  // namespace agw::agwctl

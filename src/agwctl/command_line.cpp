@@ -144,12 +144,27 @@ struct CommandLine::Definition {
     add_grant(*command, elevate_options.grant);
     command->add_option("--for", elevate_options.duration, "how long, as 30m, 1h or 2d")->type_name("SPAN")->required();
 
-    command = add("revoke", "Take grants or entitlements back", [this] { return revoke(revoke_options, out); });
-    command->add_option("HOLDER", revoke_options.holder, "agent:…, tier:…, bundle:…, user:… or group:…")->required();
-    command->add_option("ID", revoke_options.ids, "the grants");
+    command =
+        add("revoke", "Take grants back, or refuse tokens, people, agents, clients, keys, tiers or tenants at once",
+            [this] { return revoke(revoke_options, out); });
+    command
+        ->add_option(
+            "WHAT", revoke_options.holder,
+            "grants of a holder: agent:…, tier:…, bundle:…, user:… or group:…; or jti, sid, user, agent, client, "
+            "key, tier, tenant, issued-before")
+        ->required();
+    command->add_option("VALUE", revoke_options.ids,
+                        "the grants' ids; or which ones, as company|mira; issued-before: now or a TIME, then whose "
+                        "(user:…, agent:…, client:…, tier:…, issuer:…; nobody: all of the tenant)");
     command->add_option("--operation", revoke_options.operation, "every grant of the holder with just this pattern")
         ->type_name("PATTERN");
     command->add_flag("--all", revoke_options.all, "every grant of the holder");
+    command
+        ->add_option("--for", revoke_options.duration,
+                     "jti, sid: how long it is remembered, at least as long as the token lives (default: until lifted)")
+        ->type_name("SPAN");
+    command->add_flag("--lift", revoke_options.lift, "no longer refuse it; not for grants");
+    command->add_flag("--all-tenants", revoke_options.all_tenants, "issued-before: of every tenant");
     add_tenant_write(*command, revoke_options.change);
 
     command = add("disconnect", "Take a user's delegation from an agent",
@@ -158,6 +173,8 @@ struct CommandLine::Definition {
     command = add("connect", "Give it (back)", [this] { return delegation(connect_options, out); });
     add_delegation(*command, connect_options);
     connect_options.connected = true;
+
+    define_kill();
 
     CLI::App* above = app.add_subcommand("breaker", "An agent's circuit breaker, on every node at once");
     above->require_subcommand(1);
@@ -174,6 +191,23 @@ struct CommandLine::Definition {
                   [this] { return breaker(close_options, out); });
     command->add_option("AGENT", close_options.agent, "ISSUER|CLIENT, as company|docs-assistant")->required();
     add_tenant_write(*command, close_options.change);
+  }
+
+  void define_kill() {
+    CLI::App* command = add("kill", "Stop all calls on every node at once, but those of agents that break the glass",
+                            [this] { return kill_switch(kill_options, out); });
+    command->add_option("--tenant", kill_options.tenant, "only this tenant's (default: all tenants')")
+        ->type_name("NAME");
+    command->add_flag("--lift", kill_options.lift, "let them pass again");
+    add_write(*command, kill_options.write);
+
+    command = add("revocations", "List what was revoked or stopped, and what the policy disables",
+                  [this] { return list_revocations(revocations_options, out); });
+    add_store(*command, revocations_options.store, Stores::redis);
+    command->add_option("--tenant", revocations_options.tenants, "only this tenant (repeatable)")
+        ->type_name("NAME")
+        ->allow_extra_args(false);
+    add_json(*command, revocations_options.json);
   }
 
   void define_operations() {
@@ -400,6 +434,8 @@ struct CommandLine::Definition {
   FreezeOptions unfreeze_options;
   WindowOptions window_options;
   RevokeOptions revoke_options;
+  KillOptions kill_options;
+  RevocationsOptions revocations_options;
   DelegationOptions disconnect_options;
   DelegationOptions connect_options;
   BreakerOptions open_options;

@@ -89,12 +89,33 @@ int set_windows(const WindowOptions& options, std::ostream& out);
 
 struct RevokeOptions {
   TenantWriteOptions change;
-  std::string holder;
-  std::vector<std::string> ids;
+  std::string holder;            ///< of grants, as `agent:…`; or what is revoked: `jti`, `user`, `issued-before` …
+  std::vector<std::string> ids;  ///< of grants; or which ones
   std::string operation;  ///< all with just this pattern
   bool all = false;
+  std::string duration;      ///< jti, sid: how long it is remembered; empty: until it is lifted
+  bool lift = false;         ///< no longer; not for grants
+  bool all_tenants = false;  ///< issued-before
 };
 int revoke(const RevokeOptions& options, std::ostream& out);
+/// Takes grants or entitlements back from their holder.
+int revoke_grants(const RevokeOptions& options, std::ostream& out);
+
+struct KillOptions {
+  WriteOptions write;
+  std::string tenant;  ///< empty: all
+  bool lift = false;
+};
+/// Stops all calls, or lets them pass again.
+int kill_switch(const KillOptions& options, std::ostream& out);
+
+struct RevocationsOptions {
+  StoreOptions store;
+  std::vector<std::string> tenants;  ///< empty: all
+  bool json = false;
+};
+/// What was revoked or stopped by hand, and what the policy disables.
+int list_revocations(const RevocationsOptions& options, std::ostream& out);
 
 struct DelegationOptions {
   TenantWriteOptions change;

@@ -32,6 +32,7 @@ PrincipalPtr principal_of(const ExplainOptions& options, WallTime now) {
   out->agent = options.agent;
   out->chain = options.chain;
   out->machine = options.machine;
+  out->client = options.agent;
   out->tenant = options.tenant;
   expect_tenant(options.tenant);
   for (const auto& group : options.groups) {

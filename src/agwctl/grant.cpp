@@ -154,7 +154,7 @@ int elevate(const ElevateOptions& options, std::ostream& out) {
   return write_grant(options.grant, holder, std::move(grant), "elevated", out);
 }
 
-int revoke(const RevokeOptions& options, std::ostream& out) {
+int revoke_grants(const RevokeOptions& options, std::ostream& out) {
   const Holder holder = holder_of(options.holder);
   const int ways = (options.ids.empty() ? 0 : 1) + (options.operation.empty() ? 0 : 1) + (options.all ? 1 : 0);
   if (ways != 1)

@@ -41,8 +41,9 @@ grants::Fields fields_or_throw(const std::string& key, const RedisReply& reply) 
 }  // namespace
 
 bool is_of_policy_file(std::string_view name) noexcept {
-  static constexpr std::array<std::string_view, 9> prefixes{
-      "agent:", "user:", "grants:", "entitlements:", "delegation:", "breaker:", "tier:", "bundle:", "operation:"};
+  static constexpr std::array<std::string_view, 11> prefixes{
+      "agent:",  "user:",   "grants:", "entitlements:", "delegation:", "breaker:",
+      "client:", "issuer:", "tier:",   "bundle:",       "operation:"};
   if (name == "tenant" || name == "tiers" || name == "members" || name == "limits") return true;
   return std::any_of(prefixes.begin(), prefixes.end(), [&](std::string_view each) { return name.starts_with(each); });
 }
@@ -57,6 +58,11 @@ std::vector<std::string> tenants_of(RedisConnection& redis) {
     if (is_encoded_part(name) && !name.empty()) out.push_back(std::move(name));
   }
   return out;
+}
+
+std::vector<std::string> keys_matching(RedisConnection& redis, const std::string& pattern) {
+  const auto found = scan(redis, pattern);
+  return {found.begin(), found.end()};
 }
 
 std::optional<grants::Meta> meta_of(RedisConnection& redis, const std::string& tenant) {
@@ -94,7 +100,15 @@ std::vector<Change> changes_between(const Keys& before, const Keys& after) {
     if (after.contains(name)) continue;
     Change change;
     change.name = name;
-    change.deleted = true;
+    for (const auto& [field, value] : fields)
+      if (!grants::is_pulled_by_hand(name, field)) change.removed.push_back(field);
+    // Nobody comes back by being left out of a file. A tier that isn't there admits nobody.
+    if (change.removed.size() == fields.size() || name.starts_with("tier:")) {
+      change.removed.clear();
+      change.deleted = true;
+    } else if (change.removed.empty()) {
+      continue;
+    }
     out.push_back(std::move(change));
   }
   for (const auto& [name, fields] : after) {
@@ -108,9 +122,8 @@ std::vector<Change> changes_between(const Keys& before, const Keys& after) {
     }
     if (!change.created)
       for (const auto& [field, value] : old->second) {
-        // A stop is pulled and released by hand, whatever the policy file says.
-        const bool by_hand = name == "tenant" && field == "stop";
-        if (!fields.contains(field) && !by_hand) change.removed.push_back(field);
+        // What is pulled by hand is released by hand, whatever the policy file says.
+        if (!fields.contains(field) && !grants::is_pulled_by_hand(name, field)) change.removed.push_back(field);
       }
     if (!change.written.empty() || !change.removed.empty()) out.push_back(std::move(change));
   }
@@ -130,7 +143,7 @@ std::string describe(const std::vector<Change>& changes, const Keys& before) {
     out += change.created ? "  + " : change.deleted ? "  - " : "  ~ ";
     out += printable(change.name) + "\n";
     const auto old = before.find(change.name);
-    if (change.deleted)
+    if (change.deleted && old != before.end())
       for (const auto& [field, value] : old->second) line("- ", field, value);
     for (const std::string& field : change.removed) line("- ", field, old->second.find(field)->second);
     for (const auto& [field, value] : change.written) {
@@ -151,6 +164,12 @@ std::vector<RedisCommand> commands_for(const std::string& tenant, const std::vec
     const std::string key = grants::policy_key(tenant, change.name);
     if (change.deleted) {
       add("DEL", key);
+      continue;
+    }
+    if (change.text) {
+      RedisCommand& set = add("SET", key);
+      set.push_back(*change.text);
+      if (change.lasts) set.insert(set.end(), {"PX", std::to_string(change.lasts->count())});
       continue;
     }
     for (std::size_t i = 0; i < change.removed.size(); ++i) {

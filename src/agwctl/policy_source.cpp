@@ -15,6 +15,47 @@ namespace {
 
 constexpr int max_attempts = 5;
 
+bool is_pulled(const std::string& name, const grants::Fields& fields) {
+  return std::any_of(fields.begin(), fields.end(),
+                     [&](const auto& field) { return grants::is_pulled_by_hand(name, field.first); });
+}
+
+template <class Record>
+Record read_or_throw(const std::string& tenant, grants::Decoded<Record> read) {
+  if (!read) throw Failure("tenant " + tenant + ": " + read.error().detail);
+  return *std::move(read);
+}
+
+/// What calls meet beside the policy.
+void count_what_was_pulled(const std::string& tenant, const Keys& keys, grants::TenantPolicy& policy) {
+  for (const auto& [name, fields] : keys) {
+    if (!is_pulled(name, fields)) continue;
+    const std::size_t colon = name.find(':');
+    const std::string kind = name.substr(0, colon);
+    const std::string whose = colon == std::string::npos ? "" : name.substr(colon + 1);
+    const auto stand = [](auto& record, const auto& read) {
+      record.status = read.status;
+      record.not_before = read.not_before;
+    };
+    if (kind == "tenant") {
+      policy.tenant = read_or_throw(tenant, grants::read_tenant_record(name, fields));
+    } else if (kind == "user") {
+      stand(policy.users[whose], read_or_throw(tenant, grants::read_user_record(name, fields)));
+    } else if (kind == "agent") {
+      // Since when its tokens count says nothing of an agent without a record: tokens are taken to be new.
+      const auto read = read_or_throw(tenant, grants::read_agent_record(name, fields));
+      if (read.known || read.status != Status::active) stand(policy.agents[whose], read);
+    } else if (kind == "tier") {
+      if (policy.tiers.contains(whose))
+        stand(policy.tiers[whose], read_or_throw(tenant, grants::read_tier_record(name, fields)));
+    } else if (kind == "client") {
+      stand(policy.clients[whose], read_or_throw(tenant, grants::read_client_record(name, fields)));
+    } else if (kind == "issuer") {
+      policy.issuers[whose] = read_or_throw(tenant, grants::read_issuer_record(name, fields));
+    }
+  }
+}
+
 std::shared_ptr<const grants::CompiledPolicy> read_redis(const StoreOptions& store, std::vector<std::string> tenants) {
   StoreConnections redis(redis_options(store));
   if (tenants.empty()) tenants = redis.tenants();
@@ -36,11 +77,7 @@ grants::TenantPolicy read_tenant(RedisConnection& redis, const std::string& tena
     if (!after || after->version != before->version || after->incarnation != before->incarnation) continue;
     auto policy = grants::decode_tenant(keys);
     if (!policy) throw Failure("tenant " + tenant + ": " + policy.error().detail);
-    if (const auto record = keys.find("tenant"); record != keys.end() && stops == Stops::counted) {
-      const auto read = grants::read_tenant_record("tenant", record->second);
-      if (!read) throw Failure("tenant " + tenant + ": " + read.error().detail);
-      policy->tenant = *read;
-    }
+    if (stops == Stops::counted) count_what_was_pulled(tenant, keys, *policy);
     return *std::move(policy);
   }
   throw Failure("tenant " + tenant + ": the policy changes while it is read; try again");

@@ -14,7 +14,7 @@
 
 namespace agw::agwctl {
 
-/// A stop that was pulled by hand: part of what a gateway decides by, not of a policy file.
+/// What was pulled by hand (a stop, revocations): part of what a gateway decides by, not of a policy file.
 enum class Stops { left_out, counted };
 /// One tenant of Redis as of one version: read anew while somebody writes.
 [[nodiscard]] grants::TenantPolicy read_tenant(RedisConnection& redis, const std::string& tenant, Stops stops);

@@ -190,6 +190,7 @@ class Server {
     if (draining(told)) return;
     if (report.process.kind == Kind::sealer) return judge_journal(report, who, wrong);
     judge_store(report.store, who, wrong);
+    judge_stops(report, who, wrong, notes);
     for (const auto& issuer : issuers_of(report))
       if (issuer.usable == 0)
         wrong.add(who, "issuer " + std::string(issuer.name.view()) + ": " + std::string(issuer.fault.view()));
@@ -208,6 +209,19 @@ class Server {
       return wrong.add(who, "doesn't hear of changes" + (trouble.empty() ? "" : " (" + trouble + ")") +
                                 ": every call asks Redis for all that it needs");
     if (!trouble.empty()) wrong.add(who, "Redis: " + trouble);
+  }
+
+  /// A stop is no fault of the server's: it is what somebody wants.
+  static void judge_stops(const Report& report, const std::string& who, Findings& wrong, Findings& notes) {
+    for (const auto& tenant : tenants_of(report))
+      if (tenant.stopped != 0)
+        notes.add(who, "calls of tenant " + std::string(tenant.name.view()) +
+                           " are stopped; agwctl kill --lift lets them pass again");
+    if (report.break_glass > 0)
+      notes.add(who, "a stop doesn't hold for " + std::to_string(report.break_glass) + " agents (agent_break_glass)");
+    if (!report.break_glass_fault.view().empty())
+      wrong.add(who,
+                "agent_break_glass " + std::string(report.break_glass_fault.view()) + "; a stop holds for every agent");
   }
 
   static void judge_journal(const Report& report, const std::string& who, Findings& wrong) {
@@ -245,7 +259,8 @@ class Server {
     for (const auto& tenant : tenants_of(report)) {
       JsonObject one;
       one.text("name", tenant.name.view()).text("incarnation", tenant.incarnation.view());
-      tenants.push_back(one.number("version", tenant.version).flag("current", tenant.current != 0).str());
+      one.number("version", tenant.version).flag("current", tenant.current != 0);
+      tenants.push_back(one.flag("stopped", tenant.stopped != 0).str());
     }
     std::vector<std::string> issuers;
     for (const auto& issuer : issuers_of(report)) {
@@ -255,6 +270,7 @@ class Server {
           .text("keys_of", time_text(issuer.fetched));
       issuers.push_back(one.text_if("fault", issuer.fault.view()).str());
     }
+    out.number("break_glass", report.break_glass).text_if("break_glass_fault", report.break_glass_fault.view());
     out.number("tenants_known", report.tenants).raw("tenants", json_array(tenants));
     return out.number("issuers_known", report.issuers).raw("issuers", json_array(issuers)).str();
   }

@@ -34,7 +34,7 @@ TEST(AgwctlManual, options_are_told_with_what_they_take) {
   const std::string man = printed({"man"});
   EXPECT_THAT(man, HasSubstr(".SS agwctl store confirm\n"));
   EXPECT_THAT(man, HasSubstr(".SS agwctl who\\-can OPERATION [RESOURCE]\n"));
-  EXPECT_THAT(man, HasSubstr(".SS agwctl revoke HOLDER [ID...]\n"));
+  EXPECT_THAT(man, HasSubstr(".SS agwctl revoke WHAT [VALUE...]\n"));
   EXPECT_THAT(man, HasSubstr("\\fB\\-\\-author\\fR, \\fB\\-\\-by\\fR \\fINAME\\fR\n"));
   EXPECT_THAT(man, HasSubstr("\\fB\\-\\-for\\fR \\fISPAN\\fR\nhow long, as 30m, 1h or 2d (needed)"));
   EXPECT_THAT(man, HasSubstr(".SH EXIT STATUS\n"));

@@ -93,7 +93,8 @@ TEST(AgwctlStatus, all_is_well) {
   EXPECT_THAT(said.json, HasSubstr(R"({"ok":true,"wrong":[],"notes":[],"servers":[{"master":99,"generation":1,)"));
   EXPECT_THAT(said.json, HasSubstr(R"("hits":42)"));
   EXPECT_THAT(said.json, HasSubstr(R"("lease_age_ms":120)"));
-  EXPECT_THAT(said.json, HasSubstr(R"({"name":"acme","incarnation":"5f3a","version":12,"current":false})"));
+  EXPECT_THAT(said.json,
+              HasSubstr(R"({"name":"acme","incarnation":"5f3a","version":12,"current":false,"stopped":false})"));
 }
 
 struct Case {
@@ -233,6 +234,21 @@ TEST(AgwctlStatus, any_numbers_are_printed) {
   EXPECT_EQ(said.status, exit_failed);
   EXPECT_THAT(said.text, Not(HasSubstr("\x1b")));
   EXPECT_THAT(said.json, Not(HasSubstr("\x1b")));
+}
+
+TEST(AgwctlStatus, a_stop_and_who_passes_it_are_told) {
+  World world;
+  status::Report& report = world.worker(0).report;
+  report.tenant[0].stopped = 1;
+  report.break_glass = 2;
+  const Said said = world.say();
+  EXPECT_EQ(said.status, exit_ok);
+  EXPECT_THAT(said.text, HasSubstr("calls of tenant acme are stopped"));
+  EXPECT_THAT(said.text, HasSubstr("a stop doesn't hold for 2 agents"));
+  report.break_glass_fault.set("is not valid JSON");
+  const Said wrong = world.say();
+  EXPECT_EQ(wrong.status, exit_failed);
+  EXPECT_THAT(wrong.text, HasSubstr("a stop holds for every agent"));
 }
 
 }  // namespace

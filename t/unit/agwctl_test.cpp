@@ -18,12 +18,11 @@ namespace {
 using testing::HasSubstr;
 
 TEST(AgwctlKeys, only_what_a_policy_file_speaks_about_is_its_own) {
-  for (const char* name :
-       {"tenant", "tiers", "agent:c|a", "user:c|u", "grants:agent:c|a", "grants:bundle:b", "entitlements:group:c|g",
-        "delegation:c|u:c|a", "breaker:c|a", "tier:t", "bundle:b", "members", "limits", "operation:a/b"})
+  for (const char* name : {"tenant", "tiers", "agent:c|a", "user:c|u", "grants:agent:c|a", "grants:bundle:b",
+                           "entitlements:group:c|g", "delegation:c|u:c|a", "breaker:c|a", "client:c|x", "issuer:c",
+                           "tier:t", "bundle:b", "members", "limits", "operation:a/b"})
     EXPECT_TRUE(is_of_policy_file(name)) << name;
-  for (const char* name :
-       {"meta", "revoked:jti:c|x", "revoked:sid:c|x", "issuer:c", "client:x", "team:x", "tenants", ""})
+  for (const char* name : {"meta", "revoked:jti:c|x", "revoked:sid:c|x", "team:x", "tenants", ""})
     EXPECT_FALSE(is_of_policy_file(name)) << name;
 }
 
@@ -52,6 +51,35 @@ TEST(AgwctlKeys, a_stop_that_was_pulled_by_hand_stays) {
   const Keys before{{"tenant", {{"status", "active"}, {"stop", "1"}}}};
   const Keys after{{"tenant", {{"status", "active"}}}};
   EXPECT_TRUE(changes_between(before, after).empty());
+}
+
+TEST(AgwctlKeys, nobody_who_was_revoked_by_hand_comes_back_with_a_file) {
+  const Keys before{{"user:c|a", {{"name", "A"}, {"revoked", "true"}}},
+                    {"user:c|b", {{"revoked", "true"}}},
+                    {"user:c|c", {{"name", "C"}}},
+                    {"tier:t", {{"revoked", "true"}}},
+                    {"issuer:c", {{"revoked_key:k", "true"}}}};
+  const auto changes = changes_between(before, {{"issuer:c", {{"not_before", "2026-01-01T00:00:00Z"}}}});
+  EXPECT_EQ(commands_for("t", changes),
+            (std::vector<RedisCommand>{{"HSET", "agw:p:{t}:issuer:c", "not_before", "2026-01-01T00:00:00Z"},
+                                       {"DEL", "agw:p:{t}:tier:t"},
+                                       {"HDEL", "agw:p:{t}:user:c|a", "name"},
+                                       {"DEL", "agw:p:{t}:user:c|c"}}));
+}
+
+TEST(AgwctlKeys, a_string_is_set_and_may_go_by_itself) {
+  Change token;
+  token.name = "revoked:jti:c|x";
+  token.text = "stolen";
+  EXPECT_EQ(commands_for("t", {token}), (std::vector<RedisCommand>{{"SET", "agw:p:{t}:revoked:jti:c|x", "stolen"}}));
+  EXPECT_EQ(describe({token}, {}), "  ~ revoked:jti:c|x\n");
+  token.deleted = true;
+  EXPECT_EQ(describe({token}, {}), "  - revoked:jti:c|x\n");
+  EXPECT_EQ(commands_for("t", {token}), (std::vector<RedisCommand>{{"DEL", "agw:p:{t}:revoked:jti:c|x"}}));
+  token.deleted = false;
+  token.lasts = Milliseconds(5000);
+  EXPECT_EQ(commands_for("t", {token}),
+            (std::vector<RedisCommand>{{"SET", "agw:p:{t}:revoked:jti:c|x", "stolen", "PX", "5000"}}));
 }
 
 TEST(AgwctlKeys, nothing_in_the_store_drives_the_terminal) {

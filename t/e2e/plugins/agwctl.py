@@ -6,7 +6,7 @@ import subprocess
 from plugins.nginx import ROOT, module_path
 
 BINARY = os.environ.get("AGW_CTL") or str((module_path() or ROOT / "build/release/x").parent / "agwctl")
-CHANGES = ("apply", "grant", "elevate", "revoke", "disconnect", "connect", "freeze", "unfreeze", "window")
+CHANGES = ("apply", "grant", "elevate", "revoke", "disconnect", "connect", "freeze", "unfreeze", "window", "kill")
 
 
 def run(*arguments, status=0):
