@@ -48,9 +48,9 @@ class Issuer:
         return {"iss": self.url, "sub": user, "aud": audience, "azp": client, "client_id": client, "scope": SCOPE,
                 "groups": [GROUP], "iat": now, "nbf": now, "exp": now + LIFETIME, "jti": jti}
 
-    def token(self, audience, client=AGENT):
+    def token(self, audience, client=AGENT, **others):
         head = {"alg": "RS256", "typ": "at+jwt", "kid": "bench"}
-        claims = self._claims(audience, client, USER, os.urandom(12).hex())
+        claims = self._claims(audience, client, USER, os.urandom(12).hex()) | others
         signed = ".".join(b64(_compact(part)) for part in (head, claims))
         return f"{signed}.{b64(_openssl('dgst', '-sha256', '-sign', self.key, input=signed.encode()))}"
 

@@ -25,6 +25,7 @@ TLS = ("expired", "foreign", "garbage")
 DEPENDENCIES = {
     "redis": "Redis",
     "repeats": "Redis, for calls with an idempotency key",
+    "grace": "Redis, with a grace",
     "sentinel": "the Sentinel that names Redis",
     "seed": "the node that says where a Cluster's slots are",
     "file": "policy file",
@@ -39,6 +40,7 @@ DEPENDENCIES = {
 # Cells that make no sense, and why.
 NO = {
     ("redis", "skewed"): "the gateway asks Redis for no time",
+    ("grace", "skewed"): "the gateway asks Redis for no time",
     ("repeats", "skewed"): "leases of claims are Redis' own time",
     ("file", "reset"): "a file has no connection",
     ("file", "hung"): "a file has no connection",
@@ -116,6 +118,14 @@ def _expect_repeats(cell):
     cell.bound = 2 * STORE_TIMEOUT   # facts and claim
 
 
+def _expect_grace(cell):
+    """Where nobody answers, who was met passes; what answers wrongly may end that, and nobody else passes ever."""
+    _expect_redis(cell)
+    if not cell.warm or cell.fault in ("emptied", "older", "another"):
+        return
+    cell.known = {"allow"} if cell.fault in ("refused", "reset", "hung") else STORE | {"allow"}
+
+
 def _expect_guide(cell):
     """Who is connected stays connected; who isn't has nowhere to go."""
     cell.known = cell.fresh = {"allow"} if cell.warm else STORE
@@ -187,10 +197,10 @@ def _expect_names(cell):
         cell.known = cell.fresh = KEYS | {"allow"}
 
 
-EXPECT = {"redis": _expect_redis, "repeats": _expect_repeats, "sentinel": _expect_guide, "seed": _expect_guide,
+EXPECT = {"redis": _expect_redis, "repeats": _expect_repeats, "grace": _expect_grace, "sentinel": _expect_guide, "seed": _expect_guide,
           "file": _expect_file, "metadata": _expect_metadata, "keys": _expect_keys, "exchange": _expect_exchange,
           "backend": _expect_backend, "audit": _expect_audit, "names": _expect_names}
-WITH_REDIS = ("redis", "repeats")
+WITH_REDIS = ("redis", "repeats", "grace")
 
 
 def _why_not(cell):
@@ -234,6 +244,7 @@ QUICK = {
     "redis/drip/cold/waiting", "redis/endless/cold/stream", "redis/garbage/warm/waiting", "redis/emptied/warm/stream",
     "redis/older/warm/waiting", "redis/another/warm/stream",
     "repeats/reset/warm/waiting",
+    "grace/refused/warm/waiting", "grace/hung/warm/stream", "grace/wrong/warm/waiting", "grace/older/warm/waiting",
     "sentinel/hung/warm/waiting", "seed/wrong/cold/waiting",
     "file/emptied/warm/stream",
     "metadata/refused/cold/waiting", "metadata/skewed/warm/stream", "metadata/wrong/cold/stream",

@@ -97,8 +97,8 @@ class Stream(list):
 
 
 class World:
-    """`dependency`: redis, repeats, sentinel, seed, file, metadata, keys, exchange, backend, audit, names. With `tls` it is
-    asked over TLS.
+    """`dependency`: redis, repeats, grace, sentinel, seed, file, metadata, keys, exchange, backend, audit, names. With `tls`
+    it is asked over TLS.
     `disk`: what the audit log lies on: "small" (a file system of its own), "pipe", or None: a folder."""
 
     def __init__(self, folder: Path, dependency, tls=False, disk=None, **pieces):
@@ -153,6 +153,10 @@ class World:
         self.backend.answer = self._answer_keyed
         http = self._pieces()["http"] + f"agent_key {key};"
         return self._redis() | {"http": http, "tools": KEYED_TOOL}
+
+    def _grace(self):
+        """Longer than a fault lasts: how long it is, is for t/e2e/test_kill_switch.py."""
+        return self._redis() | {"http": self._pieces()["http"] + "agent_revocation_grace 30s;"}
 
     def _sentinel(self):
         self.redis = Redis(self.folder / "redis").start()
@@ -333,6 +337,7 @@ class World:
         return True
 
     _begin_repeats, _end_repeats = _begin_redis, _end_redis
+    _begin_grace, _end_grace = _begin_redis, _end_redis
 
     def _begin_metadata(self, fault):
         if fault in ("emptied", "older"):
