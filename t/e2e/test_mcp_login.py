@@ -4,6 +4,8 @@ suite's authorization scenarios test a client against a server of the suite's ow
 See docs/conformance.md.)"""
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +17,8 @@ from plugins.authorization_server import AuthorizationServer
 from plugins.fixture import Fixture, app, node
 from plugins.nginx import ROOT
 from plugins.site import Site
-from plugins.tour import DECLARED, GRANTED, LOCATION, PROMPTS, READ, SPOKEN, command, inspector
-from plugins.wait import free_port
+from plugins.tour import DECLARED, GRANTED, LOCATION, PROMPTS, READ, SPOKEN, command, inspector, node_clients
+from plugins.wait import eventually, free_port
 
 pytestmark = pytest.mark.timeout(400)   # where packages have to be installed first
 
@@ -154,6 +156,36 @@ def test_the_inspectors_own_sign_in(place, tmp_path, era):
     called = inspect("tools/call", "--tool-name", "greet", "--tool-arg", "name=Mira", said="y\n")
     assert called["content"][0]["text"] == "Hello, Mira!"
     steps_up(browser.asked(), place.resource)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not shutil.which("chromium-headless-shell"), reason="wants a browser: scripts/install-deps browser")
+@pytest.mark.parametrize("era,version", [("legacy", "2025-11-25"), ("modern", "2026-07-28")])
+def test_the_inspectors_own_page(place, tmp_path, era, version):
+    """In a real browser, headless: signs in, lists, calls, answers what the server asks, and is asked for more scope."""
+    port = free_port()
+    configured = tmp_path / "servers.json"
+    configured.write_text(json.dumps({"mcpServers": {"tickets": {
+        "type": "streamable-http", "url": place.resource, "protocolEra": era, "oauth": {"scopes": "tickets:read"}}}}))
+    env = os.environ | {"HOME": str(tmp_path), "CLIENT_PORT": str(port), "MCP_SANDBOX_PORT": str(free_port()),
+                        "MCP_AUTO_OPEN_ENABLED": "false", "MCP_INSPECTOR_SECRET_STORE": "file"}
+    log = tmp_path / "inspector.log"
+    web = subprocess.Popen([node(), inspector(), "--web", "--config", str(configured)], env=env, stdin=subprocess.DEVNULL,
+                           stdout=log.open("wb"), stderr=subprocess.STDOUT)
+    try:
+        page = eventually(lambda: re.search(rf"http://\S+:{port}\S*", log.read_text()), timeout=30)[0]
+        program = [node(), str(node_clients() / "inspector-page.mjs"), "--page", page, "--user", "mira", "--password", "mira"]
+        done = subprocess.run(program, capture_output=True, text=True, timeout=240)
+        assert done.returncode == 0, done.stdout + done.stderr
+    finally:
+        web.terminate()
+        web.wait(20)
+    told = json.loads(done.stdout)
+    assert told["version"] == version and told["tools"] == len(READ) + 1
+    assert "action=accept" in told["elicited"] and "mira@company.example" in told["elicited"]
+    assert told["step_up"] == "tickets:write" and told["greeted"] == "Hello, Mira!"
+    first, again = told["consents"]
+    assert "tickets:write" not in first and {"tickets:read", "tickets:write"} <= set(again.split())
 
 
 # --- a token of one narrow scope -------------------------------------------------------------------------------------------

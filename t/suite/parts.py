@@ -348,6 +348,7 @@ def processes_of(session):
 def part_long():
     """the static analyzer and slow checks of clang-tidy, five minutes for each fuzzer, the end-to-end tests that take long, the whole matrix of faults"""
     build("release")
+    step("install-browser", ["scripts/install-deps", "browser"])
     count = tidy("clang-tidy-thorough", f"--checks={THOROUGH}")
     count += part_fuzz(("--seconds", "300"), 7200) + pytest("long", "-m", "long", env=module_env("release"))
     return count + faults(timeout=5400)
