@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -60,6 +62,15 @@ struct ClientConfig {
   std::string key_id;
 };
 
+/// A SPIFFE trust domain as an issuer: what names its workloads are X.509-SVIDs and JWT-SVIDs.
+struct WorkloadConfig {
+  std::string trust_domain;  ///< empty: the issuer is none
+  bool certificates = true;
+  /// SPIFFE ID, or `subject:` and a certificate's subject (RFC 2253) → the agent, `alias|part`.
+  std::map<std::string, std::string, std::less<>> agents;
+  std::vector<std::string> scopes;  ///< what its workloads have: SVIDs carry none
+};
+
 struct IssuerConfig {
   std::string alias;
   std::string issuer;  ///< exact `iss`
@@ -84,6 +95,7 @@ struct IssuerConfig {
   std::vector<std::string> required;   ///< claims that every token must have; paths
   ActorRules actors;
   MachineRule machine;
+  WorkloadConfig workloads;
 
   /// Of everything above: part of every cache key that depends on this configuration.
   [[nodiscard]] std::string digest() const;

@@ -51,6 +51,22 @@ enum class Disposition : std::uint8_t {
   X(token_not_yet_valid,        token,      challenge,    0,      "the access token is not valid yet") \
   X(token_claim_invalid,        token,      challenge,    0,      "a claim that the access token needs is missing or of the wrong type") \
   X(token_binding_unsupported,  token,      challenge,    0,      "the access token is bound to a key whose proof is not accepted here") \
+  X(token_unbound,              token,      challenge,    0,      "the access token is bound to no key of its holder, as it has to be") \
+  X(proof_missing,              token,      challenge,    0,      "the access token is bound to a key, and the call has no proof of it") \
+  X(proof_malformed,            token,      challenge,    0,      "the DPoP proof is not a well-formed proof") \
+  X(proof_algorithm_refused,    token,      challenge,    0,      "the DPoP proof is signed with an algorithm that is not accepted") \
+  X(proof_signature_invalid,    token,      challenge,    0,      "the DPoP proof's signature is wrong") \
+  X(proof_mismatch,             token,      challenge,    0,      "the DPoP proof was made for another request, token or key") \
+  X(proof_expired,              token,      challenge,    0,      "the DPoP proof was not made just now") \
+  X(proof_nonce_needed,         token,      challenge,    0,      "the DPoP proof needs the nonce that comes with this answer") \
+  X(proof_replayed,             token,      challenge,    0,      "the DPoP proof was used before") \
+  X(certificate_missing,        token,      challenge,    0,      "the access token is bound to a client certificate, and the connection has none") \
+  X(certificate_mismatch,       token,      challenge,    0,      "the access token is bound to another client certificate") \
+  X(proof_room_full,            token,      unavailable,  0,      "there is no room to remember the DPoP proof") \
+  X(proof_unavailable,          token,      unavailable,  0,      "which DPoP proofs were used can't be asked") \
+  X(workload_invalid,           agent,      forbidden,    0,      "the client certificate is not one that may name a workload") \
+  X(workload_unknown,           agent,      forbidden,    0,      "the client certificate names a workload of nobody who is trusted here") \
+  X(workload_mismatch,          agent,      forbidden,    0,      "the client certificate and the access token name different agents") \
   X(token_revoked,              token,      challenge,    0,      "the access token or its session has been revoked") \
   X(token_issued_before,        token,      challenge,    0,      "the access token was issued before the time from which tokens are accepted") \
   X(token_actors_refused,       token,      challenge,    0,      "the access token names actors, which its issuer may not do") \
