@@ -86,8 +86,10 @@ std::string Gateway::made_session(const Call& call, int status) const {
 }
 
 std::vector<std::pair<std::string, std::string>> Gateway::response_fields(const Call& call) const {
-  if (call.usage == nullptr || !call.enforced) return {};
-  return limit_fields(*call.usage);
+  std::vector<std::pair<std::string, std::string>> out;
+  if (call.usage != nullptr && call.enforced) out = limit_fields(*call.usage);
+  if (!call.fresh_nonce.empty()) out.emplace_back("DPoP-Nonce", call.fresh_nonce);
+  return out;
 }
 
 }  // namespace agw::gateway

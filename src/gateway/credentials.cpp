@@ -18,17 +18,21 @@ bool is_lower_hex(std::string_view text) {
 
 }  // namespace
 
-Result<std::string_view, Reason> bearer_token(const Headers& headers) {
+Result<SentToken, Reason> sent_token(const Headers& headers) {
   const auto [sent, field] = headers.find("authorization");
   if (sent == 0) return fail(Reason::token_missing);
   if (sent > 1) return fail(Reason::token_malformed);
   std::string_view value = field;
-  if (is_scheme(value, "dpop")) return fail(Reason::token_binding_unsupported);
-  if (!is_scheme(value, "bearer")) return fail(Reason::token_missing);
-  value.remove_prefix(6);
+  SentToken out;
+  if (!is_scheme(value, "bearer")) {
+    if (!is_scheme(value, "dpop")) return fail(Reason::token_missing);
+    out.scheme = identity::TokenScheme::dpop;
+  }
+  value.remove_prefix(out.scheme == identity::TokenScheme::dpop ? 4 : 6);
   value.remove_prefix(std::min(value.find_first_not_of(' '), value.size()));
   // Whether these bytes are a token at all is found by whoever reads one that isn't known yet.
-  return value;
+  out.token = value;
+  return out;
 }
 
 std::string_view trace_id(const Headers& headers) {

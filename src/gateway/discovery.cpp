@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "agw/base/encoding.h"
+#include "agw/identity/possession.h"
 
 #include "words.h"
 
@@ -21,6 +22,16 @@ void append_strings(std::string& out, std::string_view key, const std::vector<st
     out += json_quoted(values[i]);
   }
   out += ']';
+}
+
+std::vector<std::string> words(std::string_view text) {
+  std::vector<std::string> out;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find(' ', at), text.size());
+    out.emplace_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return out;
 }
 
 /// The authority's host, without port; brackets of an IPv6 literal are kept.
@@ -50,6 +61,12 @@ void append_resource(std::string& page, const Location& location) {
   if (!location.challenge_scopes.empty())
     page += "- Scopes to begin with: " + code(joined(location.challenge_scopes)) + "\n";
   if (!resource.scopes_supported.empty()) page += "- All scopes: " + code(joined(resource.scopes_supported)) + "\n";
+  if (resource.needs_proofs) page += "- Tokens have to be bound to a key of yours by DPoP (RFC 9449)\n";
+  if (location.sender.holder == identity::Holder::of_certificate)
+    page += "- Tokens have to be bound to your client certificate (RFC 8705)\n";
+  if (location.sender.holder == identity::Holder::of_either)
+    page +=
+        "- Tokens have to be bound to a key of yours: by DPoP (RFC 9449), or to your client certificate (RFC 8705)\n";
   page += "- What you may do there: GET <" + resource.permissions_url + "> with your token\n";
   page += '\n';
 }
@@ -61,6 +78,9 @@ std::string protected_resource_metadata(const ProtectedResource& resource) {
   append_strings(out, "authorization_servers", resource.issuers);
   if (!resource.scopes_supported.empty()) append_strings(out, "scopes_supported", resource.scopes_supported);
   append_strings(out, "bearer_methods_supported", {"header"});
+  append_strings(out, "dpop_signing_alg_values_supported", words(identity::proof_algorithms()));
+  if (resource.needs_proofs) out += ",\n  \"dpop_bound_access_tokens_required\": true";
+  if (resource.takes_certificates) out += ",\n  \"tls_client_certificate_bound_access_tokens\": true";
   // A parameter of ours (RFC 9728 section 2 allows others).
   out += ",\n  \"agent_permissions\": " + json_quoted(resource.permissions_url);
   out += ",\n  \"resource_documentation\": " + json_quoted(resource.origin + "/auth.md") + "\n}\n";
@@ -91,9 +111,16 @@ std::string auth_page(const std::vector<const Location*>& locations) {
       "## Use it\n\n"
       "Send `Authorization: Bearer <token>` on every request, never in a URL. It stays at this gateway: systems\n"
       "behind it get another token.\n\n"
+      "A token that is bound to a key (`cnf.jkt`) goes under `Authorization: DPoP <token>`, with a fresh proof in the\n"
+      "`DPoP` header of each request (RFC 9449): `htm`, `htu` (the URL you call), `iat`, `jti`, `ath`. If the answer "
+      "is\n"
+      "401 with `error=\"use_dpop_nonce\"`, put its `DPoP-Nonce` into the proof and send again. A token that is bound "
+      "to\n"
+      "a client certificate (`cnf.x5t#S256`) needs that certificate in the TLS handshake (RFC 8705).\n\n"
       "## Errors\n\n"
       "| status | where | what to do |\n|---|---|---|\n"
       "| 401 | `WWW-Authenticate: Bearer` | get a token; with `error=\"invalid_token\"` get a new one |\n"
+      "| 401 | `WWW-Authenticate: DPoP` | with `use_dpop_nonce` or `invalid_dpop_proof` send again with a new proof |\n"
       "| 403 | `error=\"insufficient_scope\"` | ask the user for a token with the scopes in `scope` |\n"
       "| 403 | `reason` in the body | the agent or the user is disabled or not known: a new login won't help |\n"
       "| 404, or -32602 for a tool | body | it doesn't exist for you |\n"

@@ -15,6 +15,7 @@
 #include "further.h"
 #include "handshake.h"
 #include "operation.h"
+#include "proving.h"
 #include "refusal.h"
 #include "repeats.h"
 #include "sight.h"
@@ -105,6 +106,9 @@ Task<Result<Forward, Answer>> Gateway::govern(const Location& location, Request&
   // Who calls, and for whom? A stranger's body isn't even read, unless it decides whether the call
   // is one that is enforced.
   auto principal = co_await authenticate(location, request, call);
+  // A token that is bound to a key is good in the hands of who has that key, and in nobody else's.
+  if (principal && must_prove(location, call, **principal))
+    principal = co_await prove(location, request, call, *std::move(principal));
   if (!principal && !location.enforces_some) co_return conclude(location, request, call, deny(principal.error()));
   if (principal) call.principal = *principal;
 
@@ -182,10 +186,15 @@ void Gateway::open(const Location& location, const Request& request, Call& call)
 
 ValueTask<Result<PrincipalPtr, Reason>> Gateway::authenticate(const Location& location, const Request& request,
                                                               Call& call) {
-  const auto token = bearer_token(request.headers());
-  if (!token) return Result<PrincipalPtr, Reason>(fail(token.error()));
-  call.token = *token;
-  auto step = services_.authenticator.authenticate(*token, location.trust);
+  const auto sent = sent_token(request.headers());
+  if (!sent) {
+    // Where nobody speaks for a user, a workload's certificate may speak for itself.
+    if (location.takes_workloads && sent.error() == Reason::token_missing) return workload(location, request, call);
+    return Result<PrincipalPtr, Reason>(fail(sent.error()));
+  }
+  call.token = sent->token;
+  call.scheme = sent->scheme;
+  auto step = services_.authenticator.authenticate(sent->token, location.trust);
   if (!step.ready()) return await_principal(std::move(step), call);
   return principal_of(step.take(), call);
 }

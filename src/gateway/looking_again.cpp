@@ -22,7 +22,7 @@ void take_facts(Call& call, PrincipalPtr principal, policy::FactsPtr facts) {
 }  // namespace
 
 Task<std::optional<Reason>> Gateway::look_further(const Location& location, Request& request, Call& call) {
-  auto authenticating = services_.authenticator.authenticate(call.token, location.trust);
+  auto authenticating = authenticate_again(location, request, call);
   auto principal = co_await std::move(authenticating);
   if (!principal) co_return principal.error().reason;
   auto asking = services_.store.facts(*principal, call.operation);
@@ -42,7 +42,7 @@ Task<std::optional<Reason>> Gateway::look_further(const Location& location, Requ
 
 ValueTask<std::optional<Reason>> Gateway::look_again(const Location& location, Request& request, Call& call) {
   if (call.further != nullptr) return look_further(location, request, call);
-  auto who = services_.authenticator.authenticate(call.token, location.trust);
+  auto who = authenticate_again(location, request, call);
   if (!who.ready()) return await_look(location, request, call, std::move(who));
   auto principal = who.take();
   if (!principal) return std::optional(principal.error().reason);

@@ -77,7 +77,7 @@ std::vector<std::pair<std::string, std::string>> cors_headers(const Location& lo
   if (headers.count("origin") == 0 || !origin_allowed(location, headers)) return {};
   return {{"Access-Control-Allow-Origin", std::string(headers.get("origin"))},
           {"Access-Control-Expose-Headers",
-           "WWW-Authenticate, Mcp-Session-Id, X-Request-Id, Retry-After, RateLimit, RateLimit-Policy"},
+           "WWW-Authenticate, DPoP-Nonce, Mcp-Session-Id, X-Request-Id, Retry-After, RateLimit, RateLimit-Policy"},
           {"Vary", "Origin"}};
 }
 

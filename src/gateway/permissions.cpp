@@ -9,6 +9,7 @@
 #include "agw/gateway/origin.h"
 #include "agw/policy/reach.h"
 
+#include "proving.h"
 #include "refusal.h"
 
 namespace agw::gateway {
@@ -123,6 +124,10 @@ Task<Answer> Gateway::permissions(const std::vector<const Location*>& locations,
 
   auto authenticated = authenticate(location, request, call);
   auto principal = co_await std::move(authenticated);
+  if (principal && must_prove(location, call, **principal)) {
+    auto proving = prove(location, request, call, *std::move(principal));
+    principal = co_await std::move(proving);
+  }
   if (!principal) co_return refuse_permissions(location, request, call, deny(principal.error()));
   call.principal = *principal;
 

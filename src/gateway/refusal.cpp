@@ -5,6 +5,7 @@
 
 #include "agw/base/encoding.h"
 #include "agw/gateway/origin.h"
+#include "agw/identity/possession.h"
 #include "agw/mcp/error.h"
 
 #include "consumption.h"
@@ -34,19 +35,35 @@ std::vector<std::string> step_up_scopes(const Location& location, const Call& ca
   return scopes;
 }
 
+/// Who tried it with DPoP, or has to, is told in its own words (RFC 9449 section 7.1).
+bool speaks_of_proofs(const Location& location, const Call& call, Reason reason) {
+  return call.scheme == identity::TokenScheme::dpop || location.sender.holder == identity::Holder::of_key ||
+         reason == Reason::proof_missing;
+}
+
+std::string_view error_of(const ReasonRow& why) {
+  switch (why.reason) {
+    case Reason::proof_nonce_needed: return "use_dpop_nonce";
+    case Reason::proof_malformed:
+    case Reason::proof_algorithm_refused:
+    case Reason::proof_signature_invalid:
+    case Reason::proof_mismatch:
+    case Reason::proof_expired:
+    case Reason::proof_replayed: return "invalid_dpop_proof";
+    default: return why.disposition == Disposition::scope ? "insufficient_scope" : "invalid_token";
+  }
+}
+
 /// RFC 6750 section 3, RFC 9728 section 5.1.
 std::string challenge(const Location& location, const Call& call, const Decision& decision) {
   const ReasonRow& why = row(decision.reason);
-  std::string out = "Bearer ";
+  const bool proofs = speaks_of_proofs(location, call, why.reason);
+  std::string out = proofs ? "DPoP " : "Bearer ";
   std::vector<std::string> scopes = location.challenge_scopes;
-  if (why.disposition == Disposition::scope) {
-    out += R"(error="insufficient_scope", )";
-    scopes = step_up_scopes(location, call, decision);
-  } else if (why.reason != Reason::token_missing) {
-    out += R"(error="invalid_token", )";
-  }
+  if (why.disposition == Disposition::scope) scopes = step_up_scopes(location, call, decision);
+  if (proofs) out += "algs=\"" + std::string(identity::proof_algorithms()) + "\", ";
   if (why.reason != Reason::token_missing) {
-    out += "error_description=\"";
+    out += "error=\"" + std::string(error_of(why)) + "\", error_description=\"";
     out += quoted_string_body(why.sentence);
     out += "\", ";
   }
@@ -262,6 +279,7 @@ Answer answer_for(const Location& location, const Headers& headers, const Call& 
   answer.headers.emplace_back("Cache-Control", "no-store");
   if (why.disposition == Disposition::challenge || why.disposition == Disposition::scope)
     answer.headers.emplace_back("WWW-Authenticate", challenge(location, call, decision));
+  if (!call.fresh_nonce.empty()) answer.headers.emplace_back("DPoP-Nonce", call.fresh_nonce);
   if (decision.retry_after > 0)
     answer.headers.emplace_back("Retry-After", std::to_string(decision.retry_after));
   else if (why.disposition == Disposition::unavailable)

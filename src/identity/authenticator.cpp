@@ -6,6 +6,7 @@
 
 #include "claims.h"
 #include "issuer_keys.h"
+#include "svid.h"
 #include "token_memory.h"
 
 namespace agw::identity {
@@ -118,8 +119,10 @@ Task<Authenticator::State::Answer> Authenticator::State::verify(std::string_view
   if (!unverified) co_return fail(refusal(reason_of(unverified.error())));
   const auto issuer_url = unverified_issuer(unverified->payload);
   if (!issuer_url) co_return fail(refusal(Reason::token_malformed, "the payload is not an object"));
-  const auto found = std::find_if(trust.issuers.begin(), trust.issuers.end(),
-                                  [&](const auto* config) { return config->issuer == *issuer_url; });
+  const auto* const svid = issuer_url->empty() ? issuer_of_svid(unverified->payload, trust) : nullptr;
+  const auto found = std::find_if(trust.issuers.begin(), trust.issuers.end(), [&](const auto* config) {
+    return svid != nullptr ? config == svid : config->issuer == *issuer_url && !is_keyless(*config);
+  });
   if (found == trust.issuers.end()) co_return fail(refusal(Reason::token_issuer_unknown));
   const std::size_t index = index_of(*found);
   IssuerKeys& issuer = *issuers[index];

@@ -9,6 +9,8 @@
 
 #include "callers.h"
 #include "claim_values.h"
+#include "confirmation.h"
+#include "svid.h"
 
 namespace agw::identity {
 namespace {
@@ -162,9 +164,9 @@ Result<std::shared_ptr<Principal>, TokenRefusal> read_claims(std::string_view pa
   auto principal = PrincipalReader(claims.get(), rules).read();
   if (!principal) return principal;
   if (!is_meant_for((*principal)->audience, rules)) return fail(TokenRefusal{Reason::token_audience_mismatch, ""});
-  // RFC 7800: a token that is bound to a key is no bearer token, and its proof can't be checked yet.
-  if (json_object_get(claims.get(), "cnf") != nullptr)
-    return fail(TokenRefusal{Reason::token_binding_unsupported, "claim cnf"});
+  if (!rules.issuer.workloads.trust_domain.empty())
+    if (auto fault = take_workload(**principal, rules.issuer)) return fail(*std::move(fault));
+  if (auto fault = read_confirmation(claims.get(), **principal)) return fail(*std::move(fault));
   // What only conditions ask for harms nobody who asks for nothing: of another type it is absent.
   if (const auto authenticated = claim_time(claims.get(), "auth_time")) (*principal)->authenticated_at = *authenticated;
   if (const json_t* acr = json_object_get(claims.get(), "acr"); json_is_string(acr))

@@ -4,6 +4,8 @@
 
 #include "agw/base/exception.h"
 
+#include "svid.h"
+
 namespace agw::identity {
 namespace {
 
@@ -247,7 +249,7 @@ Task<void> IssuerKeys::fetch_together(SteadyTime deadline) {
 }
 
 Task<bool> IssuerKeys::await_keys() {
-  if (!config_.jwks_file.empty()) co_return current() != nullptr;
+  if (!config_.jwks_file.empty() || is_keyless(config_)) co_return current() != nullptr;
   if (fetch_is_under_way() || !taken(failed_name_)) co_await fetch_together(deadline());
   co_return current() != nullptr;
 }
@@ -286,7 +288,7 @@ Task<std::optional<oauth::ServerMetadata>> IssuerKeys::metadata() {
 }
 
 Task<void> IssuerKeys::keep_fresh() {
-  if (!config_.jwks_file.empty()) co_return;
+  if (!config_.jwks_file.empty() || is_keyless(config_)) co_return;
   Milliseconds retry = first_retry;
   while (true) {
     static_cast<void>(current());
@@ -316,7 +318,7 @@ Task<void> IssuerKeys::keep_fresh() {
 IssuerHealth IssuerKeys::health() {
   IssuerHealth out;
   out.alias = config_.alias;
-  out.usable = current() != nullptr;
+  out.usable = is_keyless(config_) || current() != nullptr;
   out.detail = last_fault_;
   if (!out.usable && out.detail.empty()) out.detail = "no keys yet";
   return out;

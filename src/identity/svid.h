@@ -19,7 +19,7 @@ namespace agw::identity {
 /// Makes the principal, whose `sub` was read, the workload that it names (JWT-SVID section 3.1).
 [[nodiscard]] std::optional<TokenRefusal> take_workload(Principal& principal, const IssuerConfig& issuer);
 
-/// Of its issuer's configuration: tenant and scopes.
+/// What every workload is: a machine, with the tenant and the scopes of its issuer's configuration.
 void take_standing(Principal& principal, const IssuerConfig& issuer);
 
 }  // namespace agw::identity

@@ -63,6 +63,9 @@ Named name_workload(const ClientCertificate& certificate, const TrustProfile& tr
 }
 
 void take_standing(Principal& principal, const IssuerConfig& issuer) {
+  principal.machine = true;
+  principal.client = principal.agent;
+  principal.groups.clear();
   principal.tenant = issuer.tenants.empty() ? "default" : issuer.tenants.front();
   principal.scopes = issuer.workloads.scopes;
   std::ranges::sort(principal.scopes);

@@ -74,8 +74,9 @@ std::string thumbprint(const json_t* jwk, Family family) {
 }
 
 bool is_for_signatures(const json_t* jwk) {
+  // A bundle of a SPIFFE trust domain says of each key what it is for (Trust Domain and Bundle, section 4.2.2).
   const std::string_view use = text_of(jwk, "use");
-  if (!use.empty() && use != "sig") return false;
+  if (!use.empty() && use != "sig" && use != "jwt-svid") return false;
   const json_t* operations = json_object_get(jwk, "key_ops");
   if (operations == nullptr) return true;
   for (std::size_t i = 0; i < json_array_size(operations); ++i) {

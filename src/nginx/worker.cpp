@@ -15,6 +15,9 @@
 #include "agw/grants/file_store.h"
 #include "agw/grants/tenant_stores.h"
 #include "agw/idempotency/ledger.h"
+#include "agw/identity/possession.h"
+#include "agw/identity/proofs.h"
+#include "agw/identity/workloads.h"
 
 #include "config/conf.h"
 #include "request/context.h"
@@ -155,14 +158,18 @@ struct Worker::Services {
         limiter({host.loop(), host.clock(), host.random(), host.zone().counters(), limit_events, host.log(),
                  host.redis(), conf.limit_on_error}),
         ledger(make_ledger(conf)),
-        handed_out(make_handout_keys(conf)),
+        handed_out(make_keys(conf, "agw handed out")),
         sessions(handed_out, host.random(), max_sessions),
         states(handed_out, host.clock(), host.random()),
         tasks(handed_out, host.random(), host.zone().tasks()),
+        nonces(make_keys(conf, "agw dpop nonce")),
+        spent(make_spent(conf)),
+        possession({host.clock(), host.random(), *spent, nonces}),
+        workloads(host.clock()),
         breakers({host.clock(), host.random(), host.zone().breakers(), host.zone(), host.log(), audit}),
         break_glass(make_break_glass(conf)),
         gateway({host.clock(), host.log(), host.zone(), authenticator, *store, limiter, exchanger, audit, uses.get(),
-                 &breakers, ledger.get(), &sessions, &states, &tasks, break_glass.get()}),
+                 &breakers, ledger.get(), &sessions, &states, &tasks, break_glass.get(), &possession, &workloads}),
         credential_variables(find_credential_variables(cycle)),
         locations(conf.locations.begin(), conf.locations.end()) {
     if (ngx_process == NGX_PROCESS_SINGLE && conf.audit_file != nullptr) {
@@ -304,12 +311,20 @@ struct Worker::Services {
   }
 
   /// Without agent_key this server's own key seals: what is handed out then ends with it.
-  SealKeys make_handout_keys(const MainConf& conf) {
-    constexpr std::string_view use = "agw handed out";
+  SealKeys make_keys(const MainConf& conf, std::string_view use) {
     if (!conf.keys.empty()) return SealKeys(conf.keys, use);
     std::vector<Secret> own;
     own.emplace_back(std::string(host.zone().own_key()));
     return SealKeys(own, use);
+  }
+
+  /// Where several nginx share a Redis, a proof is good at one of them only.
+  std::unique_ptr<identity::SpentProofs> make_spent(const MainConf& conf) {
+    if (host.redis() == nullptr)
+      return std::make_unique<identity::ZoneProofs>(host.zone().proofs(), host.clock(), host.zone().own_key());
+    auto out = std::make_unique<identity::RedisProofs>(*host.redis(), host.log());
+    for (const std::string& tenant : tenants(conf)) host.loop().spawn(out->begin(tenant));
+    return out;
   }
 
   std::vector<const identity::IssuerConfig*> issuers;
@@ -335,6 +350,10 @@ struct Worker::Services {
   gateway::Sessions sessions;
   gateway::States states;
   gateway::Tasks tasks;
+  SealKeys nonces;
+  std::unique_ptr<identity::SpentProofs> spent;
+  identity::Possession possession;
+  identity::Workloads workloads;
   gateway::Breakers breakers;
   std::unique_ptr<InotifyWatch> break_glass_watch;
   std::unique_ptr<grants::BreakGlass> break_glass;

@@ -201,9 +201,9 @@ def test_two_authorization_headers_are_one_too_many(site):
 
 
 def test_a_bound_token_is_no_bearer_token(site):
-    refused(site, site.token(cnf={"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}), "token_binding_unsupported")
-    refused(site, site.token(cnf={"x5t#S256": "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"}),
-            "token_binding_unsupported")
+    refused(site, site.token(cnf={"kid": "a-key-of-its-own"}), "token_binding_unsupported")
+    refused(site, site.token(cnf={"jkt": "short"}), "token_claim_invalid")
+    refused(site, site.token(cnf={"x5t#S256": "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg0"}), "certificate_missing")
     passes(site, site.token())
 
 

@@ -98,7 +98,7 @@ void check(const Principal& principal, const identity::IssuerConfig& config, std
   expect(names(json_object_get(json.get(), "aud"), resource), "the token is for this resource");
   const json_t* expiry = json_object_get(json.get(), "exp");
   expect(json_is_integer(expiry) && json_integer_value(expiry) + 30 > 1'800'000'000, "the token has not expired");
-  expect(json_object_get(json.get(), "cnf") == nullptr, "a bound token is no bearer token");
+  expect((json_object_get(json.get(), "cnf") != nullptr) == principal.is_bound(), "a bound token is no bearer token");
   expect(names(json_object_get(json.get(), "sub"), principal.subject) && !principal.subject.empty(), "sub is a string");
   check_callers(principal, config, json.get());
   expect(principal.user.empty() || (is_principal_id(principal.user) && principal.user.starts_with("company|")),

@@ -46,14 +46,14 @@ void check_origin(const gateway::Location& location, const Headers& headers) {
 }
 
 void check_token(const Headers& headers) {
-  const auto token = gateway::bearer_token(headers);
-  if (!token) {
-    expect(row(token.error()).check == Check::token, "a refused credential is a matter of the token");
+  const auto sent = gateway::sent_token(headers);
+  if (!sent) {
+    expect(row(sent.error()).check == Check::token, "a refused credential is a matter of the token");
     return;
   }
   const std::string_view field = headers.get("authorization");
-  expect(headers.count("authorization") == 1 && field.ends_with(*token), "a token is the end of the one field");
-  expect(!token->starts_with(' '), "a token has no space before it");
+  expect(headers.count("authorization") == 1 && field.ends_with(sent->token), "a token is the end of the one field");
+  expect(!sent->token.starts_with(' '), "a token has no space before it");
 }
 
 void check_answers(const gateway::Location& location, const Headers& headers) {

@@ -5,6 +5,9 @@ CLAIMS = "src/identity/claims.cpp"
 CALLERS = "src/identity/callers.cpp"
 EVALUATE = "src/policy/evaluate.cpp"
 AUTHENTICATOR = "src/identity/authenticator.cpp"
+DPOP = "src/identity/dpop.cpp"
+POSSESSION = "src/identity/possession.cpp"
+WORKLOADS = "src/identity/workloads.cpp"
 KEY_SET = "src/jose/key_set.cpp"
 TRANSFER = "src/nginx/adapters/http_transfer.cpp"
 
@@ -64,8 +67,47 @@ ALL = [
         (KEY_SET, "if (std::find(allowed.begin(), allowed.end(), jwt.algorithm) == allowed.end())",
          "if (allowed.empty())")], ["test_token.py"]),
     Mutation("a token bound to a key passes as a bearer token", [
-        (CLAIMS, 'if (json_object_get(claims.get(), "cnf") != nullptr)',
-         'if (json_object_get(claims.get(), "cnf") == claims.get())')], ["test_token.py"]),
+        ("src/gateway/proving.h", "return principal.is_bound() || call.scheme", "return call.scheme")],
+        ["test_dpop.py"]),
+    Mutation("a proof is good twice", [
+        (POSSESSION, "case Spending::spent: co_return refused(Reason::proof_replayed);", "case Spending::spent: break;")],
+        ["test_dpop.py"]),
+    Mutation("each worker remembers proofs for itself", [
+        ("src/nginx/worker.cpp", "host.zone().own_key());\n    auto out",
+         "std::to_string(ngx_pid));\n    auto out")], ["test_dpop.py"]),
+    Mutation("a proof of another key will do", [
+        (DPOP, "if (out.key != target.key) return", "if (out.key.empty()) return")], ["test_dpop.py"]),
+    Mutation("a proof of another token will do", [
+        (DPOP, 'if (string_claim(claims.get(), "ath") != token_hash(target.access_token)) return',
+         'if (string_claim(claims.get(), "ath") == token_hash("")) return')], ["test_dpop.py"]),
+    Mutation("a proof of another place will do", [
+        (DPOP, "if (!wanted || !said || *wanted != *said) return", "if (!wanted || !said) return")], ["test_dpop.py"]),
+    Mutation("a proof is for the place that Host says", [
+        ("src/gateway/proving.cpp", "presented.uri = location.resource.origin;",
+         'presented.uri = "http://" + std::string(request.headers().get("host"));')], ["test_dpop.py"]),
+    Mutation("a nonce never ends", [
+        (POSSESSION, "now < *nonce + rules.proofs.nonce_lifetime;", "now >= *nonce - ahead;"),
+        (POSSESSION, "if (proven.made > now + ahead || proven.good_until <= now)", "if (proven.made > now + ahead)")],
+        ["test_dpop.py"]),
+    Mutation("proofs from before the memory count", [
+        ("src/identity/zone_proofs.cpp", "if (milliseconds(proof.made) < table->born) return Spending::too_old;", "")],
+        ["test_dpop.py"]),
+    Mutation("any certificate holds the token", [
+        (POSSESSION, "if (certificate->thumbprint != principal.bound_certificate)", "if (certificate->thumbprint.empty())")],
+        ["test_client_certificates.py"]),
+    Mutation("a certificate with two URIs is a workload's", [
+        (WORKLOADS, "if (certificate.uris.size() != 1) return", "if (certificate.uris.empty()) return")],
+        ["test_client_certificates.py"]),
+    Mutation("an authority is a workload", [
+        (WORKLOADS, 'if (certificate.authority) return fail(invalid("the certificate is an authority\'s"));\n  if (!',
+         "if (!")], ["test_client_certificates.py"]),
+    Mutation("a workload of any trust domain", [
+        (WORKLOADS, "if (issuer->workloads.trust_domain != id->trust_domain || !issuer->workloads.certificates)",
+         "if (issuer->workloads.trust_domain.empty() || !issuer->workloads.certificates)")],
+        ["test_client_certificates.py"]),
+    Mutation("a certificate beside another agent's token is overlooked", [
+        ("src/gateway/proving.cpp", "if (!*named || (*named)->agent == principal.agent) return", "if (!principal.agent.empty()) return")],
+        ["test_client_certificates.py"]),
     Mutation("the signature isn't checked", [
         (KEY_SET, "if (!chosen->verify(jwt)) return", "if (!chosen->verify(jwt) && keys_.empty()) return")],
         ["test_token.py"]),

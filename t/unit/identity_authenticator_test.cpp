@@ -138,8 +138,10 @@ TEST_F(Identity, refuses_each_fault_for_its_reason) {
        Reason::token_claim_invalid},
       {"no agent", signed_by(key, base(R"("sub":"m",)" + aud + "," + exp)), Reason::token_claim_invalid},
       {"groups of numbers", signed_by(key, payload(R"(,"groups":[1])")), Reason::token_claim_invalid},
-      {"bound to a key", signed_by(key, payload(R"(,"cnf":{"jkt":"x"})")), Reason::token_binding_unsupported},
-      {"bound to nothing", signed_by(key, payload(R"(,"cnf":null)")), Reason::token_binding_unsupported},
+      {"bound to a thumbprint that is none", signed_by(key, payload(R"(,"cnf":{"jkt":"x"})")),
+       Reason::token_claim_invalid},
+      {"bound in a way of its own", signed_by(key, payload(R"(,"cnf":{"kid":"x"})")),
+       Reason::token_binding_unsupported},
   };
   for (const Case& c : cases) EXPECT_EQ(refused(c.token), c.reason) << c.name;
   // No line holds what would be worth stealing.

@@ -14,6 +14,7 @@
 #include "agw/gateway/sessions.h"
 #include "agw/gateway/tasks.h"
 #include "agw/idempotency/ledger.h"
+#include "agw/identity/sender.h"
 #include "agw/limits/breaker_table.h"
 #include "agw/limits/usage.h"
 #include "agw/mcp/message.h"
@@ -92,7 +93,9 @@ struct Call {
   const Location* location = nullptr;
   const OperationRoute* route = nullptr;
   std::string_view request_id;
-  std::string_view token;         ///< as sent; empty before it was found
+  std::string_view token;         ///< as sent; empty before it was found, or where a certificate stands for it
+  identity::TokenScheme scheme = identity::TokenScheme::bearer;
+  std::string fresh_nonce;        ///< for the client's next DPoP proofs; empty: it is told none
   PrincipalPtr principal;
   std::string_view type;          ///< `mcp.tools.call`, `rest.call` … (audit's `type`)
   std::string_view operation;     ///< `ns/name`, or empty

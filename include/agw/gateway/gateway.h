@@ -29,7 +29,12 @@
 
 namespace agw::grants {
 class BreakGlass;
-}
+}  // namespace agw::grants
+
+namespace agw::identity {
+class Possession;
+class Workloads;
+}  // namespace agw::identity
 
 namespace agw::gateway {
 
@@ -93,6 +98,8 @@ class Gateway {
     States* states = nullptr;  ///< the same
     Tasks* tasks = nullptr;  ///< the same
     grants::BreakGlass* break_glass = nullptr;  ///< null: nobody breaks the glass
+    identity::Possession* possession = nullptr;  ///< null: who holds a bound token can't prove it
+    identity::Workloads* workloads = nullptr;  ///< null: certificates name nobody
   };
   explicit Gateway(Services services);
   ~Gateway();
@@ -154,6 +161,14 @@ class Gateway {
   void open(const Location& location, const Request& request, Call& call);
   [[nodiscard]] ValueTask<Result<PrincipalPtr, Reason>> authenticate(const Location& location, const Request& request,
                                                                      Call& call);
+  [[nodiscard, gnu::noinline]] Task<Result<PrincipalPtr, Reason>> prove(const Location& location,
+                                                                        const Request& request, Call& call,
+                                                                        PrincipalPtr principal);
+  [[nodiscard, gnu::noinline]] Result<PrincipalPtr, Reason> workload(const Location& location, const Request& request,
+                                                                     Call& call);
+  [[nodiscard]] ValueTask<Result<PrincipalPtr, identity::TokenRefusal>> authenticate_again(const Location& location,
+                                                                                           const Request& request,
+                                                                                           const Call& call);
   [[nodiscard]] Task<std::optional<Reason>> await_look(const Location& location, Request& request, Call& call,
                                                        ValueTask<Result<PrincipalPtr, identity::TokenRefusal>> who);
   [[nodiscard]] Task<std::optional<Reason>> await_look(const Location& location, Request& request, Call& call,

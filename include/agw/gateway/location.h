@@ -14,6 +14,7 @@
 #include "agw/base/time.h"
 #include "agw/idempotency/rule.h"
 #include "agw/identity/authenticator.h"
+#include "agw/identity/sender.h"
 #include "agw/mcp/resource_uri.h"
 #include "agw/model/breaker.h"
 #include "agw/model/condition.h"
@@ -73,6 +74,8 @@ struct ProtectedResource {
   std::string permissions_path; ///< `/.well-known/agent-permissions` + path
   std::string permissions_url;
   bool is_default = false;   ///< also answers at the root form
+  bool needs_proofs = false;       ///< takes no token but such as are bound to a key by DPoP
+  bool takes_certificates = false; ///< nginx asks clients for certificates
   std::vector<std::string> issuers;           ///< `authorization_servers`
   std::vector<std::string> scopes_supported;  ///< challenge scopes and those of every operation
 };
@@ -90,6 +93,8 @@ struct Location {
   policy::DelegationMode delegation = policy::DelegationMode::implicit;
   ProtectedResource resource;
   identity::TrustProfile trust;
+  identity::SenderRules sender;
+  bool takes_workloads = false;  ///< who calls may be told by its client certificate
   std::vector<std::string> challenge_scopes;
   std::vector<std::string> origins;  ///< browsers' origins besides the resource's own
   /// Names (in lower case) under which it may be called; one with a dot in front stands for all below it. Empty: any.

@@ -11,6 +11,10 @@
 #include "agw/io/headers.h"
 #include "agw/model/reason.h"
 
+namespace agw::identity {
+struct ClientCertificate;
+}  // namespace agw::identity
+
 namespace agw::gateway {
 
 /// Views are valid while the request lives.
@@ -27,6 +31,9 @@ class Request {
   /// What a variable of the host's configuration holds now, by the handle that the host gave a condition; nothing: it
   /// isn't set for this request.
   [[nodiscard]] virtual std::optional<std::string_view> variable(std::intptr_t handle) const = 0;
+  /// The client's certificate by the host's own TLS, never by a header; null: the connection has none that the host
+  /// vouches for.
+  [[nodiscard]] virtual const identity::ClientCertificate* client_certificate() const { return nullptr; }
   /// The whole body, exactly as it will be forwarded; body_too_large over `max_bytes`. A body that
   /// nginx has buffered in a file is read from it without blocking for long (bounded by max_bytes). Valid
   /// while the course runs.

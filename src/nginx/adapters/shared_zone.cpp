@@ -75,6 +75,7 @@ struct SharedZone::Root {
   void* counters;  // read and replaced under the lock only
   void* breakers;  // the same
   void* tasks;     // the same
+  void* proofs;    // the same
   std::array<unsigned char, 32> key;  // never written again
 };
 
@@ -138,6 +139,7 @@ SharedZone::SharedZone(ngx_shm_zone_t& zone, Log& log) noexcept
       counters_(*this, root_.counters),
       breakers_(*this, root_.breakers),
       tasks_(*this, root_.tasks),
+      proofs_(*this, root_.proofs),
       log_(log) {}
 
 SharedZone::~SharedZone() = default;

@@ -47,6 +47,9 @@ class SharedZone final : public Zone, public Metrics {
   /// And for the names of tasks.
   [[nodiscard]] SharedMemory& tasks() noexcept { return tasks_; }
 
+  /// And for proofs that were used.
+  [[nodiscard]] SharedMemory& proofs() noexcept { return proofs_; }
+
   /// 32 random bytes, drawn when the zone was made: they survive a reload, and end with nginx.
   [[nodiscard]] std::string_view own_key() const noexcept;
 
@@ -92,6 +95,7 @@ class SharedZone final : public Zone, public Metrics {
   Table counters_;
   Table breakers_;
   Table tasks_;
+  Table proofs_;
   Log& log_;
   bool said_full_ = false;
   // What had no room: counted, leased and remembered by this worker alone.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "client_certificates.h"
 #include "reading.h"
 
 namespace agw::nginx {
@@ -82,8 +83,34 @@ class LocationCompiler {
         continue;
       }
       location_->trust.issuers.push_back(&*issuer);
-      location_->resource.issuers.push_back(issuer->issuer);
+      const identity::WorkloadConfig& workloads = issuer->workloads;
+      // A trust domain is no authorization server: nobody can ask it for a token.
+      if (workloads.trust_domain.empty()) location_->resource.issuers.push_back(issuer->issuer);
+      if (!workloads.trust_domain.empty() && workloads.certificates) take_workloads(alias);
     }
+  }
+
+  void take_workloads(const std::string& alias) {
+    location_->takes_workloads = true;
+    const ClientCertificates asked = client_certificates(*settings_.server);
+    if (asked != ClientCertificates::required && asked != ClientCertificates::optional)
+      problems_.error(settings_.trust.place,
+                      "\"agent_trust\" names " + quoted(alias) +
+                          ", whose workloads show certificates, and nginx checks none; write ssl_verify_client "
+                          "optional; (or on) and ssl_client_certificate FILE; in the server, or certificates off; in "
+                          "the agent_issuer");
+  }
+
+  void take_sender() {
+    if (settings_.holder) location_->sender.holder = *settings_.holder;
+    if (settings_.proofs) location_->sender.proofs = *settings_.proofs;
+    location_->resource.needs_proofs = location_->sender.holder == identity::Holder::of_key;
+    const ClientCertificates asked = client_certificates(*settings_.server);
+    location_->resource.takes_certificates = asked != ClientCertificates::none;
+    if (asked == ClientCertificates::none && location_->sender.holder == identity::Holder::of_certificate)
+      problems_.error(settings_.holder.place,
+                      "\"agent_sender_constraint\" wants tokens that are bound to client certificates, and nginx asks "
+                      "for none; write ssl_verify_client optional; in the server");
   }
 
   void take_routes() {
@@ -283,6 +310,7 @@ class LocationCompiler {
     location_->resource = *settings_.resource;
     location_->resource.issuers = std::move(issuers);
     location_->trust.resource = location_->resource.identifier;
+    take_sender();
     warn_of_path();
     if (location_->exchange && !location_->exchange->scope_independent) add_new(scopes_, location_->exchange->scopes);
     location_->challenge_scopes = settings_.challenge_scopes ? *settings_.challenge_scopes : scopes_;

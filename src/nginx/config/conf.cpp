@@ -78,6 +78,8 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept try {
   to.limits.inherit(from.limits);
   to.require.inherit(from.require);
   to.breakers.inherit(from.breakers);
+  to.holder.inherit(from.holder);
+  to.proofs.inherit(from.proofs);
   if (!to.routes && same_kind) to.routes = from.routes;
   auto* main = static_cast<MainConf*>(ngx_http_conf_get_module_main_conf(cf, ngx_http_agent_gateway_module));
   main->settings->locations.push_back(inner);

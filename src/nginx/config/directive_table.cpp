@@ -233,6 +233,20 @@ constexpr std::array rows{
         "of an inner block replaces that of the outer one, `off` empties it. See [breakers.md](breakers.md).",
         "agent_breaker agent denials=20%/1m min=20 for=5m;", first, false, true},
     DirectiveRow{
+        Directive::sender_constraint, "agent_sender_constraint", everywhere, 1, 3, "require [dpop] [mtls] | off", "",
+        "off",
+        "Whether a token has to be bound to a key of its holder: by DPoP (RFC 9449), by its client certificate (RFC "
+        "8705), or by either of the two. Without it plain bearer tokens are taken too. A token that is bound always "
+        "needs its proof. See [bound_tokens.md](bound_tokens.md).",
+        "agent_sender_constraint require dpop;", first},
+    DirectiveRow{
+        Directive::dpop, "agent_dpop", everywhere, 1, 3, "[nonce=on|off] [lifetime=TIME] [window=TIME]",
+        "time: 10s to 1h for lifetime (5m), 5s to 10m for window (1m)", "nonce=off lifetime=5m window=1m",
+        "How old a DPoP proof may be: `window` after the `iat` that the client wrote, or `lifetime` after a nonce of "
+        "the gateway's. `nonce=on`: each proof needs a nonce, which the client gets with the first answer; its own "
+        "clock then means nothing. `agent_key` seals nonces: every nginx that has it takes them.",
+        "agent_dpop nonce=on lifetime=2m;", first},
+    DirectiveRow{
         Directive::tool, "agent_tool", in_location, 1, 1, "NAME { … }", "", "none: a tool without it is unknown",
         "A tool of an MCP location, by the name that agents call. Its operation is NAMESPACE/NAME. A block may be "
         "empty: the tool then needs no scope, and grants aren't tied to a resource.",
@@ -281,9 +295,12 @@ consteval bool in_order() {
 static_assert(in_order(), "a row for each directive, in the enum's order");
 
 constexpr std::array issuer_rows{
-    ParameterRow{Parameter::issuer, "issuer", 1, 1, "URL", "", "required",
-                 "Exactly what `iss` says. Metadata and keys are discovered from it (RFC 8414, OpenID Connect "
-                 "Discovery), unless `jwks_file` has the keys. https; http for loopback hosts only."},
+    ParameterRow{
+        Parameter::issuer, "issuer", 1, 1, "URL", "", "required",
+        "Exactly what `iss` says. Metadata and keys are discovered from it (RFC 8414, OpenID Connect "
+        "Discovery), unless `jwks_file` has the keys. https; http for loopback hosts only. Or a SPIFFE trust domain, "
+        "`spiffe://prod.example`, whose workloads are known by certificates and, with `jwks_file`, by "
+        "JWT-SVIDs; see [workloads.md](workloads.md)."},
     ParameterRow{Parameter::jwks_file, "jwks_file", 1, 1, "FILE", "", "discovered",
                  "The key set (RFC 7517), for closed networks; read again when it changes."},
     ParameterRow{Parameter::algorithms, "algorithms", 1, any_number, "NAME…", "", "required",
@@ -338,6 +355,16 @@ constexpr std::array issuer_rows{
                  "How a token is known to stand for no user: `subject`, where `sub` is its client; or by a claim, in "
                  "whose VALUE `<client>` stands for the client. Then grants for `machine` say what it may do. See "
                  "[tokens.md](tokens.md)."},
+    ParameterRow{Parameter::certificates, "certificates", 1, 1, "on|off", "", "on",
+                 "Of a trust domain (`issuer spiffe://…`): whether a client certificate names a workload. Needs "
+                 "`ssl_verify_client on` or `optional` in the server."},
+    ParameterRow{Parameter::workload, "workload", 2, 2, "SPIFFE-ID | subject:NAME  AGENT", "",
+                 "the agent ALIAS|SPIFFE-ID",
+                 "Of a trust domain: the agent that a workload is. A certificate's subject is written as "
+                 "`$ssl_client_s_dn` shows it; AGENT is `alias|name`, or a name under this issuer's alias.",
+                 true},
+    ParameterRow{Parameter::workload_scope, "workload_scope", 1, any_number, "SCOPE…", "", "none",
+                 "Of a trust domain: the scopes of its workloads, whose certificates and JWT-SVIDs carry none."},
 };
 
 constexpr std::array route_rows{

@@ -41,6 +41,8 @@ enum class Directive : std::uint8_t {
   limit,
   require,
   breaker,
+  sender_constraint,
+  dpop,
   tool,
   prompt,
   mcp_resource,
@@ -74,6 +76,9 @@ enum class Parameter : std::uint8_t {
   required_claims,
   actors,
   machine,
+  certificates,
+  workload,
+  workload_scope,
   // agent_tool, agent_prompt, agent_mcp_resource, agent_operation
   operation,
   scope,

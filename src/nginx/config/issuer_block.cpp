@@ -4,6 +4,7 @@
 #include <map>
 
 #include "agw/base/encoding.h"
+#include "agw/identity/spiffe.h"
 #include "agw/io/files.h"
 #include "agw/jose/key_set.h"
 #include "agw/jose/private_key.h"
@@ -69,6 +70,9 @@ class IssuerReader final : public BlockReader {
  private:
   Checked take(ngx_conf_t* cf, const ParameterRow& row, Words words);
   Checked read_url(std::string_view name, std::string_view text, std::string& out);
+  Checked read_identity(std::string_view name, std::string_view text);
+  Checked read_workload(Words words);
+  [[nodiscard]] Checked complete_domain(const std::string& block) const;
   Checked read_proxy(std::string_view text);
   Checked read_algorithms(Words words);
   Checked read_claims(Words words);
@@ -107,7 +111,19 @@ Checked IssuerReader::take(ngx_conf_t* cf, const ParameterRow& row, Words words)
   const std::string_view first = words[1];
   const TimeLimits life{Milliseconds(1000), Milliseconds(std::int64_t{7} * 86'400'000)};
   switch (row.id) {
-    case Parameter::issuer: return read_url(row.name, first, config_.issuer);
+    case Parameter::issuer: return read_identity(row.name, first);
+    case Parameter::certificates: {
+      static constexpr std::array choices{Choice{"on", true}, Choice{"off", false}};
+      const auto chosen = choose<bool>(row.name, first, choices);
+      if (!chosen) return fail(chosen.error());
+      config_.workloads.certificates = *chosen;
+      return {};
+    }
+    case Parameter::workload: return read_workload(words);
+    case Parameter::workload_scope:
+      for (const std::string_view word : words.subspan(1))
+        if (auto added = add_scopes(row.name, word, config_.workloads.scopes); !added) return added;
+      return {};
     case Parameter::token_endpoint: return read_url(row.name, first, config_.token_endpoint);
     case Parameter::proxy: return read_proxy(first);
     case Parameter::jwks_file: return read_jwks_file(cf, first);
@@ -176,6 +192,56 @@ Checked IssuerReader::read_url(std::string_view name, std::string_view text, std
                 "; an issuer has neither a query nor a fragment (RFC 8414 section 2)");
   main_.pins.add(bare(url->host));
   out = text;
+  return {};
+}
+
+/// A URL, or the trust domain whose workloads are known by their SVIDs.
+Checked IssuerReader::read_identity(std::string_view name, std::string_view text) {
+  if (!text.starts_with("spiffe:")) return read_url(name, text, config_.issuer);
+  const auto id = identity::parse_spiffe_id(text);
+  if (!id || !id->path.empty())
+    return fail(quoted(name) + " is " + quoted(text) + "; write a trust domain alone, as spiffe://prod.example");
+  config_.issuer = text;
+  config_.workloads.trust_domain = id->trust_domain;
+  if (!seen_.contains("type")) config_.type = identity::TokenType::jwt;
+  config_.claims.agent = "sub";
+  return {};
+}
+
+Checked IssuerReader::read_workload(Words words) {
+  constexpr std::string_view by_subject = "subject:";
+  const std::string_view name = words[1];
+  const auto id = identity::parse_spiffe_id(name);
+  const bool subject = name.starts_with(by_subject) && name.size() > by_subject.size();
+  if (!subject && (!id || id->path.empty()))
+    return fail(quoted(words[0]) + " has " + quoted(name) +
+                "; write a workload's SPIFFE ID, as spiffe://prod.example/ns/ci/sa/runner, or subject:CN=runner");
+  const std::string_view agent = words[2];
+  const std::size_t bar = agent.find('|');
+  const std::string_view alias = bar == std::string_view::npos ? std::string_view(config_.alias) : agent.substr(0, bar);
+  const std::string_view part = bar == std::string_view::npos ? agent : agent.substr(bar + 1);
+  if (!is_encoded_part(alias) || alias.empty() || part.empty() || part.find('|') != std::string_view::npos)
+    return fail(quoted(words[0]) + " has the agent " + quoted(agent) + "; write alias|name, or a name");
+  if (!config_.workloads.agents.emplace(name, std::string(alias) + "|" + encode_part(part)).second)
+    return fail(quoted(words[0]) + " names " + quoted(name) + " twice");
+  return {};
+}
+
+/// What a trust domain needs is less than what an authorization server does, and nothing can be asked of it.
+Checked IssuerReader::complete_domain(const std::string& block) const {
+  for (const std::string_view other : {"client", "token_endpoint", "discovery", "claims"})
+    if (seen_.contains(other))
+      return fail(block + " is a trust domain, for which " + quoted(other) + " means nothing; remove it");
+  if (config_.jwks_file.empty() && !config_.workloads.certificates)
+    return fail(block + " knows no workload: write jwks_file BUNDLE; for JWT-SVIDs, or certificates on;");
+  if (!config_.jwks_file.empty() && config_.algorithms.empty())
+    return fail(block + " has no \"algorithms\"; write for example: algorithms ES256 RS256;");
+  if (config_.tenants.size() > 1) return fail(block + " is a trust domain, whose workloads have one tenant; write one");
+  for (const auto& [name, agent] : config_.workloads.agents) {
+    const auto id = identity::parse_spiffe_id(name);
+    if (id && id->trust_domain != config_.workloads.trust_domain)
+      return fail(block + ": \"workload\" names " + quoted(name) + " of another trust domain");
+  }
   return {};
 }
 
@@ -336,6 +402,10 @@ Checked IssuerReader::read_seconds(std::string_view name, std::string_view text,
 Checked IssuerReader::complete() const {
   const std::string block = "agent_issuer " + config_.alias;
   if (config_.issuer.empty()) return fail(block + " has no \"issuer\"; write: issuer https://auth.example.com;");
+  if (!config_.workloads.trust_domain.empty()) return complete_domain(block);
+  for (const std::string_view own : {"certificates", "workload", "workload_scope"})
+    if (seen_.contains(own))
+      return fail(block + " is no trust domain, for which " + quoted(own) + " is; write issuer spiffe://DOMAIN");
   if (config_.algorithms.empty())
     return fail(block + " has no \"algorithms\"; write for example: algorithms ES256 RS256;");
   if (config_.keys_max_age < config_.keys_refresh)

@@ -143,6 +143,46 @@ Checked read_breakers(const Reading& in, Setting<std::vector<Breaker>>& setting)
   return {};
 }
 
+Checked read_holder(const Reading& in, Setting<identity::Holder>& setting) {
+  const auto wrong = [&](std::string_view word) {
+    return fail(quoted(in.name()) + " has the unknown word " + quoted(word) +
+                "; write require dpop, require mtls, require dpop mtls for either of the two, or off");
+  };
+  if (in.words[1] == "off" && in.words.size() == 2) return set_once(in, setting, identity::Holder::anybody);
+  if (in.words[1] != "require") return wrong(in.words[1]);
+  bool key = in.words.size() == 2;
+  bool certificate = key;
+  for (const std::string_view word : in.arguments().subspan(1)) {
+    if (word != "dpop" && word != "mtls") return wrong(word);
+    (word == "dpop" ? key : certificate) = true;
+  }
+  return set_once(in, setting,
+                  key && certificate ? identity::Holder::of_either
+                  : key              ? identity::Holder::of_key
+                                     : identity::Holder::of_certificate);
+}
+
+Checked read_proofs(const Reading& in, Setting<identity::ProofRules>& setting) {
+  identity::ProofRules rules;
+  for (const std::string_view word : in.arguments()) {
+    const auto found = option(word);
+    const std::string_view key = found ? found->first : std::string_view();
+    if (key == "nonce" && (found->second == "on" || found->second == "off")) {
+      rules.nonce = found->second == "on";
+    } else if (key == "lifetime" || key == "window") {
+      const bool nonce = key == "lifetime";
+      const auto time = time_value(key, found->second,
+                                   {Milliseconds(nonce ? 10'000 : 5000), Milliseconds(nonce ? 3'600'000 : 600'000)});
+      if (!time) return fail(time.error());
+      (nonce ? rules.nonce_lifetime : rules.window) = *time;
+    } else {
+      return fail(quoted(in.name()) + " has the unknown word " + quoted(word) +
+                  "; write nonce=on, nonce=off, lifetime=TIME or window=TIME");
+    }
+  }
+  return set_once(in, setting, rules);
+}
+
 }  // namespace
 
 Checked read_gateway(const Reading& in) {
@@ -196,6 +236,8 @@ Checked read_location_setting(const Reading& in) {
     case Directive::limit: return read_limits(in, settings.limits);
     case Directive::require: return read_require(in, settings.require);
     case Directive::breaker: return read_breakers(in, settings.breakers);
+    case Directive::sender_constraint: return read_holder(in, settings.holder);
+    case Directive::dpop: return read_proofs(in, settings.proofs);
     default: return fail(quoted(in.name()) + " can't stand here");
   }
 }

@@ -114,6 +114,8 @@ struct LocSettings {
   Setting<std::set<std::string>> allow_unsafe;
   Setting<std::vector<Limit>> limits;  ///< those of http have the place `*`, a location's none yet
   Setting<std::vector<ConditionSetting>> require;
+  Setting<identity::Holder> holder;
+  Setting<identity::ProofRules> proofs;
   Setting<std::vector<Breaker>> breakers;  ///< those of http and server have the place `*`
   std::shared_ptr<RouteSettings> routes;
 

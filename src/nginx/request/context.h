@@ -14,6 +14,7 @@
 #include "../worker.h"
 #include "body_memory.h"
 #include "capture.h"
+#include "certificate.h"
 #include "odd_fields.h"
 #include "rewriting.h"
 #include "view.h"
@@ -49,6 +50,7 @@ class RequestContext final : public gateway::Request {
   [[nodiscard]] std::string_view client_ip() const noexcept override { return view(r_->connection->addr_text); }
   [[nodiscard]] const Headers& headers() const noexcept override { return headers_; }
   [[nodiscard]] std::optional<std::string_view> variable(std::intptr_t handle) const override;
+  [[nodiscard]] const identity::ClientCertificate* client_certificate() const override { return certificate_of(r_); }
   [[nodiscard]] ValueTask<Result<std::string_view, Reason>> body(std::size_t max_bytes) override;
 
   /// Begins the course for the location where the request stands; it may end at once.

@@ -90,7 +90,7 @@ bool dress(ngx_http_request_t* r, RequestContext& context) {
     }
     for (const auto& [name, value] : cors)
       if (!add_field(r, name, value)) return false;
-    if (context.call().usage != nullptr) {
+    if (context.call().usage != nullptr || !context.call().fresh_nonce.empty()) {
       for (const auto& [name, value] : worker()->gateway().response_fields(context.call()))
         if (!add_field(r, name, value)) return false;
     }

@@ -78,7 +78,9 @@ def connect(port, timeout=15.0, tls=None):
     sock = socket.create_connection(("127.0.0.1", port), timeout=timeout)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if tls:
-        sock = ssl.create_default_context(cafile=str(tls)).wrap_socket(sock, server_hostname="127.0.0.1")
+        # A context brings the client's own certificate.
+        context = tls if isinstance(tls, ssl.SSLContext) else ssl.create_default_context(cafile=str(tls))
+        sock = context.wrap_socket(sock, server_hostname="127.0.0.1")
     return sock
 
 
