@@ -2,11 +2,14 @@
 import functools
 import json
 import resource
+import ssl
 import subprocess
+import time
 import urllib.error
 import urllib.request
 
 from drive import Failed, Load
+from holder import Holder
 from stage import HERE, POLICY, ROWS, Gateway, Issuer, certificate, free_port, wait_port
 
 RESPONSE_BYTES = 1024
@@ -36,8 +39,12 @@ class Bench:
     def load(self):
         if self._load is None:
             binary = compile_c(self.folder, "load", sorted((HERE / "load").glob("*.c")), "-lssl", "-lcrypto")
-            self._load = Load(binary, self.load_core, self.folder)
+            self._load = Load(binary, self.load_core, self.folder, self.holder.certificate)
         return self._load
+
+    @functools.cached_property
+    def holder(self):
+        return Holder(self.folder, compile_c(self.folder, "sign", [HERE / "sign.c"], "-lcrypto"))
 
     def start(self, port, command):
         process = subprocess.Popen(["taskset", "-c", str(self.load_core), *command], stdin=subprocess.DEVNULL,
@@ -67,14 +74,27 @@ class Bench:
     def gateway(self, name, redis=None, **pieces):
         """`redis`: the address of another store than the usual one."""
         store = redis or (self.redis_url if ROWS[name]["store"] == "redis" else None)
-        gateway = Gateway(name, self.folder, self.module, self.issuer, self.backend, store, self.gateway_core, **pieces)
+        gateway = Gateway(name, self.folder, self.module, self.issuer, self.backend, store, self.gateway_core,
+                          holder=self.holder if ROWS[name].get("holder") else None, **pieces)
         self.running.append(gateway.process)
+        if gateway.holds == "dpop":
+            # Proofs of the second in which the gateway began are older than its memory of proofs.
+            time.sleep(1.1 - time.time() % 1)
         self.ask(gateway, "/mcp")
         self.ask(gateway, "/bare")
         return gateway
 
     def headers(self, gateway):
-        return HEADERS | {"Authorization": f"Bearer {gateway.token}"}
+        if gateway.holds != "dpop":
+            return HEADERS | {"Authorization": f"Bearer {gateway.token}"}
+        proof = self.holder.proofs(gateway.url, gateway.token, 1).read_text().strip()
+        return HEADERS | {"Authorization": f"DPoP {gateway.token}", "DPoP": proof}
+
+    def proofs(self, gateway, seconds):
+        """For the calls of so long a time; None where they need none. More than any worker checks."""
+        if gateway.holds != "dpop":
+            return None
+        return self.holder.proofs(gateway.url, gateway.token, min(999_999, int(20_000 * seconds) + 1000))
 
     def ask(self, gateway, path, call=None, expected=RESPONSE_BYTES):
         """One call by hand: a row that refuses, or answers something of its own, must not be measured."""
@@ -84,10 +104,14 @@ class Bench:
 
     def answer(self, gateway, path, call=None):
         """The body of one call's answer, which must have a result."""
-        request = urllib.request.Request(f"http://127.0.0.1:{gateway.port}{path}", headers=self.headers(gateway),
+        place, context = f"http://127.0.0.1:{gateway.port}", None
+        if gateway.holds == "mtls":
+            place, context = f"https://127.0.0.1:{gateway.tls_port}", ssl._create_unverified_context()
+            context.load_cert_chain(gateway.holder.certificate)
+        request = urllib.request.Request(place + path, headers=self.headers(gateway),
                                          data=((call or gateway.call) % 700000007).encode())
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=10, context=context) as answer:
                 body = answer.read()
         except urllib.error.HTTPError as refused:
             raise Failed(f"{gateway.dir.name}: {path} answered {refused.code}: {refused.read().decode()[:400]}\n"

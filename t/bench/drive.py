@@ -48,9 +48,9 @@ class Slice:
 class Load:
     """One process of the generator; its connections stay open from slice to slice."""
 
-    def __init__(self, binary, core, folder):
+    def __init__(self, binary, core, folder, certificate=None):
         self.folder, self.files = folder, 0
-        self.process = subprocess.Popen(["taskset", "-c", str(core), binary], stdin=subprocess.PIPE,
+        self.process = subprocess.Popen(["taskset", "-c", str(core), binary, *([certificate] if certificate else [])], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
 
     def _say(self, *words):

@@ -22,6 +22,12 @@ class Case:
         return f"{self.row}/{self.protocol}/{self.connections}/{self.request}/{self.answer}"
 
 
+def protocol_of(case):
+    """A certificate is shown in a TLS handshake."""
+    holds = ROWS[case.row].get("holder") if case.row in ROWS else None
+    return "tls" if holds == "mtls" and case.protocol == "http1" else case.protocol
+
+
 def selection(chosen):
     """All rows with plain calls; of the last row but Redis', which has everything, the sizes and protocols, too."""
     def cases(rows, protocols, requests, answers):
@@ -48,8 +54,9 @@ class Lane:
         target = path if case.answer == RESPONSE_BYTES else f"{path}?bytes={case.answer}"
         call = body(ROWS[gateway.name]["call"], case.request)
         bench.ask(gateway, target, call, case.answer)
-        port = gateway.port if case.protocol == "http1" else gateway.tls_port
-        self.load.open(self.name, port, case.protocol, case.connections, target, bench.headers(gateway), call, tokens)
+        protocol = protocol_of(case)
+        port = gateway.port if protocol == "http1" else gateway.tls_port
+        self.load.open(self.name, port, protocol, case.connections, target, bench.headers(gateway), call, tokens)
 
     def slice(self, seconds, rate=0):
         found = self.load.run(self.name, seconds, rate, self.gateway, self.case.answer)
@@ -111,7 +118,7 @@ def absolute(slices):
 def describe(case):
     row = case.row
     kind = ROWS[row]["call"] if row in ROWS else "tool"
-    protocol = {"http1": "http/1.1", "tls": "https/1.1", "h2": "h2"}[case.protocol]
+    protocol = {"http1": "http/1.1", "tls": "https/1.1", "h2": "h2"}[protocol_of(case)]
     return {"name": row, "connections": case.connections, "request_bytes": len(body(kind, case.request) % 100000000),
             "response_bytes": case.answer, "proto": protocol}
 
@@ -139,8 +146,10 @@ def measure(bench, gateways, chosen, rows, latency, tell, trouble):
     for case in selection(chosen):
         gateway = gateways[case.row]
         try:
-            with Lane(bench, gateway, "/bare", case) as bare_lane, Lane(bench, gateway, "/mcp", case) as row_lane:
-                bare, row = alternate(bare_lane, row_lane, *slices(chosen, case))
+            pairs, seconds = slices(chosen, case)
+            proofs = bench.proofs(gateway, pairs * seconds + 0.5)
+            with Lane(bench, gateway, "/bare", case) as bare_lane, Lane(bench, gateway, "/mcp", case, proofs) as row_lane:
+                bare, row = alternate(bare_lane, row_lane, pairs, seconds)
         except Failed as why:
             trouble(why)
             continue
@@ -149,7 +158,7 @@ def measure(bench, gateways, chosen, rows, latency, tell, trouble):
         if case == Case(case.row, connections=1):
             latency.append({"name": case.row, "connections": 1, "rate": None} | latencies(bare, row)
                            | spread("p99_ratio", against_neighbours(bare, row, "p99")))
-        bares.setdefault(Case("bare", case.protocol, case.connections, case.request, case.answer), []).append(bare)
+        bares.setdefault(Case("bare", protocol_of(case), case.connections, case.request, case.answer), []).append(bare)
     for case, blocks in bares.items():
         # Bare held against its own neighbours is the noise that every other ratio has, too.
         pairs = [(block[::2], block[1::2]) for block in blocks]

@@ -6,7 +6,8 @@ LABELS = {"bare": "bare beside itself: the noise", "jwt": "the token is verified
           "redis": "the same, policy in Redis, copied by each worker",
           "strict": "the same, Redis asked on every call",
           "limits": "everything (policy file), with three limits in the zone",
-          "limits-redis": "the policy in Redis, with three limits there"}
+          "limits-redis": "the policy in Redis, with three limits there",
+          "dpop": "the decision, and each call's DPoP proof", "mtls": "the decision, and the client's certificate (TLS)"}
 
 
 def size(count):

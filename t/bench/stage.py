@@ -34,7 +34,13 @@ ROWS = {
     # Beside `full` and `redis`: the same with limits, which lie where the policy lies.
     "limits":       {"forward": _EXCHANGE, "store": "file", "audit": True, "call": "tool", "limits": True},
     "limits-redis": {"forward": _EXCHANGE, "store": "redis", "audit": True, "call": "tool", "limits": True},
+    # Beside `decision`: the token is bound to a key, of which each call brings a proof, or to the connection's certificate.
+    "dpop": {"forward": "agent_forward none;", "store": "file", "audit": False, "call": "tool", "holder": "dpop"},
+    "mtls": {"forward": "agent_forward none;", "store": "file", "audit": False, "call": "tool", "holder": "mtls"},
 }
+# Proofs are signed ahead of time, and there is room for all of a run.
+HOLDERS = {"dpop": {"zone": "128m", "sender": "agent_dpop window=10m;"},
+           "mtls": {"server": "ssl_verify_client optional_no_ca;", "sender": "agent_sender_constraint require mtls;"}}
 # Two buckets and a window, none of which is ever used up.
 LIMITS = "agent_limit agent 10000000r/s; agent_limit user+tool 10000000r/s; agent_limit tenant 1000000000r/d;"
 
@@ -107,7 +113,7 @@ http {{
     upstream backend {{ server 127.0.0.1:{backend}; keepalive 64; keepalive_requests 100000000; keepalive_time 2h; }}
     ssl_certificate {certificate}; ssl_certificate_key {certificate};
 
-    agent_zone bench 8m;
+    agent_zone bench {zone};
     agent_store {store};
     {copy_limit}
     agent_state {dir}/state;
@@ -121,6 +127,7 @@ http {{
     server {{
         listen 127.0.0.1:{port} backlog=4096;
         listen 127.0.0.1:{tls_port} ssl http2;
+        {server}
         location /bare {{ proxy_pass http://backend; }}
         location /mcp {{
             agent_gateway mcp tickets;
@@ -129,6 +136,7 @@ http {{
             agent_challenge_scope {scope};
             {forward}
             {limits}
+            {sender}
             {tools}
             proxy_pass http://backend;
         }}
@@ -161,8 +169,10 @@ class Gateway:
     """
 
     def __init__(self, name, folder, module, issuer, backend_port, redis_url, core, label=None, policy=None,
-                 tools=TOOL, locations="", connections=1024, workers=1, copy_limit=None):
+                 tools=TOOL, locations="", connections=1024, workers=1, copy_limit=None, holder=None):
         row = ROWS[name]
+        how = HOLDERS.get(row.get("holder"), {})
+        self.holder, self.holds = holder, row.get("holder")
         self.name, self.core, self.call, self.dir = name, core, BODIES[row["call"]], folder / (label or name)
         self.port, self.tls_port = free_port(), free_port()
         self.dir.mkdir()
@@ -178,10 +188,12 @@ class Gateway:
             limits=LIMITS if row.get("limits") else "", copy_limit=f"agent_copy_limit {copy_limit};" if copy_limit else "",
             affinity=f"{1 << core:b}" if workers == 1 else "auto", workers=workers, user="user root;" if os.geteuid() == 0 else "", connections=connections,
             files=connections + 200, certificate=pem if pem.exists() else certificate(folder), tools=tools,
-            locations=locations, store=store_of(row, redis_url, policy_file),
+            locations=locations, zone=how.get("zone", "8m"), server=how.get("server", ""), sender=how.get("sender", ""),
+            store=store_of(row, redis_url, policy_file),
             audit=f"agent_audit {self.dir}/audit.jsonl key={audit_key} journal=16m;" if row["audit"]
             else "agent_audit off;"))
-        self.token = issuer.token(f"http://127.0.0.1:{self.port}/mcp")
+        self.url = f"http://127.0.0.1:{self.port}/mcp"
+        self.token = issuer.token(self.url, **(holder.confirmation(self.holds) if self.holds else {}))
         # The master's affinity is inherited: whatever the module starts beside the worker is paid for by the same core.
         self.process = subprocess.Popen(["taskset", "-c", str(core) if workers == 1 else ALL_CORES, "nginx", "-p", f"{self.dir}/", "-c",
                                          str(self.dir / "nginx.conf"), "-e", str(self.dir / "error.log")],

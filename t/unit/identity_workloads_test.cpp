@@ -158,6 +158,7 @@ TEST(Workloads, a_certificate_is_a_machine_without_a_user) {
   ASSERT_TRUE(principal);
   const Principal& machine = **principal;
   EXPECT_EQ(machine.user, "");
+  EXPECT_TRUE(machine.machine);
   EXPECT_EQ(machine.agent, "mesh|spiffe%3A%2F%2Fprod.example%2Frunner");
   EXPECT_EQ(machine.tenant, "acme");
   EXPECT_TRUE(machine.has_scope("tickets:read"));

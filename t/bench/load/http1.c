@@ -23,7 +23,9 @@ static bool prepare(struct target* t) {
   size += (size_t)sprintf(out + size, "Content-Length: %zu\r\n\r\n", t->body.size);
   t->later.id_at = size + id;
   if (t->token_count > 0) {
-    const char* token = memmem(out, size, "Bearer ", 7);
+    // What differs from call to call: the proof where calls have one, else the token.
+    const char* token = memmem(out, size, "\nDPoP: ", 7);
+    if (token == NULL) token = memmem(out, size, "Bearer ", 7);
     if (token == NULL || strcspn(token + 7, "\r") != t->token_size) return false;
     t->later.token_at = (size_t)(token + 7 - out);
   }

@@ -94,6 +94,9 @@ struct target {
 
 extern const struct protocol http1, https1, http2;
 
+// A file with the load's own certificate and key; NULL: it has none.
+extern const char* client_certificate;
+
 // wire.c: TCP or TLS. Bytes moved, 0 when it would block, -1 when the connection is over.
 bool wire_open(struct connection*);
 void wire_close(struct connection*);

@@ -5,6 +5,7 @@
 //   run NAME SECONDS RATE     RATE calls a second, or 0: each connection calls again as soon as it was answered
 //   close NAME
 //
+// Its one argument, if it has one, is a file with a certificate and its key, for servers that ask.
 // Every call has a JSON-RPC id of its own. At a constant rate latency counts from the moment when the call was due,
 // whether or not a connection was free then: what waits behind a slow answer is slow, too.
 #define _GNU_SOURCE
@@ -307,7 +308,8 @@ static void close_target(struct target** at) {
   *at = NULL;
 }
 
-int main(void) {
+int main(int argc, char** argv) {
+  client_certificate = argc > 1 ? argv[1] : NULL;
   prctl(PR_SET_TIMERSLACK, 1);
   signal(SIGINT, SIG_IGN);  // it ends when its input does
   char* line = NULL;

@@ -10,12 +10,18 @@
 
 #include "load.h"
 
+const char* client_certificate;
+
 static SSL_CTX* context(void) {
   static SSL_CTX* made;
   if (made == NULL) {
     made = SSL_CTX_new(TLS_client_method());
     SSL_CTX_set_mode(made, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_verify(made, SSL_VERIFY_NONE, NULL);  // loopback, a certificate made for this run
+    // Its own, which it shows to who asks.
+    if (client_certificate != NULL && (SSL_CTX_use_certificate_chain_file(made, client_certificate) != 1 ||
+                                       SSL_CTX_use_PrivateKey_file(made, client_certificate, SSL_FILETYPE_PEM) != 1))
+      abort();
   }
   return made;
 }
