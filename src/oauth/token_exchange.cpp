@@ -5,7 +5,6 @@
 #include <sstream>
 
 #include "agw/base/encoding.h"
-#include "agw/jose/sign.h"
 #include "agw/json/tree.h"
 
 namespace agw::oauth {
@@ -13,8 +12,6 @@ namespace {
 
 constexpr std::string_view exchange_grant = "urn:ietf:params:oauth:grant-type:token-exchange";
 constexpr std::string_view access_token_type = "urn:ietf:params:oauth:token-type:access_token";
-constexpr std::string_view jwt_bearer = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-constexpr std::int64_t assertion_life = 60;  // seconds
 constexpr std::size_t max_error_code = 64;
 
 json::Tree parse(std::string_view json) {
@@ -27,30 +24,13 @@ std::string_view text_of(const json_t* value) {
                                : std::string_view{};
 }
 
-std::string form_encoded(std::string_view text) {
-  std::string field;
-  append_form_field(field, "", text);
-  return field.substr(1);
-}
-
-/// RFC 7523 section 3: short-lived, for this server, used once.
-std::optional<std::string> assertion(const ClientCredentials& client, Random& random, WallTime now) {
-  const std::int64_t issued = to_unix(now);
-  const std::string payload = R"({"iss":)" + json_quoted(client.client_id) + R"(,"sub":)" +
-                              json_quoted(client.client_id) + R"(,"aud":)" + json_quoted(client.audience) +
-                              R"(,"jti":")" + random.hex(16) + R"(","iat":)" + std::to_string(issued) + R"(,"exp":)" +
-                              std::to_string(issued + assertion_life) + "}";
-  return jose::sign_jwt({client.secret.reveal(), client.algorithm, client.key_id}, payload);
-}
-
 }  // namespace
 
 Result<HttpRequest, ExchangeError> exchange_request(const ExchangeQuestion& question, const ClientCredentials& client,
                                                     Random& random, WallTime now) {
   HttpRequest out;
-  out.method = "POST";
   out.url = question.token_endpoint;
-  out.headers = {{"Content-Type", "application/x-www-form-urlencoded"}, {"Accept", "application/json"}};
+  out.headers = {{"Accept", "application/json"}};
   std::string body;
   append_form_field(body, "grant_type", exchange_grant);
   append_form_field(body, "subject_token", question.subject_token);
@@ -60,26 +40,7 @@ Result<HttpRequest, ExchangeError> exchange_request(const ExchangeQuestion& ques
   std::string scope;
   for (const auto& item : question.scopes) scope += (scope.empty() ? "" : " ") + item;
   if (!scope.empty()) append_form_field(body, "scope", scope);
-  switch (client.method) {
-    case ClientCredentials::Method::secret_basic:
-      // RFC 6749 section 2.3.1: both parts are form-encoded before they are joined.
-      out.authorization =
-          Secret("Basic " + base64_encode(form_encoded(client.client_id) + ":" + form_encoded(client.secret.reveal())));
-      break;
-    case ClientCredentials::Method::secret_post:
-      append_form_field(body, "client_id", client.client_id);
-      append_form_field(body, "client_secret", client.secret.reveal());
-      break;
-    case ClientCredentials::Method::private_key_jwt: {
-      const auto proof = assertion(client, random, now);
-      if (!proof) return fail(ExchangeError::key_unusable);
-      append_form_field(body, "client_id", client.client_id);
-      append_form_field(body, "client_assertion_type", jwt_bearer);
-      append_form_field(body, "client_assertion", *proof);
-      break;
-    }
-  }
-  out.body = Secret(std::move(body));
+  if (!fill_form_request(out, std::move(body), client, random, now)) return fail(ExchangeError::key_unusable);
   return out;
 }
 

@@ -8,6 +8,7 @@ AUTHENTICATOR = "src/identity/authenticator.cpp"
 DPOP = "src/identity/dpop.cpp"
 POSSESSION = "src/identity/possession.cpp"
 WORKLOADS = "src/identity/workloads.cpp"
+CLIENT = "src/identity/client_access.cpp"
 KEY_SET = "src/jose/key_set.cpp"
 TRANSFER = "src/nginx/adapters/http_transfer.cpp"
 
@@ -148,8 +149,8 @@ ALL = [
          "request.addresses = host_of(url).empty() ? AddressRule::discovered : AddressRule::configured;")],
         ["test_keys.py"]),
     Mutation("a document may send the gateway's secret into the private network", [
-        ("src/gateway/issuer_access.cpp", "if (host_of(out.token_endpoint) != host_of(config.issuer)) out.addresses",
-         "if (host_of(out.token_endpoint).empty()) out.addresses")], ["test_exchange.py"]),
+        (CLIENT, "return host_of(url) == host_of(issuer.issuer) ? AddressRule::configured : AddressRule::discovered;",
+         "return host_of(url).empty() ? AddressRule::discovered : AddressRule::configured;")], ["test_exchange.py"]),
     Mutation("a redirect is followed", [
         (TRANSFER, "CURLOPT_FOLLOWLOCATION, 0L", "CURLOPT_FOLLOWLOCATION, 1L")], ["test_keys.py"]),
     Mutation("an issuer's certificate isn't checked", [

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "agw/identity/authenticator.h"
+#include "agw/identity/client_access.h"
 #include "agw/io/clock.h"
-#include "agw/io/files.h"
 #include "agw/outbound/exchanger.h"
 
 namespace agw::gateway {
@@ -28,14 +28,11 @@ class IssuerAccess final : public outbound::IssuerAccess {
  private:
   struct Issuer {
     const identity::IssuerConfig* config = nullptr;
-    std::unique_ptr<WatchedFile> secret;
+    std::unique_ptr<identity::ClientAccess> client;
   };
-  [[nodiscard]] Result<oauth::ClientCredentials, Reason> credentials(Issuer& issuer,
-                                                                     const oauth::ServerMetadata& metadata);
 
   identity::Authenticator& authenticator_;
   std::map<std::string, Issuer> issuers_;
-  Log& log_;
 };
 
 }  // namespace agw::gateway

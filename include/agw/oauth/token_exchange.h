@@ -1,4 +1,4 @@
-// Token exchange (RFC 8693) and client authentication (RFC 6749 2.3, RFC 7523).
+// Token exchange (RFC 8693).
 #pragma once
 
 #include <cstdint>
@@ -11,20 +11,9 @@
 #include "agw/base/time.h"
 #include "agw/io/http.h"
 #include "agw/io/random.h"
-#include "agw/jose/jwt.h"
+#include "agw/oauth/client_authentication.h"
 
 namespace agw::oauth {
-
-/// How the gateway proves itself to a token endpoint.
-struct ClientCredentials {
-  enum class Method : std::uint8_t { secret_basic, secret_post, private_key_jwt };
-  std::string client_id;
-  Method method = Method::secret_basic;
-  Secret secret;  ///< client secret, or PEM of the private key
-  jose::Algorithm algorithm{};
-  std::string key_id;
-  std::string audience;  ///< `aud` of the assertion: the issuer
-};
 
 struct ExchangeQuestion {
   std::string token_endpoint;
