@@ -19,6 +19,7 @@
 #include "refusal.h"
 #include "repeats.h"
 #include "sight.h"
+#include "token_questions.h"
 
 namespace agw::gateway {
 
@@ -30,18 +31,6 @@ bool Location::knows_scope(std::string_view scope) const noexcept {
 }
 
 namespace {
-
-using Authenticated = Result<PrincipalPtr, identity::TokenRefusal>;
-
-Result<PrincipalPtr, Reason> principal_of(Authenticated answer, Call& call) {
-  if (answer) return *std::move(answer);
-  call.detail = answer.error().detail;
-  return fail(answer.error().reason);
-}
-
-Task<Result<PrincipalPtr, Reason>> await_principal(ValueTask<Authenticated> step, Call& call) {
-  co_return principal_of(co_await std::move(step), call);
-}
 
 using Minted = Result<outbound::BackendTokenPtr, outbound::ExchangeFailure>;
 
@@ -107,8 +96,7 @@ Task<Result<Forward, Answer>> Gateway::govern(const Location& location, Request&
   // is one that is enforced.
   auto principal = co_await authenticate(location, request, call);
   // A token that is bound to a key is good in the hands of who has that key, and in nobody else's.
-  if (principal && must_prove(location, call, **principal))
-    principal = co_await prove(location, request, call, *std::move(principal));
+  if (must_prove(location, call, principal)) principal = co_await prove(location, request, call, *std::move(principal));
   if (!principal && !location.enforces_some) co_return conclude(location, request, call, deny(principal.error()));
   if (principal) call.principal = *principal;
 
@@ -118,6 +106,13 @@ Task<Result<Forward, Answer>> Gateway::govern(const Location& location, Request&
   if (!body) co_return conclude(location, request, call, deny(principal ? body.error() : principal.error()));
   Understanding asked = understand(location, request, *body, document_, call);
   call.enforced = is_enforced(location, request, asked, call);
+  // An issuer that hears what its token is used for is asked only now.
+  if (is_to_be_asked(principal)) {
+    principal = co_await ask_issuer(location, request, *body, call);
+    if (must_prove(location, call, principal))
+      principal = co_await prove(location, request, call, *std::move(principal));
+    if (principal) call.principal = *principal;
+  }
   if (!principal) co_return conclude(location, request, call, deny(principal.error()));
   if (asked.refusal) co_return conclude(location, request, call, deny(*asked.refusal));
   // What was handed out is its owner's alone: anybody else's session, state or task is one that never was. A look at a
@@ -166,6 +161,12 @@ Task<Result<Forward, Answer>> Gateway::govern(const Location& location, Request&
   auto credential = co_await provide_credential(call);
   if (!credential) co_return conclude(location, request, call, deny(credential.error(), Verdict::pass));
 
+  // A token that is good for one operation is used up by this one, as the last thing that could refuse it.
+  if (uses_up_token(call)) {
+    co_await use_token(location, request, *body, call);
+    if (!call.decision.allowed() && call.enforced) co_return conclude(location, request, call);
+  }
+
   // The grants that it came by are in use.
   if (call.decision.allowed() && services_.uses != nullptr) note_uses(call);
 
@@ -182,21 +183,6 @@ void Gateway::open(const Location& location, const Request& request, Call& call)
   call.speaks_rpc = location.kind == Kind::mcp && request.method() == "POST";
   const std::string_view trace = trace_id(request.headers());
   call.trace_id = trace.empty() ? request.id() : trace;
-}
-
-ValueTask<Result<PrincipalPtr, Reason>> Gateway::authenticate(const Location& location, const Request& request,
-                                                              Call& call) {
-  const auto sent = sent_token(request.headers());
-  if (!sent) {
-    // Where nobody speaks for a user, a workload's certificate may speak for itself.
-    if (location.takes_workloads && sent.error() == Reason::token_missing) return workload(location, request, call);
-    return Result<PrincipalPtr, Reason>(fail(sent.error()));
-  }
-  call.token = sent->token;
-  call.scheme = sent->scheme;
-  auto step = services_.authenticator.authenticate(sent->token, location.trust);
-  if (!step.ready()) return await_principal(std::move(step), call);
-  return principal_of(step.take(), call);
 }
 
 bool Gateway::breaks_glass(const policy::Facts& facts, Call& call) {
@@ -239,6 +225,10 @@ Task<Decision> Gateway::judge_again(const Location& location, const Request& req
                                     std::optional<Reason> resource_failure, Call& call) {
   auto authenticating = authenticate(location, request, call);
   auto principal = co_await std::move(authenticating);
+  if (is_to_be_asked(principal)) {
+    auto asking = ask_issuer(location, request, body, call);
+    principal = co_await std::move(asking);
+  }
   if (!principal) co_return deny(principal.error());
   call.principal = *std::move(principal);
   auto asking = services_.store.facts(call.principal, call.operation);

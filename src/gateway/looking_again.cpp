@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "agw/gateway/gateway.h"
+#include "agw/identity/workloads.h"
 
 #include "further.h"
 #include "notices.h"
@@ -9,6 +10,13 @@
 
 namespace agw::gateway {
 namespace {
+
+/// Issuers are asked about what goes on as they are about calls, but not with each look: where an answer counts for no
+/// time at all, for as long as nobody would notice.
+identity::Inquiry of_going_on(const Call& call) noexcept {
+  constexpr Milliseconds between_questions{1'000};
+  return {call.told.get(), between_questions};
+}
 
 /// What goes on is judged by these from here on; a listener has yet to be told of what has changed with them.
 void take_facts(Call& call, PrincipalPtr principal, policy::FactsPtr facts) {
@@ -20,6 +28,17 @@ void take_facts(Call& call, PrincipalPtr principal, policy::FactsPtr facts) {
 }
 
 }  // namespace
+
+/// What a proof was made for is the call, not what goes on after it: a stream lives as long as its token.
+ValueTask<Result<PrincipalPtr, identity::TokenRefusal>> Gateway::authenticate_again(const Location& location,
+                                                                                    const Request& request,
+                                                                                    const Call& call) {
+  if (!call.token.empty()) return services_.authenticator.authenticate(call.token, location.trust, of_going_on(call));
+  const identity::ClientCertificate* const certificate = request.client_certificate();
+  if (certificate == nullptr || services_.workloads == nullptr)
+    return Result<PrincipalPtr, identity::TokenRefusal>(fail(identity::TokenRefusal{Reason::token_missing, ""}));
+  return services_.workloads->principal(*certificate, location.trust);
+}
 
 Task<std::optional<Reason>> Gateway::look_further(const Location& location, Request& request, Call& call) {
   auto authenticating = authenticate_again(location, request, call);

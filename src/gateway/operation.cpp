@@ -383,6 +383,33 @@ bool body_is_judged(const Location& location, const Request& request) {
   return location.kind == Kind::mcp ? request.method() == "POST" : location.body_is_judged;
 }
 
+AskedForm asked_form(const Location& location, const Request& request, std::string_view body,
+                     json::Document& document) {
+  AskedForm out;
+  if (location.kind == Kind::mcp) {
+    mcp::ReadLimits limits;
+    limits.json.max_bytes = location.max_body;
+    const auto message = mcp::read_message(document, body, request.headers(), limits);
+    if (!message) return out;
+    out.whole = judged_of(*message);
+    if (message->subject == mcp::SubjectKind::resource)
+      out.arguments = R"({"uri":)" + json_quoted(message->name) + "}";
+    else if (message->arguments)
+      json::append_canonical(out.arguments, *message->arguments);
+    return out;
+  }
+  const auto root = read_if_json(location, request, body, document);
+  out.whole = judged_of(request, body, root);
+  out.arguments = R"({"method":)" + json_quoted(request.method()) + R"(,"path":)" + json_quoted(request.raw_path());
+  if (!request.query().empty()) out.arguments += R"(,"query":)" + json_quoted(request.query());
+  if (root) {
+    out.arguments += R"(,"body":)";
+    json::append_canonical(out.arguments, *root);
+  }
+  out.arguments += '}';
+  return out;
+}
+
 Understanding understand(const Location& location, const Request& request, std::string_view body,
                          json::Document& document, Call& call) {
   return location.kind == Kind::mcp ? understand_mcp(location, request, body, document, call)

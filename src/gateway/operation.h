@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "agw/gateway/call.h"
@@ -34,5 +35,14 @@ struct Understanding {
 
 /// A task that a listener follows becomes a further subject, judged in the same way.
 void follow_made(const Location& location, const MadeTaskPtr& made, json::Document& document, Call& call);
+/// What a call asks, in a form that is the same however it is written: what a repeat has in common with it.
+struct AskedForm {
+  std::string whole;      ///< operation's name and arguments
+  std::string arguments;  ///< of MCP the object (of a resource its `uri`) in RFC 8785's form; of REST method, path,
+                          ///< query and a body in JSON, as one
+};
+/// Of a request that understand() has taken for one that can be judged; reads its body once more.
+[[nodiscard]] AskedForm asked_form(const Location& location, const Request& request, std::string_view body,
+                                   json::Document& document);
 
 }  // namespace agw::gateway

@@ -11,6 +11,7 @@
 
 #include "proving.h"
 #include "refusal.h"
+#include "token_questions.h"
 
 namespace agw::gateway {
 namespace {
@@ -124,7 +125,11 @@ Task<Answer> Gateway::permissions(const std::vector<const Location*>& locations,
 
   auto authenticated = authenticate(location, request, call);
   auto principal = co_await std::move(authenticated);
-  if (principal && must_prove(location, call, **principal)) {
+  if (is_to_be_asked(principal)) {
+    auto asking = ask_issuer(location, request, {}, call);
+    principal = co_await std::move(asking);
+  }
+  if (must_prove(location, call, principal)) {
     auto proving = prove(location, request, call, *std::move(principal));
     principal = co_await std::move(proving);
   }

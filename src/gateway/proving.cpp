@@ -60,15 +60,4 @@ Result<PrincipalPtr, Reason> Gateway::workload(const Location& location, const R
   return *std::move(principal);
 }
 
-/// What a proof was made for is the call, not what goes on after it: a stream lives as long as its token.
-ValueTask<Result<PrincipalPtr, identity::TokenRefusal>> Gateway::authenticate_again(const Location& location,
-                                                                                    const Request& request,
-                                                                                    const Call& call) {
-  if (!call.token.empty()) return services_.authenticator.authenticate(call.token, location.trust);
-  const identity::ClientCertificate* const certificate = request.client_certificate();
-  if (certificate == nullptr || services_.workloads == nullptr)
-    return Result<PrincipalPtr, identity::TokenRefusal>(fail(identity::TokenRefusal{Reason::token_missing, ""}));
-  return services_.workloads->principal(*certificate, location.trust);
-}
-
 }  // namespace agw::gateway

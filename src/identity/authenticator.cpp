@@ -1,51 +1,58 @@
 #include "agw/identity/authenticator.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "agw/base/encoding.h"
 
 #include "claims.h"
+#include "introspector.h"
 #include "issuer_keys.h"
+#include "signature.h"
 #include "svid.h"
 #include "token_memory.h"
 
 namespace agw::identity {
 namespace {
 
-constexpr std::size_t longest_shown_key_id = 64;
+using Answer = Result<PrincipalPtr, TokenRefusal>;
 
 TokenRefusal refusal(Reason reason, std::string detail = {}) { return {reason, std::move(detail)}; }
 
-/// A key id is the client's to choose: shown escaped and cut.
-std::string shown(std::string_view key_id) { return encode_part(key_id.substr(0, longest_shown_key_id)); }
-
-Reason reason_of(jose::JwtError error) {
-  switch (error) {
-    case jose::JwtError::algorithm_unknown: return Reason::token_algorithm_refused;
-    default: return Reason::token_malformed;
-  }
+/// RFC 6750 section 2.1.
+bool is_bearer_token(std::string_view token) {
+  const std::size_t end = token.find_last_not_of('=') + 1;
+  return end > 0 && std::ranges::all_of(token.substr(0, end), [](char c) {
+           return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+                  std::string_view("-._~+/").find(c) != std::string_view::npos;
+         });
 }
 
-Reason reason_of(jose::VerifyError error) {
-  switch (error) {
-    case jose::VerifyError::key_unknown: return Reason::token_key_unknown;
-    case jose::VerifyError::algorithm_refused: return Reason::token_algorithm_refused;
-    case jose::VerifyError::signature_invalid: return Reason::token_signature_invalid;
-  }
-  return Reason::token_signature_invalid;
+Task<Answer> counted(Task<Answer> verification, Metrics::Cell& verified, Metrics::Cell& refused) {
+  auto answer = co_await std::move(verification);
+  (answer ? verified : refused).fetch_add(1, std::memory_order_relaxed);
+  co_return answer;
 }
 
-bool accepts_type(TokenType wanted, std::string_view type) {
-  switch (wanted) {
-    case TokenType::at_jwt: return type == "at+jwt";
-    case TokenType::jwt: return type == "jwt" || type.empty();
-    // Anything but what is known to be another kind of token (RFC 8725 section 3.11).
-    case TokenType::any: return type != "logout+jwt" && type != "secevent+jwt" && type != "dpop+jwt";
-  }
-  return false;
+/// Who was verified has yet to be asked about.
+Task<Answer> unless_refused(ValueTask<Answer> verification) {
+  auto answer = co_await std::move(verification);
+  if (answer) co_return PrincipalPtr();
+  co_return answer;
 }
 
 }  // namespace
+
+const IssuerConfig* issuer_of_opaque(std::string_view token, const TrustProfile& trust) noexcept {
+  if (!trust.introspection) return nullptr;
+  // Three parts are a JWS (RFC 7515 section 7.1), which names its issuer itself.
+  const bool jws = std::ranges::count(token, '.') == 2;
+  for (const IssuerConfig* issuer : trust.issuers) {
+    if (!issuer->opaque_prefix || (jws && issuer->opaque_prefix->empty())) continue;
+    if (token.starts_with(*issuer->opaque_prefix)) return issuer;
+  }
+  return nullptr;
+}
 
 struct Authenticator::State {
   State(Host given, const std::vector<const IssuerConfig*>& configs, std::size_t max)
@@ -53,11 +60,13 @@ struct Authenticator::State {
         memory(KeyedHash(given.random.next(), given.random.next()), max),
         remembered(given.metrics.cell(R"(agent_tokens_total{result="remembered"})")),
         verified(given.metrics.cell(R"(agent_tokens_total{result="verified"})")),
-        refused(given.metrics.cell(R"(agent_tokens_total{result="refused"})")) {
-    for (const IssuerConfig* config : configs) issuers.push_back(std::make_unique<IssuerKeys>(given, *config));
+        refused(given.metrics.cell(R"(agent_tokens_total{result="refused"})")),
+        introspector(given, max) {
+    for (const IssuerConfig* config : configs) {
+      issuers.push_back(std::make_unique<IssuerKeys>(given, *config));
+      introspector.add(*issuers.back());
+    }
   }
-
-  using Answer = Result<PrincipalPtr, TokenRefusal>;
 
   [[nodiscard]] std::size_t index_of(const IssuerConfig* config) const {
     const auto it =
@@ -77,9 +86,18 @@ struct Authenticator::State {
     return nullptr;
   }
 
+  [[nodiscard]] ValueTask<Answer> verify_or_recall(std::string_view token, const TrustProfile& trust) {
+    if (auto known = recall(token, trust)) {
+      remembered.fetch_add(1, std::memory_order_relaxed);
+      return Answer(std::move(known));
+    }
+    return counted(verify(token, trust), verified, refused);
+  }
+
   [[nodiscard]] Task<Answer> verify(std::string_view token, const TrustProfile& trust);
-  [[nodiscard]] Task<Result<jose::UnverifiedJwt, TokenRefusal>> check_signature(std::string_view token,
-                                                                                IssuerKeys& issuer, bool any_type);
+  [[nodiscard, gnu::noinline]] ValueTask<Answer> ask(std::string_view token, const TrustProfile& trust,
+                                                     const Inquiry& inquiry);
+  [[nodiscard]] Task<Answer> verify_and_ask(std::string_view token, const TrustProfile& trust, Inquiry inquiry);
 
   Host host;
   std::vector<std::unique_ptr<IssuerKeys>> issuers;
@@ -87,31 +105,10 @@ struct Authenticator::State {
   Metrics::Cell& remembered;
   Metrics::Cell& verified;
   Metrics::Cell& refused;
+  Introspector introspector;
 };
 
-Task<Result<jose::UnverifiedJwt, TokenRefusal>> Authenticator::State::check_signature(std::string_view token,
-                                                                                      IssuerKeys& issuer,
-                                                                                      bool any_type) {
-  const IssuerConfig& config = issuer.config();
-  auto jwt = jose::parse_jwt(token, config.max_token_bytes);
-  if (!jwt) co_return fail(refusal(reason_of(jwt.error())));
-  if (!any_type && !accepts_type(config.type, jwt->type)) co_return fail(refusal(Reason::token_type_refused));
-  if (std::find(config.algorithms.begin(), config.algorithms.end(), jwt->algorithm) == config.algorithms.end())
-    co_return fail(refusal(Reason::token_algorithm_refused,
-                           std::string(jose::to_string(jwt->algorithm)) + " of issuer " + config.alias));
-  if (issuer.current() == nullptr && !co_await issuer.await_keys())
-    co_return fail(refusal(Reason::issuer_unavailable, "no keys of issuer " + config.alias));
-  auto key = issuer.current()->verify(*jwt, config.algorithms);
-  if (!key && key.error() == jose::VerifyError::key_unknown && co_await issuer.refresh_for_unknown_key() &&
-      issuer.current() != nullptr)
-    key = issuer.current()->verify(*jwt, config.algorithms);
-  if (!key) co_return fail(refusal(reason_of(key.error()), "key " + shown(jwt->key_id) + " of issuer " + config.alias));
-  // The key that it was, also where the token doesn't name it.
-  jwt->key_id = *std::move(key);
-  co_return *std::move(jwt);
-}
-
-Task<Authenticator::State::Answer> Authenticator::State::verify(std::string_view token, const TrustProfile& trust) {
+Task<Answer> Authenticator::State::verify(std::string_view token, const TrustProfile& trust) {
   // The issuer is chosen by what the token says of itself; no other one is ever tried.
   std::size_t largest = 0;
   for (const IssuerConfig* config : trust.issuers) largest = std::max(largest, config->max_token_bytes);
@@ -127,7 +124,7 @@ Task<Authenticator::State::Answer> Authenticator::State::verify(std::string_view
   const std::size_t index = index_of(*found);
   IssuerKeys& issuer = *issuers[index];
 
-  const auto jwt = co_await check_signature(token, issuer, false);
+  const auto jwt = co_await check_signature(token, issuer, Expected::access_token);
   if (!jwt) co_return fail(jwt.error());
   auto principal = read_claims(jwt->payload, {**found, trust.resource, host.clock.now(), trust.issuers});
   if (!principal) co_return fail(principal.error());
@@ -136,6 +133,26 @@ Task<Authenticator::State::Answer> Authenticator::State::verify(std::string_view
   PrincipalPtr done = *std::move(principal);
   memory.remember(token, &trust, index, issuer.generation(), done);
   co_return done;
+}
+
+/// What its issuer says of a token now: of an opaque one everything, of a JWT whether it still counts.
+ValueTask<Answer> Authenticator::State::ask(std::string_view token, const TrustProfile& trust, const Inquiry& inquiry) {
+  if (const IssuerConfig* issuer = issuer_of_opaque(token, trust)) {
+    if (token.size() > issuer->max_token_bytes || !is_bearer_token(token))
+      return Answer(fail(refusal(Reason::token_malformed)));
+    return introspector.ask({token, trust, index_of(issuer), nullptr}, inquiry);
+  }
+  if (!trust.introspection->jwts) return verify_or_recall(token, trust);
+  return verify_and_ask(token, trust, inquiry);
+}
+
+Task<Answer> Authenticator::State::verify_and_ask(std::string_view token, const TrustProfile& trust, Inquiry inquiry) {
+  auto verifying = verify_or_recall(token, trust);
+  auto known = co_await std::move(verifying);
+  if (!known) co_return known;
+  const auto issuer = std::ranges::find(trust.issuers, (*known)->issuer, &IssuerConfig::alias);
+  auto asking = introspector.ask({token, trust, index_of(*issuer), *known}, inquiry);
+  co_return co_await std::move(asking);
 }
 
 Authenticator::Authenticator(Host host, const std::vector<const IssuerConfig*>& issuers, std::size_t max_remembered)
@@ -147,24 +164,18 @@ void Authenticator::start() {
   for (const auto& issuer : state_->issuers) state_->host.loop.keep([&keys = *issuer] { return keys.keep_fresh(); });
 }
 
-namespace {
-
-Task<Result<PrincipalPtr, TokenRefusal>> counted(Task<Result<PrincipalPtr, TokenRefusal>> verification,
-                                                 Metrics::Cell& verified, Metrics::Cell& refused) {
-  auto answer = co_await std::move(verification);
-  (answer ? verified : refused).fetch_add(1, std::memory_order_relaxed);
-  co_return answer;
+ValueTask<Answer> Authenticator::authenticate(std::string_view token, const TrustProfile& trust,
+                                              const Inquiry& inquiry) {
+  if (trust.introspection) [[unlikely]]
+    return state_->ask(token, trust, inquiry);
+  return state_->verify_or_recall(token, trust);
 }
 
-}  // namespace
-
-ValueTask<Result<PrincipalPtr, TokenRefusal>> Authenticator::authenticate(std::string_view token,
-                                                                          const TrustProfile& trust) {
-  if (auto known = state_->recall(token, trust)) {
-    state_->remembered.fetch_add(1, std::memory_order_relaxed);
-    return Result<PrincipalPtr, TokenRefusal>(std::move(known));
-  }
-  return counted(state_->verify(token, trust), state_->verified, state_->refused);
+ValueTask<Answer> Authenticator::before_asking(std::string_view token, const TrustProfile& trust) {
+  if (issuer_of_opaque(token, trust) != nullptr) return Answer(PrincipalPtr());
+  auto verifying = state_->verify_or_recall(token, trust);
+  if (!trust.introspection || !trust.introspection->jwts) return verifying;
+  return unless_refused(std::move(verifying));
 }
 
 Task<Result<oauth::ServerMetadata, TokenRefusal>> Authenticator::metadata(const IssuerConfig& issuer) {
@@ -178,7 +189,7 @@ Task<Result<oauth::ServerMetadata, TokenRefusal>> Authenticator::metadata(const 
 Task<Result<std::string, TokenRefusal>> Authenticator::verify_result(std::string token, const IssuerConfig& issuer) {
   const std::size_t index = state_->index_of(&issuer);
   if (index == state_->issuers.size()) co_return fail(refusal(Reason::token_issuer_unknown));
-  auto jwt = co_await state_->check_signature(token, *state_->issuers[index], true);
+  auto jwt = co_await check_signature(token, *state_->issuers[index], Expected::exchange_result);
   if (!jwt) co_return fail(jwt.error());
   if (unverified_issuer(jwt->payload) != issuer.issuer) co_return fail(refusal(Reason::token_issuer_unknown));
   if (auto fault = check_times(jwt->payload, issuer, state_->host.clock.now())) co_return fail(*std::move(fault));

@@ -40,19 +40,6 @@ void sort_unique(std::vector<std::string>& list) {
   list.erase(std::unique(list.begin(), list.end()), list.end());
 }
 
-/// What the scopes imply, and what those imply.
-std::vector<std::string> closed(const std::vector<std::string>& scopes, const IssuerConfig& issuer) {
-  std::set<std::string> out(scopes.begin(), scopes.end());
-  for (bool grown = true; grown;) {
-    grown = false;
-    for (const auto& [scope, implied] : issuer.scope_implies) {
-      if (!out.contains(scope)) continue;
-      for (const auto& other : implied) grown = out.insert(other).second || grown;
-    }
-  }
-  return {out.begin(), out.end()};
-}
-
 /// The allow-list is the operator's: without one the issuer speaks for the one tenant "default",
 /// whatever its tokens say.
 Claimed<std::string> tenant_of(const json_t* claims, const IssuerConfig& issuer) {
@@ -117,7 +104,7 @@ class PrincipalReader {
     if (!scopes) return scopes.error();
     sort_unique(*scopes);
     out_->scopes = *std::move(scopes);
-    out_->implied_scopes = closed(out_->scopes, issuer_);
+    out_->implied_scopes = with_implied(out_->scopes, issuer_);
     auto audience = claim_strings(claims_, "aud", Words::kept);
     if (!audience) return audience.error();
     out_->audience = *std::move(audience);
@@ -171,9 +158,33 @@ Result<std::shared_ptr<Principal>, TokenRefusal> read_claims(std::string_view pa
   if (const auto authenticated = claim_time(claims.get(), "auth_time")) (*principal)->authenticated_at = *authenticated;
   if (const json_t* acr = json_object_get(claims.get(), "acr"); json_is_string(acr))
     (*principal)->acr = {json_string_value(acr), json_string_length(acr)};
+  const auto once = single_use_of(claims.get(), rules.issuer);
+  if (!once) return fail(once.error());
+  (*principal)->single_use = *once;
   (*principal)->expires_at = times->expires_at;
   (*principal)->issued_at = times->issued_at;
   return principal;
+}
+
+/// What the scopes imply, and what those imply.
+std::vector<std::string> with_implied(const std::vector<std::string>& scopes, const IssuerConfig& issuer) {
+  std::set<std::string> out(scopes.begin(), scopes.end());
+  for (bool grown = true; grown;) {
+    grown = false;
+    for (const auto& [scope, implied] : issuer.scope_implies) {
+      if (!out.contains(scope)) continue;
+      for (const auto& other : implied) grown = out.insert(other).second || grown;
+    }
+  }
+  return {out.begin(), out.end()};
+}
+
+Result<bool, TokenRefusal> single_use_of(const json_t* claims, const IssuerConfig& issuer) {
+  const auto value = find_claim(claims, issuer.single_use_claim);
+  if (!value) return fail(value.error());
+  if (*value != nullptr && !json_is_boolean(*value))
+    return fail(invalid_claim(issuer.single_use_claim, "is not a boolean"));
+  return issuer.single_use || json_is_true(*value);
 }
 
 std::optional<TokenRefusal> check_times(std::string_view payload, const IssuerConfig& issuer, WallTime now) {

@@ -26,6 +26,11 @@ std::string IssuerConfig::digest() const {
   add(std::to_string(clock_skew.count()));
   add(jwks_file);
   add(token_endpoint);
+  add(introspection_endpoint);
+  add(signed_introspection ? "signed" : "plain");
+  add(opaque_prefix ? "opaque " + *opaque_prefix : "");
+  add(single_use ? "once" : "");
+  add(single_use_claim);
   add(ca_file);
   add(proxy);
   add(std::to_string(static_cast<int>(discovery)));

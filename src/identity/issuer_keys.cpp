@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "agw/base/exception.h"
+#include "agw/identity/client_access.h"
 
 #include "svid.h"
 
@@ -19,13 +20,6 @@ constexpr Milliseconds failed_pause{1000};
 constexpr Milliseconds longest_retry{30'000};
 /// While there are no keys: who waits for readiness sends no call that would ask.
 constexpr Milliseconds longest_retry_without_keys{2000};
-
-std::string_view host_of(std::string_view url) {
-  const std::size_t at = url.find("://");
-  if (at == std::string_view::npos) return {};
-  url.remove_prefix(at + 3);
-  return url.substr(0, url.find_first_of("/?#"));
-}
 
 std::vector<std::string> urls_of(const IssuerConfig& config) {
   auto all = oauth::well_known_urls(config.issuer);
@@ -129,7 +123,7 @@ Task<std::optional<std::string>> IssuerKeys::get(std::string url, SteadyTime dea
   }
   HttpRequest request;
   // The operator vouches for the issuer's own host; another one comes from a document.
-  request.addresses = host_of(url) == host_of(config_.issuer) ? AddressRule::configured : AddressRule::discovered;
+  request.addresses = addresses_for(url, config_);
   request.url = std::move(url);
   request.headers = {{"Accept", "application/json"}};
   request.ca_file = config_.ca_file;
@@ -178,6 +172,10 @@ Task<bool> IssuerKeys::fetch_keys(SteadyTime deadline) {
   // Metadata is asked for anew each time: an issuer may move its keys.
   const auto metadata = co_await discover(deadline);
   if (!metadata) co_return false;
+  if (metadata->jwks_uri.empty()) {
+    last_fault_ = "its metadata names no key set";
+    co_return false;
+  }
   const auto document = co_await get(metadata->jwks_uri, deadline);
   if (!document) co_return false;
   if (!jose::KeySet::parse(*document)) {
@@ -288,7 +286,7 @@ Task<std::optional<oauth::ServerMetadata>> IssuerKeys::metadata() {
 }
 
 Task<void> IssuerKeys::keep_fresh() {
-  if (!config_.jwks_file.empty() || is_keyless(config_)) co_return;
+  if (!config_.jwks_file.empty() || is_keyless(config_) || !config_.verifies()) co_return;
   Milliseconds retry = first_retry;
   while (true) {
     static_cast<void>(current());
@@ -318,7 +316,7 @@ Task<void> IssuerKeys::keep_fresh() {
 IssuerHealth IssuerKeys::health() {
   IssuerHealth out;
   out.alias = config_.alias;
-  out.usable = is_keyless(config_) || current() != nullptr;
+  out.usable = is_keyless(config_) || !config_.verifies() || current() != nullptr;
   out.detail = last_fault_;
   if (!out.usable && out.detail.empty()) out.detail = "no keys yet";
   return out;

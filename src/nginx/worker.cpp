@@ -157,6 +157,7 @@ struct Worker::Services {
         limit_events(audit, host.clock(), host.random(), host.log()),
         limiter({host.loop(), host.clock(), host.random(), host.zone().counters(), limit_events, host.log(),
                  host.redis(), conf.limit_on_error}),
+        token_uses({host.loop(), host.clock(), host.zone().uses(), host.log(), host.redis()}),
         ledger(make_ledger(conf)),
         handed_out(make_keys(conf, "agw handed out")),
         sessions(handed_out, host.random(), max_sessions),
@@ -169,7 +170,8 @@ struct Worker::Services {
         breakers({host.clock(), host.random(), host.zone().breakers(), host.zone(), host.log(), audit}),
         break_glass(make_break_glass(conf)),
         gateway({host.clock(), host.log(), host.zone(), authenticator, *store, limiter, exchanger, audit, uses.get(),
-                 &breakers, ledger.get(), &sessions, &states, &tasks, break_glass.get(), &possession, &workloads}),
+                 &breakers, ledger.get(), &sessions, &states, &tasks, break_glass.get(), &possession, &workloads,
+                 &token_uses}),
         credential_variables(find_credential_variables(cycle)),
         locations(conf.locations.begin(), conf.locations.end()) {
     if (ngx_process == NGX_PROCESS_SINGLE && conf.audit_file != nullptr) {
@@ -345,6 +347,7 @@ struct Worker::Services {
   std::unique_ptr<gateway::PolicyChanges> changes;
   gateway::LimitEvents limit_events;
   limits::Limiter limiter;
+  limits::TokenUses token_uses;
   std::unique_ptr<idempotency::Ledger> ledger;
   SealKeys handed_out;
   gateway::Sessions sessions;

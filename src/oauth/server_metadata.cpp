@@ -14,6 +14,17 @@ std::string_view text_of(const json_t* object, const char* key) {
                                : std::string_view{};
 }
 
+/// The strings of a list.
+std::vector<std::string> texts_of(const json_t* object, const char* key) {
+  std::vector<std::string> out;
+  const json_t* list = json_object_get(object, key);
+  for (std::size_t i = 0; i < json_array_size(list); ++i) {
+    const json_t* item = json_array_get(list, i);
+    if (json_is_string(item)) out.emplace_back(json_string_value(item), json_string_length(item));
+  }
+  return out;
+}
+
 /// Where the authority ends and the path begins.
 std::size_t path_at(std::string_view url) {
   const std::size_t scheme = url.find("://");
@@ -42,15 +53,10 @@ Result<ServerMetadata, MetadataError> parse_server_metadata(std::string_view jso
   out.jwks_uri = text_of(root.get(), "jwks_uri");
   out.token_endpoint = text_of(root.get(), "token_endpoint");
   out.introspection_endpoint = text_of(root.get(), "introspection_endpoint");
-  if (out.jwks_uri.empty()) return fail(MetadataError::malformed);
   for (const std::string* endpoint : {&out.jwks_uri, &out.token_endpoint, &out.introspection_endpoint})
     if (!endpoint->empty() && !is_endpoint(*endpoint, issuer)) return fail(MetadataError::endpoint_refused);
-  const json_t* methods = json_object_get(root.get(), "token_endpoint_auth_methods_supported");
-  for (std::size_t i = 0; i < json_array_size(methods); ++i) {
-    const json_t* method = json_array_get(methods, i);
-    if (json_is_string(method))
-      out.token_endpoint_auth_methods.emplace_back(json_string_value(method), json_string_length(method));
-  }
+  out.token_endpoint_auth_methods = texts_of(root.get(), "token_endpoint_auth_methods_supported");
+  out.introspection_endpoint_auth_methods = texts_of(root.get(), "introspection_endpoint_auth_methods_supported");
   return out;
 }
 

@@ -130,6 +130,13 @@ BAD = {
                      (http("agent_issuer a|b { issuer https://x.example; algorithms ES256; }"), "name|alias"),
                      (http("agent_issuer other { issuer https://x.example; }"), "algorithms"),
                      (issuer("colour red;"), "colour"),
+                     (issuer("opaque_tokens prefix=;"), "any, or prefix=TEXT"),
+                     (issuer("opaque_tokens yes;"), "any, or prefix=TEXT"),
+                     (issuer("opaque_tokens any;"), "no client of it"),
+                     (issuer("introspection_response jwt;"), "no client of it"),
+                     (issuer("introspection_response xml;"), "json or jwt"),
+                     (issuer("introspection_endpoint http://as.example/i;"), "https"),
+                     (issuer("single_use never;"), "always, or claim=NAME"),
                      (issuer("issuer http://auth.company.example;"), "https"),
                      (issuer("issuer auth.company.example;"), "https|URL"),
                      (issuer("issuer https://auth.company.example/?x=1;"), "query|fragment"),
@@ -165,6 +172,17 @@ BAD = {
             ("http://tools.company.example/mcp", "https"), ("tools.company.example/mcp", "URL"),
             ("https://tools.company.example/mcp?x=1", "query"), ("https://tools.company.example/mcp#x", "fragment"))],
     "agent_trust": [({"trust": "nobody"}, "nobody")],
+    "agent_introspect": [(mcp("agent_introspect;"), "argument"), (mcp("agent_introspect sometimes;"), "always, max_age=TIME"),
+                         (mcp("agent_introspect max_age=0;"), "max_age"),
+                         (mcp("agent_introspect always jws;"), "jwt behind it"),
+                         (mcp("agent_introspect off jwt;"), "jwt"),
+                         (mcp("agent_introspect always; agent_introspect always jwt;"), "twice"),
+                         (mcp("agent_introspect always;"), "asks about nothing here"),
+                         (mcp("agent_introspect always jwt;") | {"client": ""}, "own client at the issuer")],
+    "agent_introspect_context": [(mcp("agent_introspect_context all;"), "digest, arguments or off"),
+                                 (mcp("agent_introspect_context digest;"), "none is asked here")],
+    "agent_single_use": [(mcp("agent_single_use;"), "argument"), (mcp("agent_single_use off ci;"), "alone"),
+                         (mcp("agent_single_use a|b;"), "tiers")],
     "agent_challenge_scope": [(mcp('agent_challenge_scope "a\\"b";'), "scope|duplicate")],
     "agent_origins": [(mcp("agent_origins https://ide.example/path;"), "origin"), (mcp("agent_origins *;"), "origin"),
                       (mcp("agent_origins ide.example;"), "origin")],
@@ -363,6 +381,20 @@ def test_the_configuration_that_all_rows_change_is_good(bench):
     for words in ("<key>", "<a/key> ttl=1h answer=1m wait=0", "header", "header=X-Key wait=5s"):
         status, said = bench.nginx.test(bench.conf(gateway=KEYED, tools=f"agent_tool ticket.read {{ idempotency {words}; }}"))
         assert status == 0, said
+
+
+OPAQUE = """agent_issuer {} {{ issuer https://{}.example; opaque_tokens {}; client gateway secret_file=@PREFIX@/secret; }}
+"""
+
+
+@pytest.mark.parametrize("one,other,good", [("any", "any", False), ("any", "prefix=b", False), ("prefix=a", "prefix=ab", False),
+                                            ("prefix=a", "prefix=b", True)])
+def test_a_token_is_one_issuers(bench, one, other, good):
+    issuers = OPAQUE.format("company", "one", one) + OPAQUE.format("partner", "two", other)
+    status, said = bench.nginx.test(bench.conf(gateway=gateway("agent_issuer", issuers), trust="company partner",
+                                               mcp="agent_introspect always;"))
+    assert (status == 0) == good, said
+    assert good or "only one of them may be asked" in said, said
 
 
 # What breaks the promises of a governed location, and the word that takes responsibility for it.

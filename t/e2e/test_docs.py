@@ -22,7 +22,8 @@ LOCATION = {"agent_protected_resource": "agent_protected_resource https://tools.
             "agent_trust": "agent_trust company;", "agent_forward": "agent_forward none;"}
 IN_REDIS = {"agent_store": "agent_store redis://127.0.0.1:6379/0;"}
 BESIDE = {"agent_store_admin": IN_REDIS, "agent_freshness": IN_REDIS, "agent_copy_limit": IN_REDIS,
-          "agent_revocation_grace": IN_REDIS}
+          "agent_revocation_grace": IN_REDIS,
+          "agent_introspect_context": {"questions": "agent_introspect always jwt;"}}
 
 
 def examples():

@@ -110,6 +110,33 @@ def test_a_user_who_is_disabled_in_keycloak(site, keycloak):
     allowed(site.call(token=keycloak.token()))
 
 
+@pytest.mark.parametrize("site", [{"mcp": "agent_introspect always jwt;"}], indirect=True)
+def test_introspection_of_its_jwts(site, keycloak):
+    """What is changed in Keycloak holds with the next call of the same token."""
+    token = keycloak.token()
+    allowed(site.call(token=token))
+    keycloak.set_enabled("mira", False)
+    try:
+        answer = site.call(token=token)
+        assert answer.status == 401 and answer.event()["reason"] == "token_inactive"
+    finally:
+        keycloak.set_enabled("mira", True)
+    allowed(site.call(token=token))
+    keycloak.admin("POST", f"/users/{keycloak.user_id('mira')}/logout")
+    answer = site.call(token=token)
+    assert answer.status == 401 and answer.event()["reason"] == "token_inactive"
+    allowed(site.call(token=keycloak.token()))
+
+
+@pytest.mark.parametrize("site", [{"mcp": "agent_introspect max_age=1s jwt;"}], indirect=True)
+def test_introspection_with_an_age(site, keycloak):
+    token = keycloak.token()
+    allowed(site.call(token=token))
+    keycloak.admin("POST", f"/users/{keycloak.user_id('mira')}/logout")
+    eventually(lambda: site.call(token=token).status == 401, timeout=5, interval=0.2)
+    assert site.call(token=token).event()["reason"] == "token_inactive"
+
+
 @pytest.mark.parametrize("site", [{"client": "client gateway-jwt key_file=@RUN@/gateway-jwt.pem alg=ES256 "
                                              "kid=gateway-jwt;"}], indirect=True)
 def test_private_key_jwt(site, keycloak):

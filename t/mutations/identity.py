@@ -8,6 +8,7 @@ AUTHENTICATOR = "src/identity/authenticator.cpp"
 DPOP = "src/identity/dpop.cpp"
 POSSESSION = "src/identity/possession.cpp"
 WORKLOADS = "src/identity/workloads.cpp"
+SIGNATURE = "src/identity/signature.cpp"
 CLIENT = "src/identity/client_access.cpp"
 KEY_SET = "src/jose/key_set.cpp"
 TRANSFER = "src/nginx/adapters/http_transfer.cpp"
@@ -61,7 +62,7 @@ ALL = [
          "(static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(trust)) * 0x9E3779B97F4A7C15ULL);",
          "static_cast<std::uint64_t>(trust == nullptr);")], ["test_token.py", "test_keys.py"]),
     Mutation("any algorithm will do", [
-        (AUTHENTICATOR,
+        (SIGNATURE,
          "if (std::find(config.algorithms.begin(), config.algorithms.end(), jwt->algorithm) == "
          "config.algorithms.end())",
          "if (config.algorithms.empty())"),
@@ -119,8 +120,8 @@ ALL = [
         (KEY_SET, "if (!family || is_private(jwk) || !is_for_signatures(jwk)) continue;",
          "if (!family || (is_private(jwk) && !is_for_signatures(jwk))) continue;")], ["test_keys.py"]),
     Mutation("an ID token is an access token", [
-        (AUTHENTICATOR, "if (!any_type && !accepts_type(config.type, jwt->type))",
-         "if (!any_type && !accepts_type(config.type, jwt->type) && jwt->type.empty())")], ["test_token.py"]),
+        (SIGNATURE, "if (!is_expected(expected, config, jwt->type))",
+         "if (!is_expected(expected, config, jwt->type) && jwt->type.empty())")], ["test_token.py"]),
     Mutation("a critical header that nobody knows is ignored", [
         ("src/jose/jwt.cpp", 'if (json_object_get(object.get(), "crit") != nullptr || ', "if (")], ["test_token.py"]),
     Mutation("a token counts before its time", [
@@ -143,11 +144,8 @@ ALL = [
         ("src/identity/issuer_keys.cpp", "host_.clock.now() - written_ < config_.keys_max_age",
          "written_ < host_.clock.now() + config_.keys_max_age")], ["test_keys.py"]),
     Mutation("a document may send the gateway into the private network", [
-        ("src/identity/issuer_keys.cpp",
-         "request.addresses = host_of(url) == host_of(config_.issuer) ? AddressRule::configured : "
-         "AddressRule::discovered;",
-         "request.addresses = host_of(url).empty() ? AddressRule::discovered : AddressRule::configured;")],
-        ["test_keys.py"]),
+        ("src/identity/issuer_keys.cpp", "request.addresses = addresses_for(url, config_);",
+         "request.addresses = AddressRule::configured;")], ["test_keys.py"]),
     Mutation("a document may send the gateway's secret into the private network", [
         (CLIENT, "return host_of(url) == host_of(issuer.issuer) ? AddressRule::configured : AddressRule::discovered;",
          "return host_of(url).empty() ? AddressRule::discovered : AddressRule::configured;")], ["test_exchange.py"]),

@@ -67,7 +67,7 @@ class Identity : public testing::Test {
   }
 
   IssuerConfig config = company();
-  TrustProfile trust{"https://gw.example/mcp", {&config}};
+  TrustProfile trust{"https://gw.example/mcp", {&config}, {}};
   test::FakeClock clock;
   test::FakeLoop loop{clock};
   test::ScriptedHttp http{loop};
@@ -189,7 +189,7 @@ TEST_F(Identity, a_verified_token_is_remembered_for_its_location_until_it_ends) 
   ASSERT_TRUE(ask(token));
   EXPECT_TRUE(one().authenticate(token, trust).ready());
   // The same bytes mean nothing at a location that trusts otherwise.
-  const TrustProfile elsewhere{"https://gw.example/other", {&config}};
+  const TrustProfile elsewhere{"https://gw.example/other", {&config}, {}};
   EXPECT_FALSE(one().authenticate(token, elsewhere).ready());
   // A changed signature is another token.
   std::string forged = token;

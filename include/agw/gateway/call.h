@@ -97,6 +97,7 @@ struct Call {
   identity::TokenScheme scheme = identity::TokenScheme::bearer;
   std::string fresh_nonce;        ///< for the client's next DPoP proofs; empty: it is told none
   PrincipalPtr principal;
+  std::unique_ptr<const identity::ContextFields> told;  ///< what its issuer was told of the call; null: nothing
   std::string_view type;          ///< `mcp.tools.call`, `rest.call` … (audit's `type`)
   std::string_view operation;     ///< `ns/name`, or empty
   std::string unnamed_operation;  ///< holds `operation` where the route doesn't name it

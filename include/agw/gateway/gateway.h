@@ -25,6 +25,7 @@
 #include "agw/io/zone.h"
 #include "agw/json/document.h"
 #include "agw/limits/limiter.h"
+#include "agw/limits/token_uses.h"
 #include "agw/outbound/exchanger.h"
 
 namespace agw::grants {
@@ -100,6 +101,7 @@ class Gateway {
     grants::BreakGlass* break_glass = nullptr;  ///< null: nobody breaks the glass
     identity::Possession* possession = nullptr;  ///< null: who holds a bound token can't prove it
     identity::Workloads* workloads = nullptr;  ///< null: certificates name nobody
+    limits::TokenUses* token_uses = nullptr;  ///< null: tokens that are good for one call are refused
   };
   explicit Gateway(Services services);
   ~Gateway();
@@ -169,6 +171,11 @@ class Gateway {
   [[nodiscard]] ValueTask<Result<PrincipalPtr, identity::TokenRefusal>> authenticate_again(const Location& location,
                                                                                            const Request& request,
                                                                                            const Call& call);
+  [[nodiscard, gnu::noinline]] Task<Result<PrincipalPtr, Reason>> ask_issuer(const Location& location,
+                                                                             const Request& request,
+                                                                             std::string_view body, Call& call);
+  [[nodiscard, gnu::noinline]] Task<void> use_token(const Location& location, const Request& request,
+                                                    std::string_view body, Call& call);
   [[nodiscard]] Task<std::optional<Reason>> await_look(const Location& location, Request& request, Call& call,
                                                        ValueTask<Result<PrincipalPtr, identity::TokenRefusal>> who);
   [[nodiscard]] Task<std::optional<Reason>> await_look(const Location& location, Request& request, Call& call,

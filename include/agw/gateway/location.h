@@ -95,6 +95,7 @@ struct Location {
   identity::TrustProfile trust;
   identity::SenderRules sender;
   bool takes_workloads = false;  ///< who calls may be told by its client certificate
+  std::vector<std::string> single_use_tiers;  ///< tokens of agents of these are good for one operation
   std::vector<std::string> challenge_scopes;
   std::vector<std::string> origins;  ///< browsers' origins besides the resource's own
   /// Names (in lower case) under which it may be called; one with a dot in front stands for all below it. Empty: any.

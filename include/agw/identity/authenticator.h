@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -10,6 +11,7 @@
 #include "agw/base/digest.h"
 #include "agw/base/result.h"
 #include "agw/base/task.h"
+#include "agw/identity/introspection.h"
 #include "agw/identity/issuer_config.h"
 #include "agw/io/clock.h"
 #include "agw/io/files.h"
@@ -34,7 +36,12 @@ struct TokenRefusal {
 struct TrustProfile {
   std::string resource;  ///< must be among the token's `aud`, exactly
   std::vector<const IssuerConfig*> issuers;
+  std::optional<Introspection> introspection;  ///< nothing: issuers are asked about no token
 };
+
+/// Whose opaque token it is, by its form alone: at most one issuer of a profile fits, and no other is ever asked. Null:
+/// it is a JWT, or nobody's.
+[[nodiscard]] const IssuerConfig* issuer_of_opaque(std::string_view token, const TrustProfile& trust) noexcept;
 
 struct IssuerHealth {
   std::string alias;
@@ -64,9 +71,15 @@ class Authenticator final : public status::Source {
   void start();
 
   /// `token` must stay alive until the answer. A hit is a plain call. Waits at most the issuer's
-  /// timeout for a key set; then issuer_unavailable.
+  /// timeout for a key set, and as long for what the issuer says of the token; then issuer_unavailable or
+  /// introspection_unavailable.
   [[nodiscard]] ValueTask<Result<PrincipalPtr, TokenRefusal>> authenticate(std::string_view token,
-                                                                           const TrustProfile& trust);
+                                                                           const TrustProfile& trust,
+                                                                           const Inquiry& inquiry = {});
+  /// All of it that needs no question to the issuer: null where that is still to be asked, and a refusal
+  /// where it needn't be.
+  [[nodiscard]] ValueTask<Result<PrincipalPtr, TokenRefusal>> before_asking(std::string_view token,
+                                                                            const TrustProfile& trust);
 
   /// Endpoints of an issuer, from configuration or discovery; fetched if not known yet.
   [[nodiscard]] Task<Result<oauth::ServerMetadata, TokenRefusal>> metadata(const IssuerConfig& issuer);

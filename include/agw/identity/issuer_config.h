@@ -83,6 +83,13 @@ struct IssuerConfig {
   Seconds clock_skew{30};
   std::string jwks_file;       ///< instead of discovery
   std::string token_endpoint;  ///< instead of discovery's
+  std::string introspection_endpoint;  ///< the same
+  /// Answers about tokens are signed (RFC 9701); others are refused then.
+  bool signed_introspection = false;
+  /// What its opaque tokens begin with; empty: anything. Nothing: it gives out none that are accepted.
+  std::optional<std::string> opaque_prefix;
+  bool single_use = false;                            ///< each of its tokens is good for one operation
+  std::string single_use_claim = "jit_single_use";    ///< those are in which this is true
   std::string ca_file;
   std::string proxy;
   Discovery discovery = Discovery::automatic;
@@ -97,6 +104,8 @@ struct IssuerConfig {
   MachineRule machine;
   WorkloadConfig workloads;
 
+  /// False: nothing that it signs is accepted, and its keys aren't asked for.
+  [[nodiscard]] bool verifies() const noexcept { return !algorithms.empty(); }
   /// Of everything above: part of every cache key that depends on this configuration.
   [[nodiscard]] std::string digest() const;
 };

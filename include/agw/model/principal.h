@@ -49,10 +49,11 @@ struct Principal {
   bool machine = false;  ///< nobody stands behind it: `user` and `groups` are empty
   std::string client;  ///< `alias|client_id`, whatever names the agent; empty where the token names no client
   std::string key_id;  ///< encoded part: of the key that verified it, its kid or RFC 7638 thumbprint; empty: none did
+  bool single_use = false;  ///< good for one operation
 
   [[nodiscard]] bool has_scope(std::string_view scope) const noexcept;  ///< among implied_scopes
 
-  std::string bound_key;          ///< `cnf.jkt` (RFC 9449 section 6.1): who has that key holds the token; empty: any
+  std::string bound_key;  ///< `cnf.jkt` (RFC 9449 section 6.1): who has that key holds the token; empty: any
   std::string bound_certificate;  ///< `cnf.x5t#S256` (RFC 8705 section 3.1), the same
   [[nodiscard]] bool is_bound() const noexcept { return !bound_key.empty() || !bound_certificate.empty(); }
 };

@@ -77,6 +77,9 @@ enum class Disposition : std::uint8_t {
   X(token_key_revoked,          token,      challenge,    0,      "the key that signed the access token has been revoked") \
   X(stopped,                    user,       forbidden,    0,      "all calls are stopped by an operator") \
   X(client_disabled,            agent,      forbidden,    0,      "the client is disabled") \
+  X(token_inactive,             token,      challenge,    0,      "the issuer says that the access token is not active") \
+  X(token_used,                 token,      challenge,    0,      "the access token was good for one call, and has been used") \
+  X(token_predates_store,       token,      challenge,    0,      "the access token is good for one call, and older than what is known of used ones") \
   X(tenant_refused,             user,       forbidden,    0,      "the tenant is not one that the issuer may speak for, or it is disabled") \
   X(user_missing,               user,       forbidden,    0,      "the token names no user") \
   X(user_disabled,              user,       forbidden,    0,      "the user is disabled") \
@@ -127,6 +130,10 @@ enum class Disposition : std::uint8_t {
   X(store_uninitialised,        agent,      unavailable,  0,      "the policy store has no valid meta record") \
   X(store_rolled_back,          agent,      unavailable,  0,      "the policy store is older than what was seen of it") \
   X(issuer_unavailable,         token,      unavailable,  0,      "the issuer's keys can't be fetched") \
+  X(introspection_unavailable,  token,      unavailable,  0,      "the issuer can't be asked about the access token, or its answer can't be read") \
+  X(introspection_refused,      token,      backend,      0,      "the issuer refuses the gateway's client, which asks about the access token") \
+  X(token_use_unavailable,      token,      unavailable,  0,      "which access tokens have been used can't be asked") \
+  X(token_use_room_full,        token,      unavailable,  0,      "there is no room to note that the access token is used") \
   X(exchange_unavailable,       route,      unavailable,  0,      "the issuer's token endpoint does not answer") \
   X(exchange_refused,           route,      backend,      0,      "the issuer refused a token for the backend") \
   X(exchange_invalid,           route,      backend,      0,      "the issuer's token for the backend is not what was asked for") \

@@ -14,10 +14,11 @@ enum class MetadataError : std::uint8_t { malformed, issuer_mismatch, endpoint_r
 
 struct ServerMetadata {
   std::string issuer;
-  std::string jwks_uri;
+  std::string jwks_uri;                ///< may be empty, where all of its tokens are opaque
   std::string token_endpoint;          ///< may be empty
   std::string introspection_endpoint;  ///< may be empty
   std::vector<std::string> token_endpoint_auth_methods;
+  std::vector<std::string> introspection_endpoint_auth_methods;  ///< empty: the token endpoint's
 };
 
 /// The document's `issuer` must equal `issuer` exactly (RFC 8414 section 3.3); endpoints must be

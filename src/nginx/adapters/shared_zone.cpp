@@ -76,6 +76,7 @@ struct SharedZone::Root {
   void* breakers;  // the same
   void* tasks;     // the same
   void* proofs;    // the same
+  void* uses;      // the same
   std::array<unsigned char, 32> key;  // never written again
 };
 
@@ -140,6 +141,7 @@ SharedZone::SharedZone(ngx_shm_zone_t& zone, Log& log) noexcept
       breakers_(*this, root_.breakers),
       tasks_(*this, root_.tasks),
       proofs_(*this, root_.proofs),
+      uses_(*this, root_.uses),
       log_(log) {}
 
 SharedZone::~SharedZone() = default;

@@ -49,6 +49,8 @@ class SharedZone final : public Zone, public Metrics {
 
   /// And for proofs that were used.
   [[nodiscard]] SharedMemory& proofs() noexcept { return proofs_; }
+  /// And for tokens that are used once.
+  [[nodiscard]] SharedMemory& uses() noexcept { return uses_; }
 
   /// 32 random bytes, drawn when the zone was made: they survive a reload, and end with nginx.
   [[nodiscard]] std::string_view own_key() const noexcept;
@@ -96,6 +98,7 @@ class SharedZone final : public Zone, public Metrics {
   Table breakers_;
   Table tasks_;
   Table proofs_;
+  Table uses_;
   Log& log_;
   bool said_full_ = false;
   // What had no room: counted, leased and remembered by this worker alone.

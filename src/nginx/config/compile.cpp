@@ -4,6 +4,7 @@
 #include <set>
 
 #include "client_certificates.h"
+#include "introspection.h"
 #include "reading.h"
 
 namespace agw::nginx {
@@ -60,6 +61,7 @@ class LocationCompiler {
     out.list_ttl = copies ? main_.freshness.bound : Milliseconds(0);
     take_breakers();
     take_trust();
+    compile_introspection(settings_, out, problems_);
     if (out.kind == gateway::Kind::mcp) take_hosts();
     take_routes();
     take_resource();

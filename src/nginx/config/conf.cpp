@@ -64,6 +64,9 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept try {
   to.governance.inherit(from.governance);
   to.resource.inherit(from.resource);
   to.trust.inherit(from.trust);
+  to.introspection.inherit(from.introspection);
+  to.introspection_context.inherit(from.introspection_context);
+  to.single_use.inherit(from.single_use);
   to.challenge_scopes.inherit(from.challenge_scopes);
   to.origins.inherit(from.origins);
   to.forwarding.inherit(from.forwarding);

@@ -132,6 +132,30 @@ constexpr std::array rows{
                  "none: required where a location is governed", "The issuers whose tokens are accepted, by alias.",
                  "agent_trust company partner;", first},
     DirectiveRow{
+        Directive::introspect, "agent_introspect", everywhere, 1, 2, "always|max_age=TIME [jwt] | off",
+        "time: 10ms to 1h for max_age", "off",
+        "Asks a token's issuer about it (RFC 7662), by the gateway's own `client`: opaque tokens of the issuer that "
+        "gives them out (`opaque_tokens`), and with `jwt` every JWT, too, once it is verified. `always`: each call "
+        "asks, "
+        "so that whatever changes at the issuer holds with the next call. `max_age`: an answer counts for TIME after "
+        "it "
+        "was asked for, and calls that ask together share one question. Where no answer comes, calls are refused. See "
+        "[introspection.md](introspection.md).",
+        "agent_introspect max_age=5s jwt;", first},
+    DirectiveRow{
+        Directive::introspect_context, "agent_introspect_context", everywhere, 1, 1, "digest|arguments|off", "", "off",
+        "Tells the issuer what the token is used for, so that a policy behind it can see it: form fields with the "
+        "operation, its resource and a digest of its arguments; with `arguments` these as well, up to 16 KB. An answer "
+        "then counts for that very call. Messages without an operation ask without. Needs `agent_introspect`.",
+        "agent_introspect_context digest;", first},
+    DirectiveRow{
+        Directive::single_use, "agent_single_use", everywhere, 1, any_number, "TIER…|off", "", "off",
+        "Tokens of agents of these tiers are good for one operation, over all workers and all nginx that share a "
+        "Redis. "
+        "The handshake and lists use nothing up. An issuer's own tokens, or some of them, are by `single_use` in "
+        "`agent_issuer`. See [introspection.md](introspection.md#tokens-that-are-good-for-one-call).",
+        "agent_single_use ci_agent;", first},
+    DirectiveRow{
         Directive::challenge_scope, "agent_challenge_scope", everywhere, 1, any_number, "SCOPE…", "",
         "every scope that the location's tools or operations need",
         "What the first 401 asks for. Name all scopes that you want to offer: some clients never ask for more later.",
@@ -303,7 +327,7 @@ constexpr std::array issuer_rows{
         "JWT-SVIDs; see [workloads.md](workloads.md)."},
     ParameterRow{Parameter::jwks_file, "jwks_file", 1, 1, "FILE", "", "discovered",
                  "The key set (RFC 7517), for closed networks; read again when it changes."},
-    ParameterRow{Parameter::algorithms, "algorithms", 1, any_number, "NAME…", "", "required",
+    ParameterRow{Parameter::algorithms, "algorithms", 1, any_number, "NAME…", "", "required, but with opaque_tokens",
                  "Signatures that are accepted: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, "
                  "Ed25519."},
     ParameterRow{Parameter::claims, "claims", 1, any_number, "WHAT=CLAIM…", "",
@@ -323,6 +347,19 @@ constexpr std::array issuer_rows{
                  "private_key_jwt with the PEM key in `key_file`. The file is read again when it changes."},
     ParameterRow{Parameter::token_endpoint, "token_endpoint", 1, 1, "URL", "", "discovered",
                  "Where tokens are exchanged."},
+    ParameterRow{Parameter::introspection_endpoint, "introspection_endpoint", 1, 1, "URL", "", "discovered",
+                 "Where the issuer is asked about tokens (RFC 7662), if metadata doesn't say it or isn't to be asked."},
+    ParameterRow{Parameter::introspection_response, "introspection_response", 1, 1, "json|jwt", "", "json",
+                 "`jwt`: answers about tokens must be signed by the issuer for the gateway's client (RFC 9701)."},
+    ParameterRow{
+        Parameter::opaque_tokens, "opaque_tokens", 1, 1, "any|prefix=TEXT", "", "none are accepted",
+        "The issuer gives out tokens that only it can read, and is asked about where `agent_introspect` stands: "
+        "whatever isn't a JWT, or what begins with TEXT. Of the issuers of one location at most one may fit a "
+        "token."},
+    ParameterRow{
+        Parameter::single_use, "single_use", 1, 1, "always|claim=NAME", "", "claim=jit_single_use",
+        "Which of its tokens are good for one operation: all, or those in which the claim (of the token, or of "
+        "what the issuer says of it) is true."},
     ParameterRow{Parameter::discovery, "discovery", 1, 1, "auto|oauth|openid", "", "auto",
                  "Which metadata to ask for: RFC 8414's, OpenID's, or the first that answers."},
     ParameterRow{Parameter::clock_skew, "clock_skew", 1, 1, "TIME", "time, up to 10m", "30s",

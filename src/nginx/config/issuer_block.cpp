@@ -81,6 +81,8 @@ class IssuerReader final : public BlockReader {
   Checked read_actors(Words words);
   Checked read_machine(std::string_view text);
   Checked read_client(ngx_conf_t* cf, Words words);
+  Checked read_opaque(std::string_view text);
+  Checked read_single_use(std::string_view text);
   Checked read_jwks_file(ngx_conf_t* cf, std::string_view text);
   Checked read_time(std::string_view name, std::string_view text, TimeLimits limits, Milliseconds& out);
   Checked read_seconds(std::string_view name, std::string_view text, TimeLimits limits, Seconds& out);
@@ -125,6 +127,16 @@ Checked IssuerReader::take(ngx_conf_t* cf, const ParameterRow& row, Words words)
         if (auto added = add_scopes(row.name, word, config_.workloads.scopes); !added) return added;
       return {};
     case Parameter::token_endpoint: return read_url(row.name, first, config_.token_endpoint);
+    case Parameter::introspection_endpoint: return read_url(row.name, first, config_.introspection_endpoint);
+    case Parameter::introspection_response: {
+      static constexpr std::array choices{Choice{"json", false}, Choice{"jwt", true}};
+      const auto chosen = choose<bool>(row.name, first, choices);
+      if (!chosen) return fail(chosen.error());
+      config_.signed_introspection = *chosen;
+      return {};
+    }
+    case Parameter::opaque_tokens: return read_opaque(first);
+    case Parameter::single_use: return read_single_use(first);
     case Parameter::proxy: return read_proxy(first);
     case Parameter::jwks_file: return read_jwks_file(cf, first);
     case Parameter::algorithms: return read_algorithms(words.subspan(1));
@@ -374,6 +386,25 @@ Checked IssuerReader::read_client(ngx_conf_t* cf, Words words) {
   return {};
 }
 
+Checked IssuerReader::read_opaque(std::string_view text) {
+  const auto found = option(text);
+  const bool prefixed = found && found->first == "prefix" && !found->second.empty();
+  if (text != "any" && !prefixed)
+    return fail(quoted("opaque_tokens") + " is " + quoted(text) + "; write any, or prefix=TEXT");
+  config_.opaque_prefix = prefixed ? std::string(found->second) : std::string();
+  return {};
+}
+
+Checked IssuerReader::read_single_use(std::string_view text) {
+  const auto found = option(text);
+  const bool named = found && found->first == "claim" && !found->second.empty();
+  if (text != "always" && !named)
+    return fail(quoted("single_use") + " is " + quoted(text) + "; write always, or claim=NAME");
+  config_.single_use = !named;
+  if (named) config_.single_use_claim = found->second;
+  return {};
+}
+
 Checked IssuerReader::read_jwks_file(ngx_conf_t* cf, std::string_view text) {
   config_.jwks_file = full_path(cf, text);
   WatchedFile file(config_.jwks_file, 1U << 20);
@@ -406,8 +437,12 @@ Checked IssuerReader::complete() const {
   for (const std::string_view own : {"certificates", "workload", "workload_scope"})
     if (seen_.contains(own))
       return fail(block + " is no trust domain, for which " + quoted(own) + " is; write issuer spiffe://DOMAIN");
-  if (config_.algorithms.empty())
+  if (config_.algorithms.empty() && (!config_.opaque_prefix || config_.signed_introspection))
     return fail(block + " has no \"algorithms\"; write for example: algorithms ES256 RS256;");
+  if ((config_.opaque_prefix || config_.signed_introspection) && !config_.client)
+    return fail(block +
+                " is to be asked about tokens, and the gateway is no client of it; write: client gateway "
+                "secret_file=FILE;");
   if (config_.keys_max_age < config_.keys_refresh)
     return fail(block + ": \"keys_max_age\" is shorter than \"keys_refresh\"");
   if (config_.tenants.size() > 1 && config_.claims.tenant.empty())

@@ -97,6 +97,37 @@ Checked read_unsafe(const Reading& in, Setting<std::set<std::string>>& setting) 
   return {};
 }
 
+Checked read_introspection(const Reading& in, Setting<std::optional<identity::Introspection>>& setting) {
+  const auto wrong = [&](std::string_view word) {
+    return fail(quoted(in.name()) + " has " + quoted(word) + "; write always, max_age=TIME or off, and jwt behind it");
+  };
+  if (in.words[1] == "off") {
+    if (in.words.size() > 2) return wrong(in.words[2]);
+    return set_once(in, setting, std::optional<identity::Introspection>());
+  }
+  identity::Introspection rule;
+  if (in.words[1] != "always") {
+    const auto found = option(in.words[1]);
+    if (!found || found->first != "max_age") return wrong(in.words[1]);
+    const auto time = time_value("max_age", found->second, {Milliseconds(10), Milliseconds(3'600'000)});
+    if (!time) return fail(time.error());
+    rule.max_age = *time;
+  }
+  if (in.words.size() > 2 && in.words[2] != "jwt") return wrong(in.words[2]);
+  rule.jwts = in.words.size() > 2;
+  return set_once(in, setting, std::optional(rule));
+}
+
+Checked read_single_use(const Reading& in, Setting<std::vector<std::string>>& setting) {
+  const bool off = std::ranges::find(in.arguments(), "off") != in.arguments().end();
+  if (off && in.words.size() > 2)
+    return fail(quoted(in.name()) + " off stands beside tiers; write it alone, for none at all");
+  if (off) return set_once(in, setting, std::vector<std::string>());
+  for (const std::string_view word : in.arguments())
+    if (!is_name(word)) return fail(quoted(in.name()) + " has " + quoted(word) + "; write the names of tiers");
+  return read_strings(in, setting);
+}
+
 Checked read_limits(const Reading& in, Setting<std::vector<Limit>>& setting) {
   if (!setting) setting.set({}, in.place);
   auto& list = *setting.value;
@@ -217,10 +248,16 @@ Checked read_location_setting(const Reading& in) {
   static constexpr std::array delegations{Choice{"implicit", policy::DelegationMode::implicit},
                                           Choice{"required", policy::DelegationMode::required}};
   static constexpr std::array sessions{Choice{"backend", false}, Choice{"always", true}};
+  static constexpr std::array contexts{Choice{"digest", identity::AskedContext::digest},
+                                       Choice{"arguments", identity::AskedContext::arguments},
+                                       Choice{"off", identity::AskedContext::none}};
   static constexpr std::array switches{Choice{"on", true}, Choice{"off", false}};
   const auto row = std::ranges::find(directives(), in.name(), &DirectiveRow::name);
   switch (row->id) {
     case Directive::trust: return read_strings(in, settings.trust);
+    case Directive::introspect: return read_introspection(in, settings.introspection);
+    case Directive::introspect_context: return choose_once(in, settings.introspection_context, contexts);
+    case Directive::single_use: return read_single_use(in, settings.single_use);
     case Directive::challenge_scope: return read_scopes(in, settings.challenge_scopes);
     case Directive::origins: return read_origins(in, settings.origins);
     case Directive::exchange:

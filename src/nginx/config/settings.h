@@ -101,6 +101,9 @@ struct LocSettings {
   Setting<Governance> governance;
   Setting<gateway::ProtectedResource> resource;
   Setting<std::vector<std::string>> trust;
+  Setting<std::optional<identity::Introspection>> introspection;  ///< nothing: off
+  Setting<identity::AskedContext> introspection_context;
+  Setting<std::vector<std::string>> single_use;  ///< tiers; empty: off
   Setting<std::vector<std::string>> challenge_scopes;
   Setting<std::vector<std::string>> origins;
   Setting<Forwarding> forwarding;

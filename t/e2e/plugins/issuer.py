@@ -1,4 +1,5 @@
-"""A small authorization server: metadata, keys, tokens made by hand, RFC 8693 exchange, and faults."""
+"""A small authorization server: metadata, keys, tokens made by hand, RFC 8693 exchange, RFC 7662 introspection, and
+faults."""
 import base64
 import json
 import secrets
@@ -17,7 +18,7 @@ METADATA = ("/.well-known/oauth-authorization-server", "/.well-known/openid-conf
 
 
 class Issuer(Server):
-    """`fault[place]` with place metadata, jwks, token or all: hang, garbage, 500, empty, slow, oversized, refuse."""
+    """`fault[place]` with place metadata, jwks, token, introspect or all: hang, garbage, 500, empty, slow, oversized, refuse."""
 
     def __init__(self, audience=None, tls=None, path="", secret="gateway-secret"):
         super().__init__(self._answer, tls=tls)
@@ -39,6 +40,14 @@ class Issuer(Server):
         self.exchange_delay = 0.0
         self.token_header: dict = {}
         self._assertions: set = set()
+        self.known: dict[str, dict] = {}  # opaque token -> its claims
+        self.revoked: set[str] = set()
+        self.introspections: list[dict] = []
+        self.introspection_changes: dict = {}
+        self.introspection_type: str | None = None
+        self.introspection_header: dict = {}
+        self.introspection_envelope: dict = {}
+        self.judge = lambda form, claims: True  # a policy behind the endpoint
 
     @property
     def url(self):
@@ -84,6 +93,12 @@ class Issuer(Server):
         head = {"alg": alg, "kid": key.kid, "typ": typ} | (header or {})
         return jose.compact({k: v for k, v in head.items() if v is not None}, self.claims(**claims), (key, alg))
 
+    def opaque(self, prefix="", **claims):
+        """A token that only this server can read."""
+        token = prefix + secrets.token_urlsafe(24)
+        self.known[token] = self.claims(**claims)
+        return token
+
     def reset_exchange(self):
         self.exchanges, self.refused = [], []
         self.exchange_claims, self.exchange_answer, self.exchange_delay = {}, {}, 0.0
@@ -103,6 +118,8 @@ class Issuer(Server):
             return self._json(self.jwks())
         if place == "token":
             return self._token(received)
+        if place == "introspect":
+            return self._introspect(received)
         return Answer(404, [("Content-Type", "text/plain")], b"no such page")
 
     def _place(self, path):
@@ -110,6 +127,8 @@ class Issuer(Server):
             return "jwks"
         if path == self.path + "/token":
             return "token"
+        if path == self.path + "/introspect":
+            return "introspect"
         for form in self.serves:
             if path in (form + self.path, self.path + form):
                 return "metadata"
@@ -143,7 +162,9 @@ class Issuer(Server):
             return Answer(raw=b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 4000\r\n\r\n{")
         if fault == "oversized":
             filler = "x" * (8 << 20)
-            return self._json({"keys": [], "filler": filler} if place == "jwks" else self.metadata() | {"f": filler})
+            return self._json({"keys": [], "filler": filler} if place == "jwks" else
+                              {"active": True, "filler": filler} if place == "introspect" else
+                              self.metadata() | {"f": filler})
         if fault == "redirect":
             return Answer(302, [("Location", self.origin + received.target + "?again")], b"")
         if fault == "slow":
@@ -205,6 +226,33 @@ class Issuer(Server):
                 "actor_token": self.token(user=agent, agent=agent), "actor_token_type": ACCESS_TOKEN}
         with urlopen(self.token_url, urlencode(form).encode(), timeout=10) as answer:
             return json.load(answer)["access_token"]
+
+    def _introspect(self, received):
+        form = {k: v[-1] for k, v in parse_qs(received.body.decode(), keep_blank_values=True).items()}
+        client = self._client(received, form)
+        if client is None:
+            return self._json({"error": "invalid_client"}, 401)
+        self.introspections.append(form | {"client": client, "accept": received.header("Accept")})
+        token = form.get("token", "")
+        claims = self.known.get(token)
+        if claims is None and token.count(".") == 2:
+            claims = jose.claims_of(token)
+        good = claims is not None and token not in self.revoked and claims["exp"] > time.time()
+        answer = {"active": False}
+        if good and self.judge(form, claims):
+            answer = {"active": True, "client_id": claims.get("azp")} | claims | self.introspection_changes
+        if "token-introspection+jwt" not in (received.header("Accept") or ""):
+            return self._typed(json.dumps(answer).encode(), self.introspection_type or "application/json")
+        key = self.key("ES256")
+        envelope = {"iss": self.url, "aud": client, "iat": int(time.time()),
+                    "token_introspection": answer} | self.introspection_envelope
+        header = {"alg": "ES256", "kid": key.kid, "typ": "token-introspection+jwt"} | self.introspection_header
+        return self._typed(jose.compact(header, envelope, key).encode(),
+                           self.introspection_type or "application/token-introspection+jwt")
+
+    @staticmethod
+    def _typed(body, kind):
+        return Answer(200, [("Content-Type", kind), ("Cache-Control", "no-store")], body)
 
     def _token(self, received):
         form = {k: v[-1] for k, v in parse_qs(received.body.decode(), keep_blank_values=True).items()}

@@ -115,7 +115,7 @@ struct GatewayWorld {
     location.resource = *gateway::parse_resource_identifier("https://gw.example/mcp");
     location.resource.scopes_supported = {"tickets:read", "tickets:write"};
     location.challenge_scopes = {"tickets:read"};
-    location.trust = {"https://gw.example/mcp", {&config}};
+    location.trust = {"https://gw.example/mcp", {&config}, {}};
     add_tool("ticket.read", "ticket.read", {"tickets:read"});
     add_tool("ticket.write", "ticket.write", {"tickets:write"});
     add_tool("secret.read", "secret.read", {"tickets:read"});
@@ -239,6 +239,8 @@ struct GatewayWorld {
   HeapMemory counters;
   gateway::LimitEvents limit_events{audit.writer, clock, random, log};
   limits::Limiter limiter{{loop, clock, random, counters, limit_events, log}};
+  HeapMemory use_memory;
+  limits::TokenUses token_uses{{loop, clock, use_memory, log}};
   HeapMemory breaker_memory;
   gateway::Breakers breakers{{clock, random, breaker_memory, metrics, log, audit.writer}};
   LedgerRedis claims{loop, clock};
@@ -249,7 +251,7 @@ struct GatewayWorld {
   HeapMemory task_memory;
   gateway::Tasks tasks{handed_out, random, task_memory};
   gateway::Gateway gateway{{clock, log, metrics, authenticator, store, limiter, exchanger, audit.writer, nullptr,
-                            &breakers, &ledger, &sessions, &states, &tasks}};
+                            &breakers, &ledger, &sessions, &states, &tasks, nullptr, nullptr, nullptr, &token_uses}};
   gateway::Location location;
   FakeRequest request;
   std::optional<gateway::Call> under_way;

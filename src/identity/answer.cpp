@@ -1,0 +1,87 @@
+#include "answer.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "agw/json/tree.h"
+
+#include "confirmation.h"
+
+namespace agw::identity {
+namespace {
+
+TokenRefusal invalid(std::string_view claim, std::string_view what) {
+  return {Reason::token_claim_invalid, "claim " + std::string(claim) + " " + std::string(what)};
+}
+
+std::string_view text_of(const json_t* value) { return {json_string_value(value), json_string_length(value)}; }
+
+std::optional<TokenRefusal> check_issuer(const json_t* claims, const IssuerConfig& issuer) {
+  const json_t* named = json_object_get(claims, "iss");
+  if (named == nullptr) return std::nullopt;
+  if (!json_is_string(named)) return invalid("iss", "is not a string");
+  if (text_of(named) != issuer.issuer)
+    return TokenRefusal{Reason::token_issuer_unknown, "issuer " + issuer.alias + " speaks of another issuer's token"};
+  return std::nullopt;
+}
+
+/// RFC 7662 section 2.2: separated by spaces.
+std::vector<std::string> words(std::string_view text) {
+  std::vector<std::string> out;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(' '), text.size());
+    if (end > 0) out.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return out;
+}
+
+void keep_only(std::vector<std::string>& list, const std::vector<std::string>& allowed) {
+  std::erase_if(list, [&](const std::string& one) { return std::ranges::find(allowed, one) == allowed.end(); });
+}
+
+}  // namespace
+
+Result<std::shared_ptr<Principal>, TokenRefusal> principal_of_answer(std::string_view claims, const ClaimRules& rules) {
+  const json::Tree root = json::read_tree(claims);
+  if (!json_is_object(root.get())) return fail(TokenRefusal{Reason::token_malformed, "the answer is not an object"});
+  if (auto fault = check_issuer(root.get(), rules.issuer)) return fail(*std::move(fault));
+  return read_claims(claims, rules);
+}
+
+std::optional<TokenRefusal> narrow(Principal& principal, std::string_view claims, const ClaimRules& rules) {
+  const json::Tree root = json::read_tree(claims);
+  if (!json_is_object(root.get())) return TokenRefusal{Reason::token_malformed, "the answer is not an object"};
+  if (auto fault = check_issuer(root.get(), rules.issuer)) return fault;
+  const json_t* subject = json_object_get(root.get(), "sub");
+  if (subject != nullptr && (!json_is_string(subject) || text_of(subject) != principal.subject))
+    return invalid("sub", "is not the token's");
+  if (const json_t* scope = json_object_get(root.get(), "scope")) {
+    if (!json_is_string(scope)) return invalid("scope", "is not a string");
+    const auto named = words(text_of(scope));
+    keep_only(principal.scopes, named);
+    keep_only(principal.implied_scopes, with_implied(named, rules.issuer));
+  }
+  if (json_object_get(root.get(), "exp") != nullptr) {
+    if (auto fault = check_times(claims, rules.issuer, rules.now)) return fault;
+    const double end = json_number_value(json_object_get(root.get(), "exp"));
+    principal.expires_at =
+        std::min(principal.expires_at, WallTime(Milliseconds(static_cast<std::int64_t>(end * 1000))));
+  }
+  Principal bound;
+  if (auto fault = read_confirmation(root.get(), bound)) return fault;
+  if (bound.is_bound()) {
+    const bool other = bound.bound_key != principal.bound_key || bound.bound_certificate != principal.bound_certificate;
+    if (principal.is_bound() && other) return invalid("cnf", "is not the token's");
+    principal.bound_key = std::move(bound.bound_key);
+    principal.bound_certificate = std::move(bound.bound_certificate);
+  }
+  const auto once = single_use_of(root.get(), rules.issuer);
+  if (!once) return once.error();
+  principal.single_use = principal.single_use || *once;
+  return std::nullopt;
+}
+
+}  // namespace agw::identity
