@@ -32,6 +32,7 @@ DEPENDENCIES = {
     "metadata": "issuer metadata",
     "keys": "key set",
     "exchange": "token endpoint",
+    "introspection": "introspection endpoint",
     "backend": "backend",
     "audit": "audit disk",
     "names": "DNS",
@@ -46,6 +47,7 @@ NO = {
     ("file", "hung"): "a file has no connection",
     ("file", "endless"): "a file has no connection; larger ones are in t/e2e/test_policy_file.py",
     ("file", "skewed"): "the gateway takes no time from it",
+    ("introspection", "older"): "an issuer that went back knows no newer token: as one that was emptied",
     ("backend", "older"): "what the backend remembers is its own",
     ("audit", "wrong"): "the gateway only appends",
     ("audit", "endless"): "the gateway only appends",
@@ -67,6 +69,8 @@ STORE = {"store_unavailable", "store_invalid", "store_uninitialised", "store_rol
 STORE_LEASE = 1.0            # agent_freshness push: how long copies count after the last heartbeat that was answered
 CLAIM = {"idempotency_unavailable"}
 KEYS = {"issuer_unavailable"}
+ASKED = {"introspection_unavailable"}
+ASKED_MAX_AGE = 1.0          # agent_introspect: how long an answer counts
 EXCHANGE = {"exchange_unavailable", "exchange_refused", "exchange_invalid"}
 # What a busy machine may add to a bound; with sanitizers everything takes several times as long.
 MARGIN = 10.0 if os.environ.get("AGW_ASAN") == "1" else 3.0
@@ -175,6 +179,18 @@ def _expect_exchange(cell):
     cell.bound = ISSUER_TIMEOUT
 
 
+def _expect_introspection(cell):
+    """What was said a moment ago counts until it is too old; then whoever can't be asked about is refused."""
+    cell.bound = 2 * ISSUER_TIMEOUT   # a question that was under way for too long is asked once more
+    cell.known = cell.fresh = ASKED
+    if cell.warm:
+        cell.settled = ASKED_MAX_AGE + 0.3
+    if cell.fault == "emptied":   # the issuer knows no token any more
+        cell.known = cell.fresh = {"token_inactive"}
+    if cell.fault == "skewed":
+        cell.known = cell.fresh = {"token_not_yet_valid", "token_expired"}
+
+
 def _expect_backend(cell):
     cell.known = cell.fresh = {"allow"}
     cell.bound = READ_TIMEOUT
@@ -199,6 +215,7 @@ def _expect_names(cell):
 
 EXPECT = {"redis": _expect_redis, "repeats": _expect_repeats, "grace": _expect_grace, "sentinel": _expect_guide, "seed": _expect_guide,
           "file": _expect_file, "metadata": _expect_metadata, "keys": _expect_keys, "exchange": _expect_exchange,
+          "introspection": _expect_introspection,
           "backend": _expect_backend, "audit": _expect_audit, "names": _expect_names}
 WITH_REDIS = ("redis", "repeats", "grace")
 
@@ -251,6 +268,7 @@ QUICK = {
     "keys/hung/warm/stream", "metadata/expired/cold/waiting", "keys/older/warm/waiting", "keys/endless/cold/stream",
     "exchange/refused/warm/waiting", "exchange/drip/cold/stream", "exchange/foreign/warm/stream",
     "exchange/older/warm/stream",
+    "introspection/hung/warm/stream", "introspection/wrong/cold/waiting", "introspection/emptied/warm/waiting",
     "backend/reset/warm/waiting", "backend/hung/warm/stream", "backend/garbage/cold/waiting",
     "audit/refused/warm/stream", "audit/reset/cold/waiting", "audit/older/warm/stream", "audit/hung/warm/waiting",
     "names/hung/cold/waiting", "names/emptied/warm/stream",

@@ -97,8 +97,8 @@ class Stream(list):
 
 
 class World:
-    """`dependency`: redis, repeats, grace, sentinel, seed, file, metadata, keys, exchange, backend, audit, names. With `tls`
-    it is asked over TLS.
+    """`dependency`: redis, repeats, grace, sentinel, seed, file, metadata, keys, exchange, introspection, backend, audit,
+    names. With `tls` it is asked over TLS.
     `disk`: what the audit log lies on: "small" (a file system of its own), "pipe", or None: a folder."""
 
     def __init__(self, folder: Path, dependency, tls=False, disk=None, **pieces):
@@ -187,6 +187,12 @@ class World:
     def _exchange(self):
         issuer = self._pieces()["issuer"] + f" token_endpoint {self._issuer_front(WRONG_TOKENS)}/token;"
         return {"forward": EXCHANGE, "issuer": issuer, "workers": "1"}   # each worker remembers for itself
+
+    def _introspection(self):
+        """Every token is opaque, and asked about once in a second."""
+        issuer = self._pieces()["issuer"] + " opaque_tokens any; introspection_endpoint " \
+            f"{self._issuer_front(WRONG_ANSWERS)}/introspect;"
+        return {"mcp": "agent_introspect max_age=1s;", "issuer": issuer}
 
     def _backend(self):
         return {"backend": str(self._front(Http(WRONG_RESULTS), self.backend.port))}
@@ -287,17 +293,18 @@ class World:
         return self.dependency == "repeats"
 
     def token(self, kind):
-        site = self.site
+        site, opaque = self.site, self.dependency == "introspection"
+        make = (lambda **claims: self.issuer.opaque(groups=["support"], **claims)) if opaque else site.token
         if kind == "stranger":
-            return site.token(agent="bare-agent")
+            return make(agent="bare-agent")
         if kind == "former":
-            return site.token(agent="former-agent")
+            return make(agent="former-agent")
         if kind == "forged":
             other = jose.Key("ES256")
-            return site.token(key=other, header={"kid": self.issuer.key().kid})
+            return "nobody-knows-it" if opaque else site.token(key=other, header={"kid": self.issuer.key().kid})
         if kind == "expired":
-            return site.token(lifetime=-100)
-        return site.token()
+            return make(lifetime=-100)
+        return make()
 
     # --- what happens to it ------------------------------------------------------------------------------------
 
@@ -372,6 +379,18 @@ class World:
     def _end_exchange(self, fault):
         self.issuer.exchange_answer, self.issuer.exchange_claims = {}, {}
         return fault in ("emptied", "older", "skewed")
+
+    def _begin_introspection(self, fault):
+        now = int(time.time())
+        if fault == "emptied":
+            self.issuer.judge = lambda form, claims: False
+        elif fault == "skewed":
+            self.issuer.introspection_changes = {"iat": now + 86400, "nbf": now + 86400, "exp": now + 86700}
+        return fault in ("emptied", "skewed")
+
+    def _end_introspection(self, fault):
+        self.issuer.judge, self.issuer.introspection_changes = lambda form, claims: True, {}
+        return fault in ("emptied", "skewed")
 
     def _begin_backend(self, fault):
         self.empty = fault == "emptied"
@@ -459,4 +478,5 @@ WRONG_METADATA = (*_DOCUMENTS, b'{"issuer":"https://evil.example","jwks_uri":"ht
 WRONG_KEYS = (*_DOCUMENTS, b'{"keys":{}}', b'{"keys":[42,{"kty":"EC"}]}', b'{"keys":[{"kty":"oct","k":"AAAA","kid":"a"}]}')
 WRONG_TOKENS = (*_DOCUMENTS, b'{"access_token":42}', b'{"access_token":"a.b.c","token_type":"Bearer"}',
                 b'{"access_token":"x","token_type":"mac","expires_in":"soon"}')
+WRONG_ANSWERS = (*_DOCUMENTS, b'{"active":"true"}', b'{"active":1}', b'{"active":true,"active":false}', b'{"active":true')
 WRONG_RESULTS = _DOCUMENTS + (json_answer({"jsonrpc": "2.0", "id": 999, "result": {}}).body,)
