@@ -4,7 +4,8 @@ from xml.sax.saxutils import escape
 LABELS = {"jwt": "token", "decision": "+ decision", "copy": "+ decision, in Redis", "exchange": "+ exchange",
           "full": "+ audit log", "redis": "+ policy in Redis", "strict": "+ Redis on every call",
           "limits": "limits in the zone", "limits-redis": "limits in Redis",
-          "dpop": "+ DPoP proof", "mtls": "+ certificate"}
+          "dpop": "+ DPoP proof", "mtls": "+ certificate",
+          "opaque": "opaque, 5 s", "introspect": "opaque, always"}
 WIDTH, LEFT, RIGHT, BAR, GAP, GROUP_GAP, TOP = 800, 220, 70, 13, 3, 13, 84
 PLOT = WIDTH - LEFT - RIGHT
 

@@ -1,4 +1,5 @@
-"""The benchmark's authorization server: metadata, key set, RFC 8693's token endpoint, and tokens signed ahead of time."""
+"""The benchmark's authorization server: metadata, key set, RFC 8693's token endpoint, RFC 7662's for opaque tokens, and
+tokens signed ahead of time."""
 import base64
 import http.server
 import json
@@ -39,6 +40,7 @@ class Issuer:
                                "n": b64(bytes.fromhex(modulus)), "e": "AQAB"},
                               {"kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": "bench-ec",
                                "x": b64(point[:32]), "y": b64(point[32:])}]}
+        self.opaque = {}  # token -> its claims
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -54,6 +56,11 @@ class Issuer:
         signed = ".".join(b64(_compact(part)) for part in (head, claims))
         return f"{signed}.{b64(_openssl('dgst', '-sha256', '-sign', self.key, input=signed.encode()))}"
 
+    def opaque_token(self, audience, client=AGENT):
+        token = os.urandom(32).hex()
+        self.opaque[token] = self._claims(audience, client, USER, os.urandom(12).hex())
+        return token
+
     def many_tokens(self, sign, audience, count, out, client=AGENT, user="uNNNNNN"):
         """`count` tokens of one length, a line each, into the file `out`; NNNNNN is another number in each. `sign`: sign.c's
         binary."""
@@ -65,6 +72,7 @@ class Issuer:
 
     def _metadata(self):
         return {"issuer": self.url, "jwks_uri": f"{self.url}/jwks", "token_endpoint": f"{self.url}/token",
+                "introspection_endpoint": f"{self.url}/introspect",
                 "authorization_endpoint": f"{self.url}/authorize", "response_types_supported": ["code"],
                 "subject_types_supported": ["public"], "id_token_signing_alg_values_supported": ["RS256"],
                 "grant_types_supported": ["authorization_code", "urn:ietf:params:oauth:grant-type:token-exchange"],
@@ -89,6 +97,9 @@ class Issuer:
 
             def do_POST(self):
                 form = dict(urllib.parse.parse_qsl(self.rfile.read(int(self.headers["Content-Length"])).decode()))
+                if self.path == "/introspect":
+                    claims = issuer.opaque.get(form.get("token"))
+                    return self.answer(200, {"active": claims is not None} | (claims or {}))
                 if self.path != "/token" or not form.get("subject_token"):
                     return self.answer(400, {"error": "invalid_request"})
                 kind = "urn:ietf:params:oauth:token-type:access_token"

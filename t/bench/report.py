@@ -7,7 +7,9 @@ LABELS = {"bare": "bare beside itself: the noise", "jwt": "the token is verified
           "strict": "the same, Redis asked on every call",
           "limits": "everything (policy file), with three limits in the zone",
           "limits-redis": "the policy in Redis, with three limits there",
-          "dpop": "the decision, and each call's DPoP proof", "mtls": "the decision, and the client's certificate (TLS)"}
+          "dpop": "the decision, and each call's DPoP proof", "mtls": "the decision, and the client's certificate (TLS)",
+          "opaque": "an opaque token and the decision, its issuer asked once in 5 s",
+          "introspect": "the same, its issuer asked with every call"}
 
 
 def size(count):

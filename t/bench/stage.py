@@ -37,6 +37,11 @@ ROWS = {
     # Beside `decision`: the token is bound to a key, of which each call brings a proof, or to the connection's certificate.
     "dpop": {"forward": "agent_forward none;", "store": "file", "audit": False, "call": "tool", "holder": "dpop"},
     "mtls": {"forward": "agent_forward none;", "store": "file", "audit": False, "call": "tool", "holder": "mtls"},
+    # Beside `decision`: the issuer is asked about an opaque token, once in five seconds and with every call.
+    "opaque":     {"forward": "agent_forward none;", "store": "file", "audit": False, "call": "tool",
+                   "introspect": "agent_introspect max_age=5s;"},
+    "introspect": {"forward": "agent_forward none;", "store": "file", "audit": False, "call": "tool",
+                   "introspect": "agent_introspect always;"},
 }
 # Proofs are signed ahead of time, and there is room for all of a run.
 HOLDERS = {"dpop": {"zone": "128m", "sender": "agent_dpop window=10m;"},
@@ -123,6 +128,7 @@ http {{
         algorithms RS256 ES256;
         claims user=sub agent=azp groups=groups;
         client gateway secret_file={secret};
+        {opaque}
     }}
     server {{
         listen 127.0.0.1:{port} backlog=4096;
@@ -137,6 +143,7 @@ http {{
             {forward}
             {limits}
             {sender}
+            {introspect}
             {tools}
             proxy_pass http://backend;
         }}
@@ -185,7 +192,8 @@ class Gateway:
         (self.dir / "nginx.conf").write_text(_CONF.format(
             module=module, dir=self.dir, port=self.port, tls_port=self.tls_port,
             backend=backend_port, issuer=issuer.url, secret=secret, scope=SCOPE, forward=row["forward"],
-            limits=LIMITS if row.get("limits") else "", copy_limit=f"agent_copy_limit {copy_limit};" if copy_limit else "",
+            limits=LIMITS if row.get("limits") else "", introspect=row.get("introspect", ""),
+            opaque="opaque_tokens any;" if row.get("introspect") else "", copy_limit=f"agent_copy_limit {copy_limit};" if copy_limit else "",
             affinity=f"{1 << core:b}" if workers == 1 else "auto", workers=workers, user="user root;" if os.geteuid() == 0 else "", connections=connections,
             files=connections + 200, certificate=pem if pem.exists() else certificate(folder), tools=tools,
             locations=locations, zone=how.get("zone", "8m"), server=how.get("server", ""), sender=how.get("sender", ""),
@@ -193,7 +201,10 @@ class Gateway:
             audit=f"agent_audit {self.dir}/audit.jsonl key={audit_key} journal=16m;" if row["audit"]
             else "agent_audit off;"))
         self.url = f"http://127.0.0.1:{self.port}/mcp"
-        self.token = issuer.token(self.url, **(holder.confirmation(self.holds) if self.holds else {}))
+        if row.get("introspect"):
+            self.token = issuer.opaque_token(self.url)
+        else:
+            self.token = issuer.token(self.url, **(holder.confirmation(self.holds) if self.holds else {}))
         # The master's affinity is inherited: whatever the module starts beside the worker is paid for by the same core.
         self.process = subprocess.Popen(["taskset", "-c", str(core) if workers == 1 else ALL_CORES, "nginx", "-p", f"{self.dir}/", "-c",
                                          str(self.dir / "nginx.conf"), "-e", str(self.dir / "error.log")],

@@ -69,7 +69,7 @@ ALL = [
         (KEY_SET, "if (std::find(allowed.begin(), allowed.end(), jwt.algorithm) == allowed.end())",
          "if (allowed.empty())")], ["test_token.py"]),
     Mutation("a token bound to a key passes as a bearer token", [
-        ("src/gateway/proving.h", "return principal.is_bound() || call.scheme", "return call.scheme")],
+        ("src/gateway/proving.h", "return (*who)->is_bound() || call.scheme", "return call.scheme")],
         ["test_dpop.py"]),
     Mutation("a proof is good twice", [
         (POSSESSION, "case Spending::spent: co_return refused(Reason::proof_replayed);", "case Spending::spent: break;")],
