@@ -92,7 +92,7 @@ ALL = [
          "if (!location.hosts.empty() || location.hosts.empty()) return true;")], ["test_mcp_eras.py"]),
     Mutation("the handshake asks for more than the caller has", [
         ("src/gateway/handshake.cpp", "if (principal.has_scope(scope)) out->scopes.push_back(scope);",
-         "out->scopes.push_back(scope);")], ["test_exchange.py"]),
+         "if (principal.has_scope(scope) || !scope.empty()) out->scopes.push_back(scope);")], ["test_exchange.py"]),
     Mutation("a narrow token is locked out of the handshake", [
         ("src/gateway/handshake.cpp", "if (out->scopes.empty()) return nullptr;",
          "if (out->scopes.size() < whole.scopes.size()) return nullptr;")], ["test_exchange.py"]),
