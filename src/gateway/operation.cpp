@@ -8,6 +8,7 @@
 #include "agw/json/scalar.h"
 #include "agw/mcp/arguments.h"
 #include "agw/mcp/message.h"
+#include "agw/mcp/parameter_field.h"
 #include "agw/rest/path.h"
 
 #include "further.h"
@@ -331,11 +332,25 @@ std::optional<json::Value> read_if_json(const Location& location, const Request&
 
 Understanding refused(Reason reason) { return {.refusal = reason, .resource_failure = std::nullopt}; }
 
+/// The first of those fields that is there, also under a name that some server takes for it (`X_HTTP_Method_Override`,
+/// where nginx keeps it); empty: none.
+std::string_view rewriting_header(const Headers& headers) {
+  constexpr std::size_t shortest = 13;
+  std::string_view found;
+  headers.each(
+      [](void* context, std::string_view name, std::string_view) {
+        if (name.size() < shortest || (name.front() | 0x20) != 'x') return;
+        for (const std::string_view one : rewriting_headers)
+          if (mcp::fold_alike(name, one)) *static_cast<std::string_view*>(context) = one;
+      },
+      &found);
+  return found;
+}
+
 Understanding understand_rest(const Location& location, const Request& request, std::string_view body,
                               json::Document& document, Call& call) {
   call.type = "rest.call";
-  for (std::string_view name : rewriting_headers) {
-    if (request.headers().count(name) == 0) continue;
+  if (const std::string_view name = rewriting_header(request.headers()); !name.empty()) {
     call.detail = name;
     return refused(Reason::header_refused);
   }

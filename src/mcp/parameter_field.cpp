@@ -69,13 +69,13 @@ bool is_twin(std::string_view name, std::string_view field) noexcept {
 }
 
 bool is_twin_of_any(std::string_view name) noexcept {
-  constexpr std::array<std::string_view, 3> compared{"mcp-name", "mcp-method", "mcp-protocol-version"};
+  constexpr std::array<std::string_view, 4> judged{"mcp-name", "mcp-method", "mcp-protocol-version", "last-event-id"};
   // Most names are none, and that is seen at once: a twin differs only where its field has a dash.
-  constexpr std::array<std::size_t, 3> dashes{3, 9, 12};
+  constexpr std::array<std::size_t, 5> dashes{3, 4, 9, 10, 12};
   if (std::ranges::none_of(dashes, [&](std::size_t at) { return at < name.size() && !is_plain(name[at]); }))
     return false;
   return is_twin(name.substr(0, prefix.size()), prefix) ||
-         std::ranges::any_of(compared, [&](std::string_view field) { return is_twin(name, field); });
+         std::ranges::any_of(judged, [&](std::string_view field) { return is_twin(name, field); });
 }
 
 }  // namespace agw::mcp

@@ -173,6 +173,16 @@ def test_event_ids_need_the_session_that_they_are_of(rooms):
     assert rooms.backend.last.header("Last-Event-ID") == "e-7"
 
 
+@pytest.mark.parametrize("setting", ["underscores_in_headers on;", "ignore_invalid_headers off;"])
+def test_nor_does_a_look_alike_of_an_event_id_take_up_a_stream(make_site, setting):
+    site = make_site(start=False, server=setting)
+    with_rooms(site).start()
+    session = initialize(site)
+    for name in ("Last_Event_ID", "last-event_id", "LAST_EVENT-ID"):
+        assert site.send("GET", "/mcp", headers=[("Mcp-Session-Id", session), (name, "e-7")]).status == 200
+        assert not [k for k, _ in site.backend.last.headers if k.lower().replace("_", "-") == "last-event-id"]
+
+
 def test_a_modern_call_carries_no_session(rooms):
     session = initialize(rooms)
     rooms.backend.answer = json_answer({"jsonrpc": "2.0", "id": 1, "result": {}}, headers=[("Mcp-Session-Id", "room-9")])

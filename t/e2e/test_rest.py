@@ -112,6 +112,15 @@ def test_headers_that_rewrite_the_operation(site, name):
     assert site.rest(headers=[("X-Harmless", "DELETE")]).status == 200
 
 
+@pytest.mark.parametrize("setting", ["underscores_in_headers on;", "ignore_invalid_headers off;"])
+def test_where_nginx_keeps_odd_names_they_rewrite_nothing(make_site, setting):
+    site = make_site(server=setting)
+    for name in ("X_HTTP_Method_Override", "x-http_method", "X_METHOD-OVERRIDE", "X_Original_URL", "X-Rewrite_URL", "X-Original_URI"):
+        problem(site.rest(headers=[(name, "DELETE")]), 400, "header_refused")
+    assert site.backend.count() == 0
+    assert site.rest(headers=[("X_Harmless_Field", "DELETE")]).status == 200
+
+
 @pytest.mark.parametrize("query,status", [
     ("id=T-1&id=T-2", 400), ("id=T-1&id=T-1", 400), ("id=T-1&%69d=T-2", 400), ("id=T-1&x=1&x=2", 200),
     ("x=1&x=2&id=T-1", 200), ("", 403), ("ID=T-1", 403), ("id=", 403), ("id=%zz", 400), ("id=%ff", 400),

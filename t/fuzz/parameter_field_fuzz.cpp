@@ -94,7 +94,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
              "names fold as the loosest server folds them");
   }
   const std::string_view name = head.substr(0, head.find(':'));
-  for (const char* const field : {"mcp-name", "mcp-method", "mcp-protocol-version"})
+  for (const char* const field : {"mcp-name", "mcp-method", "mcp-protocol-version", "last-event-id"})
     expect(mcp::is_twin_of_any(name) || !mcp::is_twin(name, field), "a twin of one is one of any");
   return 0;
 }

@@ -71,6 +71,9 @@ ALL = [
     Mutation("a field takes another's place under a name that folds to it", [
         ("src/nginx/request/odd_fields.cpp", "if (!is_taken(r, checked, found->name) && !add(r, *found)) return false;",
          "if (!add(r, *found)) return static_cast<void>(&is_taken), static_cast<void>(checked), false;")], ["test_mcp_parameter_headers.py"]),
+    Mutation("a twin of a field that rewrites the method goes on", [
+        ("src/gateway/operation.cpp", "if (mcp::fold_alike(name, one))", "if (mcp::fold_alike(name, one) && name.find('_') == name.npos)")],
+        ["test_rest.py"]),
     Mutation("a twin of a compared field goes on", [
         (FORWARD, "      if (forward.binds_session && is_mcp_twin(field.key)) return true;\n",
          "      if (field.key.len == 0 && is_mcp_twin(field.key)) return true;\n")], ["test_mcp_parameter_headers.py"]),

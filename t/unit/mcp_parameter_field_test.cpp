@@ -79,10 +79,11 @@ TEST(NamesOfFields, are_twins_of_others) {
   EXPECT_FALSE(is_twin("MCP-PARAM-REGION", "mcp-param-region"));
   EXPECT_FALSE(is_twin("Mcp-Param-User_Id", "mcp-param-user_id"));
   EXPECT_FALSE(is_twin("mcp-param-regions", "mcp-param-region"));
-  for (const char* name : {"Mcp_Name", "mcp-protocol_version", "MCP.Method", "Mcp_Param-Region", "Mcp-Param_x"})
+  for (const char* name : {"Mcp_Name", "mcp-protocol_version", "MCP.Method", "Mcp_Param-Region", "Mcp-Param_x",
+                           "Last_Event-ID", "last-event_id"})
     EXPECT_TRUE(is_twin_of_any(name)) << name;
-  for (const char* name :
-       {"Mcp-Name", "MCP-Protocol-Version", "Mcp-Param-user_id", "X-Mcp_Name", "Mcp_Other", "mcp", ""})
+  for (const char* name : {"Mcp-Name", "MCP-Protocol-Version", "Mcp-Param-user_id", "X-Mcp_Name", "Mcp_Other",
+                           "Last-Event-ID", "Last_Event", "mcp", ""})
     EXPECT_FALSE(is_twin_of_any(name)) << name;
 }
 

@@ -36,9 +36,11 @@ bool is_exactly_session(const ngx_str_t& name) noexcept {
   return is_session(name) && name.data[3] == '-' && name.data[11] == '-';
 }
 
-/// What was compared with the body stands under MCP's own names; some backend would take this one for such a name.
+/// What was judged stands under MCP's own names; some backend would take this one for such a name.
 bool is_mcp_twin(const ngx_str_t& name) noexcept {
-  return name.len > 4 && (name.data[0] | 0x20) == 'm' && mcp::is_twin_of_any(view(name));
+  if (name.len < 8) return false;
+  const auto first = static_cast<u_char>(name.data[0] | 0x20);
+  return (first == 'm' || first == 'l') && mcp::is_twin_of_any(view(name));
 }
 
 bool is_mirrored_name(const ngx_str_t& name) noexcept { return folds_to(name, "mcp-name", false); }
