@@ -57,9 +57,9 @@ std::string place_label(const Breaker& breaker) {
          breaker.place + "\"}";
 }
 
-std::string whose(const Call& call, const Breaker& breaker) {
+std::string whose(const Call& call, const Principal& who, const Breaker& breaker) {
   if (breaker.subject == BreakerSubject::backend) return "the backend " + call.location->name_space;
-  return "the agent " + call.principal->agent;
+  return "the agent " + who.agent;
 }
 
 /// `Retry-After` is in whole seconds; nobody is told to come too early.
@@ -77,13 +77,13 @@ Breakers::Breakers(Host host)
       uncounted_(host.metrics.cell("agent_breaker_uncounted_total")),
       open_agents_(host.metrics.cell("agent_breaker_open_agents")) {}
 
-std::unique_ptr<limits::Watch> Breakers::watch_of(const Call& call) {
+std::unique_ptr<limits::Watch> Breakers::watch_of(const Call& call, const Principal& who) {
   auto out = std::make_unique<limits::Watch>();
   out->id = next_id_++;
   for (const Breaker& breaker : call.location->breakers) {
     const bool by_agent = breaker.subject == BreakerSubject::agent;
-    const std::string_view tenant = by_agent ? std::string_view(call.principal->tenant) : "*";
-    const std::string_view whom = by_agent ? call.principal->agent : call.location->name_space;
+    const std::string_view tenant = by_agent ? std::string_view(who.tenant) : "*";
+    const std::string_view whom = by_agent ? who.agent : call.location->name_space;
     out->breakers.push_back({key_of(breaker, tenant, whom, call.enforced), &breaker});
   }
   return out;
@@ -91,18 +91,34 @@ std::unique_ptr<limits::Watch> Breakers::watch_of(const Call& call) {
 
 void Breakers::pass(const policy::Facts& facts, Call& call) {
   if (!call.decision.allowed() || table_.all_closed()) return;
-  if (call.watch == nullptr) call.watch = watch_of(call);
+  if (facts.chain != nullptr) pass_chain(*facts.chain, call);
+  if (!call.decision.allowed()) return;
+  if (call.watch == nullptr) call.watch = watch_of(call, *call.principal);
+  ask(facts, *call.principal, *call.watch, call);
+}
+
+void Breakers::pass_chain(const std::vector<policy::Facts>& chain, Call& call) {
+  for (std::size_t i = 0; i < chain.size() && call.decision.allowed(); ++i) {
+    const Principal who = as_made_by(*call.principal, call.principal->chain[i]);
+    const auto watch = watch_of(call, who);
+    std::erase_if(watch->breakers, [](const auto& each) { return each.breaker->subject != BreakerSubject::agent; });
+    ask(chain[i], who, *watch, call);
+    if (!call.decision.allowed()) call.decision.failed_link = static_cast<std::uint8_t>(i + 1);
+  }
+}
+
+void Breakers::ask(const policy::Facts& facts, const Principal& who, limits::Watch& watch, Call& call) {
   std::optional<Milliseconds> closed_ago;
   const WallTime now = host_.clock.now();
   const BreakerRecord* record = facts.breaker;
   if (record != nullptr && record->state == BreakerRecordState::closed && record->since && *record->since <= now)
     closed_ago = now - *record->since;
-  const auto gate = table_.ask(*call.watch, closed_ago, host_.clock.steady());
-  call.watch->tries = gate.tries;
+  const auto gate = table_.ask(watch, closed_ago, host_.clock.steady());
+  watch.tries = gate.tries;
   for (const std::size_t which : gate.closed)
-    tell(call, {which, BreakerState::closed, 0, 0}, gate.by_hand ? "by hand" : "because its time is over");
+    tell(call, who, watch, {which, BreakerState::closed, 0, 0}, gate.by_hand ? "by hand" : "because its time is over");
   if (!gate.held_by) return;
-  const Breaker& breaker = *call.watch->breakers[*gate.held_by].breaker;
+  const Breaker& breaker = *watch.breakers[*gate.held_by].breaker;
   call.decision.kind = DecisionKind::deny;
   call.decision.reason =
       breaker.subject == BreakerSubject::agent ? Reason::agent_breaker_open : Reason::backend_breaker_open;
@@ -137,7 +153,7 @@ void Breakers::finish(Call& call, const audit::Completion& completion) {
     anything = anything || marks[i] != Mark::none;
   }
   if (!anything) return;
-  if (call.watch == nullptr) call.watch = watch_of(call);
+  if (call.watch == nullptr) call.watch = watch_of(call, *call.principal);
   count(call, marks);
 }
 
@@ -145,15 +161,16 @@ void Breakers::count(Call& call, const std::vector<Mark>& marks) {
   const auto counted = table_.count(*call.watch, marks, host_.clock.steady());
   for (const auto& turn : counted.turns) {
     const bool by_time = turn.to == BreakerState::closed && turn.counted == 0;
-    tell(call, turn, by_time ? "because its time is over" : "because a call succeeded");
+    tell(call, *call.principal, *call.watch, turn, by_time ? "because its time is over" : "because a call succeeded");
   }
   if (counted.no_room) tell_full();
 }
 
-void Breakers::tell(const Call& call, const limits::Turn& turn, std::string_view how) {
-  const Breaker& breaker = *call.watch->breakers[turn.which].breaker;
+void Breakers::tell(const Call& call, const Principal& who, const limits::Watch& watch, const limits::Turn& turn,
+                    std::string_view how) {
+  const Breaker& breaker = *watch.breakers[turn.which].breaker;
   const bool opened = turn.to == BreakerState::open;
-  const std::string name = whose(call, breaker);
+  const std::string name = whose(call, who, breaker);
   const std::string id = host_.random.hex(16);
   std::string detail = breaker.text + " at " + breaker.place;
   std::string text = "The breaker of " + name;
@@ -175,7 +192,7 @@ void Breakers::tell(const Call& call, const limits::Turn& turn, std::string_view
       breaker.subject == BreakerSubject::agent ? Reason::agent_breaker_open : Reason::backend_breaker_open;
   event.reason = opened ? open_reason : Reason::allowed;
   event.enforced = call.enforced;
-  if (breaker.subject == BreakerSubject::agent) event.principal = call.principal.get();
+  if (breaker.subject == BreakerSubject::agent) event.principal = &who;
   event.detail = detail;
   event.text = text;
   if (!host_.audit.note(event)) host_.log.write(LogLevel::error, "agent_audit: no room for an event: " + text);

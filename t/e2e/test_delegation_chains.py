@@ -174,6 +174,21 @@ def test_an_unknown_agent_in_the_chain(world):
     hidden(site.call("ticket.list", {}, token=chained(site, "docs-assistant", "nobody-knows", "helper")), "ticket.list")
 
 
+def test_a_breaker_that_an_agent_above_has_tripped(make_site):
+    site = site_of(make_site, mcp="agent_breaker agent denials=50%/1m min=4 for=5m;")
+    under, alone = chained(site, "orchestrator", "helper"), chained(site, "docs-assistant", "helper")
+    allowed(site.call(token=under))
+    own = site.token(agent="orchestrator")
+    for _ in range(5):
+        site.call("nothing.here", {}, token=own)
+    assert site.call(token=own).event()["reason"] == "agent_breaker_open"
+    answer = site.call(token=under)
+    event = answer.event()
+    assert event["reason"] == "agent_breaker_open" and event["detail"] == "company|orchestrator", event
+    assert answer.status == 403 and int(answer.header("Retry-After")) > 1
+    allowed(site.call(token=alone))
+
+
 def test_delegations_that_are_required(make_site):
     site = site_of(make_site, mcp="agent_delegation required;")
     token = chained(site, "docs-assistant", "helper")

@@ -32,9 +32,9 @@ class Breakers {
   };
   explicit Breakers(Host host);
 
-  /// Denies an allowed call whose agent's or backend's breaker is open; asked again, a call that
-  /// tries a backend goes on trying it. An agent's that was closed in the store since it tripped
-  /// closes here.
+  /// Denies an allowed call whose agent's or backend's breaker is open, or that of an agent it acts under; asked again,
+  /// a call that tries a backend goes on trying it. An agent's that was closed in the store since it tripped closes
+  /// here.
   void pass(const policy::Facts& facts, Call& call);
 
   /// The backend has begun to answer the call that tries it: whatever the rest takes, it is known.
@@ -47,9 +47,13 @@ class Breakers {
   void show(const std::vector<const Location*>& locations);
 
  private:
-  [[nodiscard]] std::unique_ptr<limits::Watch> watch_of(const Call& call);
+  [[nodiscard]] std::unique_ptr<limits::Watch> watch_of(const Call& call, const Principal& who);
+  /// The other agents of the call's chain: what any of them has tripped holds those that act under it.
+  void pass_chain(const std::vector<policy::Facts>& chain, Call& call);
+  void ask(const policy::Facts& facts, const Principal& who, limits::Watch& watch, Call& call);
   void count(Call& call, const std::vector<limits::Mark>& marks);
-  void tell(const Call& call, const limits::Turn& turn, std::string_view how);
+  void tell(const Call& call, const Principal& who, const limits::Watch& watch, const limits::Turn& turn,
+            std::string_view how);
   void tell_full();
 
   Host host_;
