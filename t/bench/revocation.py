@@ -18,29 +18,30 @@ from pathlib import Path
 
 from bench import HEADERS, Bench, compile_c
 from drive import Failed, Load
+from issuer import USER
 from stage import AGENT, HERE, POLICY, TOOL
 
 ROOT = HERE.parent.parent
 NGINX, WORKERS = 2, 2
 OTHER = "load-agent"  # who makes the load isn't who is revoked
-CLAIMS = {"sub": "vera", "jti": "the-one", "sid": "her-laptop"}
+CLAIMS = {"jti": "the-one", "sid": "her-laptop"}
 META_KEY = "agw:p:{default}:meta"
 LATER = "2999-01-01T00:00:00Z"
 # what: (key, field or none for a string, what revokes, what doesn't or none for its absence, the status of a denial)
 KINDS = {
     "agent": (f"agent:company|{AGENT}", "status", "quarantined", "active", 403),
-    "user": ("user:company|vera", "revoked", "true", None, 403),
     "client": (f"client:company|{AGENT}", "revoked", "true", None, 403),
     "tier": ("tier:tried", "revoked", "true", "false", 403),
     "token": ("revoked:jti:company|the-one", None, "x", None, 401),
     "session": ("revoked:sid:company|her-laptop", None, "x", None, 401),
     "issued-before": (f"agent:company|{AGENT}", "revoked_before", LATER, None, 401),
     # These concern the load, too: it is refused for a moment, each time.
+    "user": (f"user:company|{USER}", "revoked", "true", None, 403),
     "key": ("issuer:company", "revoked_key:bench", "true", None, 401),
     "tenant": ("tenant", "revoked", "true", None, 403),
     "stop": ("tenant", "stop_all", "true", None, 403),
 }
-OF_EVERYBODY = ("key", "tenant", "stop")
+OF_EVERYBODY = ("user", "key", "tenant", "stop")
 PATIENCE = 10  # seconds; a write that isn't followed by then is a failure, not a figure
 
 
