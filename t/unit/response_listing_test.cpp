@@ -129,6 +129,17 @@ TEST(Listing, is_private_and_short_lived_to_caches) {
   EXPECT_EQ(list(R"({"tools":[]})", {false, 1000}).text, R"({"tools":[]})");
 }
 
+// Each name's end is told apart from others' by its last two letters: a new one needs its own.
+TEST(Listing, each_name_is_found) {
+  for (const char* name : {"tools", "skills", "prompts", "resources", "resourceTemplates"})
+    EXPECT_TRUE(may_hold(Items::lists, std::string(40, ' ') + "\"" + name + "\":[")) << name;
+  for (const char* name : {"resource_link", "resource"})
+    EXPECT_TRUE(may_hold(Items::links, std::string(40, ' ') + "\"" + name + "\",")) << name;
+  EXPECT_TRUE(may_hold(Items::completions, std::string(40, ' ') + "\"completion\":"));
+  for (const char* name : {"taskId", "taskIds"})
+    EXPECT_TRUE(may_hold(Items::tasks, std::string(40, ' ') + "\"" + name + "\":")) << name;
+}
+
 constexpr unsigned lists_and_more = Items::lists | Items::links | Items::completions;
 
 TEST(Listing, the_look_before_reading_misses_no_list) {
