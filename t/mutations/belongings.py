@@ -90,7 +90,8 @@ ALL = [
     Mutation("the sealed state goes on to the backend", [
         (FORWARD, "  r->request_body->bufs = link;\n", "")], STATE),
     Mutation("a task is anybody's", [
-        (TASKS, "  if (found->owner != view_of(owner_digest(caller, location))) return fail(Reason::task_foreign);\n", "")]),
+        (TASKS, "  if (found->owner != view_of(owner_digest(caller, location))) return fail(Reason::task_foreign);\n",
+         "  static_cast<void>(owner_digest(caller, location));\n")]),
     Mutation("a task that nobody saw made is one", [
         (TASKS, "  if (found->task.tool.empty()) return fail(Reason::task_unknown);\n", "")]),
     Mutation("what the zone says of a task is believed", [

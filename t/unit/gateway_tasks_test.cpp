@@ -566,6 +566,8 @@ TEST_F(Sealed, comes_back_as_it_was) {
     EXPECT_EQ((*opened)->resource, one.resource);
   }
   EXPECT_EQ(tasks.seal({"", "x", "", ""}, owner, location), "");
+  // One that no call is known to have made.
+  EXPECT_EQ(tasks.open(tasks.seal({"t", "", "", ""}, owner, location), owner, location).error(), Reason::task_unknown);
 }
 
 TEST_F(Sealed, and_changed_by_a_bit_is_none) {
