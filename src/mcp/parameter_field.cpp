@@ -11,7 +11,7 @@ constexpr std::string_view prefix = "mcp-param-";
 
 char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
-bool is_plain(char c) noexcept { return (lower(c) >= 'a' && lower(c) <= 'z') || (c >= '0' && c <= '9') || c == '-'; }
+bool is_plain(char c) noexcept { return c == '-' || (lower(c) >= 'a' && lower(c) <= 'z') || (c >= '0' && c <= '9'); }
 
 /// As the loosest server reads it.
 char folded(char c) noexcept { return is_plain(c) ? lower(c) : '-'; }
@@ -71,9 +71,8 @@ bool is_twin(std::string_view name, std::string_view field) noexcept {
 bool is_twin_of_any(std::string_view name) noexcept {
   constexpr std::array<std::string_view, 4> judged{"mcp-name", "mcp-method", "mcp-protocol-version", "last-event-id"};
   // Most names are none, and that is seen at once: a twin differs only where its field has a dash.
-  constexpr std::array<std::size_t, 5> dashes{3, 4, 9, 10, 12};
-  if (std::ranges::none_of(dashes, [&](std::size_t at) { return at < name.size() && !is_plain(name[at]); }))
-    return false;
+  const auto is_odd = [&](std::size_t at) { return at < name.size() && !is_plain(name[at]); };
+  if (!is_odd(3) && !is_odd(9) && !is_odd(12) && !is_odd(4) && !is_odd(10)) return false;
   return is_twin(name.substr(0, prefix.size()), prefix) ||
          std::ranges::any_of(judged, [&](std::string_view field) { return is_twin(name, field); });
 }
