@@ -49,6 +49,8 @@ constexpr std::array families{
     Family{"agent_copy_misses_total", Type::counter, "Calls that asked Redis."},
     Family{"agent_decisions_total", Type::counter, "Calls judged, by operation, decision and reason."},
     Family{"agent_exchanges_total", Type::counter, "Backend tokens, remembered, minted anew, or refused."},
+    Family{"agent_introspections_total", Type::counter,
+           "What issuers said of tokens: active, inactive, remembered, or no answer."},
     Family{"agent_keys_refresh_total", Type::counter,
            "Fetches of an issuer's metadata and keys, by issuer and result."},
     Family{"agent_last_uses_total", Type::counter,
