@@ -17,6 +17,9 @@ using jose::Algorithm;
 
 constexpr std::size_t most_bytes = 8192;  // a 4096-bit RSA key and its signature take 2 KB
 constexpr std::size_t longest_id = 256;
+/// Of a modulus of 4096 bits, and of an exponent of four bytes, in base64url: nobody makes us calculate with more.
+constexpr std::size_t longest_modulus = 683;
+constexpr std::size_t longest_exponent = 6;
 constexpr std::array accepted{Algorithm::es256, Algorithm::es384, Algorithm::es512, Algorithm::ed25519,
                               Algorithm::ps256, Algorithm::ps384, Algorithm::ps512, Algorithm::rs256,
                               Algorithm::rs384, Algorithm::rs512};
@@ -36,6 +39,9 @@ std::optional<std::string> key_set_of(std::string_view jwt) {
   // RFC 9449 section 4.3, check 7: private halves of all kinds of keys, symmetric ones among them.
   for (const char* secret : {"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
     if (json_object_get(jwk, secret) != nullptr) return std::nullopt;
+  if (json_string_length(json_object_get(jwk, "n")) > longest_modulus ||
+      json_string_length(json_object_get(jwk, "e")) > longest_exponent)
+    return std::nullopt;
   const json::Tree copy(json_copy(const_cast<json_t*>(jwk)));
   if (!copy) return std::nullopt;
   json_object_del(copy.get(), "kid");
@@ -104,6 +110,21 @@ std::optional<std::string> normalised_escapes(std::string_view path) {
   return out;
 }
 
+/// A host, and a port that isn't the scheme's own (RFC 3986 section 6.2.3).
+std::optional<std::string> normalised_authority(std::string_view authority, std::string_view usual_port) {
+  const std::size_t bracket = authority.starts_with('[') ? authority.find(']') : 0;
+  if (bracket == std::string_view::npos) return std::nullopt;
+  const std::size_t colon = std::min(authority.find(':', bracket), authority.size());
+  const std::string_view host = authority.substr(0, colon);
+  std::string_view port = authority.substr(colon);
+  if (!port.empty()) port.remove_prefix(1);
+  const bool plain = std::ranges::all_of(host, [](char c) { return c > 0x20 && c < 0x7F && c != '@' && c != '%'; });
+  if (host.empty() || !plain || port.find_first_not_of("0123456789") != std::string_view::npos) return std::nullopt;
+  std::string out(host);
+  if (!port.empty() && port != usual_port) (out += ':') += port;
+  return out;
+}
+
 /// RFC 3986 section 5.2.4, of a path that begins with a slash.
 std::string without_dots(std::string_view path) {
   std::string out;
@@ -138,14 +159,10 @@ std::optional<std::string> normalised_uri(std::string_view uri) {
   std::string_view rest = uri.substr(colon + 3);
   rest = rest.substr(0, rest.find_first_of("?#"));
   const std::size_t slash = std::min(rest.find('/'), rest.size());
-  std::string authority = lower(rest.substr(0, slash));
-  const std::string_view port = scheme == "https" ? ":443" : ":80";
-  if (authority.ends_with(port)) authority.resize(authority.size() - port.size());
-  if (authority.ends_with(':')) authority.pop_back();
-  if (authority.empty() || authority.find('@') != std::string::npos) return std::nullopt;
+  const auto authority = normalised_authority(lower(rest.substr(0, slash)), scheme == "https" ? "443" : "80");
   const auto path = normalised_escapes(rest.substr(slash));
-  if (!path) return std::nullopt;
-  return scheme + "://" + authority + without_dots(*path);
+  if (!authority || !path) return std::nullopt;
+  return scheme + "://" + *authority + without_dots(*path);
 }
 
 std::string_view proof_algorithms() noexcept {

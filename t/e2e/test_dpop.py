@@ -11,6 +11,7 @@ from plugins.dpop import Holder
 from plugins.nginx import ROOT
 from plugins.site import allowed
 from plugins.wait import eventually
+from test_mcp_stream_ends import LISTEN, Feed
 
 ALGORITHMS = ["ES256", "ES384", "ES512", "PS256", "RS256", "Ed25519"]
 
@@ -253,16 +254,20 @@ def test_without_redis_nobody_can_say_whether_a_proof_was_used(make_site, make_r
     assert answer.status == 503, answer.text
 
 
-def test_what_is_wrong_is_said_by_nginx_t(make_site):
-    site = make_site(start=False)
-    site.nginx.allow(r"\[emerg\]")
-    for line, words in [("agent_sender_constraint demand;", "unknown word"),
-                        ("agent_sender_constraint require tls;", "unknown word"),
-                        ("agent_sender_constraint require mtls;", "ssl_verify_client optional"),
-                        ("agent_dpop nonce=maybe;", "nonce=on"), ("agent_dpop window=1s;", "window"),
-                        ("agent_dpop nonce=on; agent_dpop nonce=off;", "agent_dpop")]:
-        status, said = site.nginx.test(site.conf(mcp=line))
-        assert status != 0 and words in said and "candidate.conf:" in said, said
+def test_a_stream_lives_with_the_token_and_not_with_the_proof(make_site, holder):
+    feed = Feed()
+    site = old_enough(make_site(mcp="agent_dpop window=5s;"))
+    site.backend.answer = feed
+    token = holder.token(site)
+    stream = site.begin("GET", "/mcp", None, [*LISTEN, *holder.headers(
+        token, holder.proof(token, site.resource, "GET"))])
+    assert stream.head().status == 200
+    until = time.monotonic() + 7  # the proof is good no longer
+    while time.monotonic() < until:
+        assert stream.read_some()
+    site.change_policy(lambda t: t.setdefault("users", {}).update({"company|mira": {"status": "disabled"}}))
+    stream.finish()
+    assert feed.open == 0 or eventually(lambda: feed.open == 0)
 
 
 @pytest.mark.parametrize("alg", ["ES256", "Ed25519", "PS256"])
