@@ -5,7 +5,7 @@
 #include <cstring>
 #include <new>
 
-#include "shared_table.h"
+#include "agw/io/shared_table.h"
 
 namespace agw::limits {
 namespace {

@@ -34,7 +34,7 @@ void check_certificate(identity::ClientCertificate shown) {
   identity::IssuerConfig mesh;
   mesh.alias = "mesh";
   mesh.workloads.trust_domain = "prod.example";
-  const identity::TrustProfile trust{"https://gw.example/mcp", {&mesh}};
+  const identity::TrustProfile trust{"https://gw.example/mcp", {&mesh}, {}};
   expect(!*identity::name_workload(shown, trust), "who nobody has checked is nobody");
   shown.verified = true;
   const auto named = identity::name_workload(shown, trust);

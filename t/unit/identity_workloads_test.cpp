@@ -69,7 +69,7 @@ struct Mesh {
     return named ? Reason::allowed : named.error().reason;
   }
   IssuerConfig config;
-  TrustProfile trust{"https://gw.example/mcp", {&config}};
+  TrustProfile trust{"https://gw.example/mcp", {&config}, {}};
 };
 
 // RFC 8705, appendix A.
