@@ -50,6 +50,13 @@ def bound(make_site, clients, certs):
     return make(make_site, clients, certs)
 
 
+def admit_machine(site):
+    """The agent may act for nobody, too."""
+    policy.grant(site.policy, "agent:company|docs-assistant", "tickets/ticket.read", "ticket:*", id="machines",
+                 **{"for": ["machine"]})
+    site.write_policy(site.policy)
+
+
 def reason(answer, status):
     assert answer.status == status, f"{answer.status} {answer.text}"
     value = answer.json()
@@ -145,9 +152,12 @@ def test_a_workload_without_a_token_is_a_machine(make_site, clients, certs):
     assert site.call(token=None, tls=clients.server_ca).status == 401
     answer = site.call(token=None, tls=clients.client(CI).tls)
     # There is no user: nothing but a grant for machines may let it in.
-    assert reason(answer, 403) == "user_missing"
+    assert reason(answer, 403) == "machine_refused"
     event = answer.event()
     assert event["agent"]["id"] == "company|docs-assistant" and event["user"]["id"] == ""
+    admit_machine(site)
+    allowed(site.call(token=None, tls=clients.client(CI).tls))
+    assert reason(site.call(token=None, tls=clients.client("spiffe://prod.example/ns/ci/sa/other").tls), 403) == "machine_refused"
 
 
 def test_a_workload_beside_its_users_token(make_site, clients, certs):
@@ -208,8 +218,10 @@ def test_jwt_svids(make_site, clients, certs, tmp_path):
         return site.call(token=token, tls=clients.server_ca)
 
     answer = ask(svid())
-    assert reason(answer, 403) == "user_missing"  # who it is, is known
+    assert reason(answer, 403) == "machine_refused"  # who it is, is known
     assert answer.event()["agent"]["id"] == "company|docs-assistant"
+    admit_machine(site)
+    allowed(ask(svid()))
     for token, wanted in [(svid(sub="spiffe://test.example/x"), "token_issuer_unknown"),
                           (svid(sub="spiffe://prod.example"), "token_claim_invalid"),
                           (svid(sub="mira"), "token_issuer_unknown"),

@@ -88,7 +88,8 @@ def test_a_list_shows_what_a_call_reaches(site, revision, kind, agent):
             continue
         error = answer.json()["error"]
         if error["code"] in (-32602, -32002):
-            assert error["message"].endswith(f": {item}") and list(error["data"]) == ["request_id"]
+            assert error["message"].endswith(f": {item}")
+            assert list(error["data"]) == (["uri", "request_id"] if kind == "resources" else ["request_id"])
         else:  # it may be seen, and this very call not be made
             assert error["data"]["reason"] != "operation_unknown"
             reached.append(item)
