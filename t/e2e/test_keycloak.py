@@ -9,9 +9,10 @@ import pytest
 
 from plugins import jose, policy
 from plugins.backend import json_answer
+from plugins.dpop import Holder
 from plugins.keycloak import PASSWORD
 from plugins.nginx import ROOT
-from plugins.site import EXCHANGE, Site, allowed, denied
+from plugins.site import EXCHANGE, NO_TOKEN, Site, allowed, denied
 from plugins.wait import eventually
 
 pytestmark = [pytest.mark.keycloak, pytest.mark.xdist_group("keycloak"), pytest.mark.timeout(400)]
@@ -152,7 +153,7 @@ def test_a_service_account(site, keycloak, realm_policy):
     assert refused.event()["decision"] == "deny"
     # Known as a machine's it needs a grant for machines, and its groups and entitlements are nobody's.
     content = json.loads(json.dumps(realm_policy))
-    site.reload(issuer=site.pieces["issuer"] + " machine preferred_username=service-account-<client>;")
+    site.reload(issuer=site.pieces["issuer"] + " type any; machine preferred_username=service-account-<client>;")
     refused = site.call(token=token)
     assert refused.status == 403 and refused.event()["reason"] == "machine_refused", refused.text
     policy.grant(content, "agent:company|ci-agent", "tickets/ticket.read", "ticket:T-1", **{"for": ["machine"]})
@@ -170,6 +171,37 @@ def test_key_rotation(site, keycloak):
                      timeout=20)
     eventually(lambda: site.call(token=new).status == 200, timeout=10, interval=0.3)
     allowed(site.call(token=old))
+
+
+def bound_token(keycloak, holder):
+    """As a client gets one: the token endpoint sees a proof, too."""
+    proof = holder.proof("", keycloak.token_url, ath=None)
+    answer = httpx.post(keycloak.token_url, timeout=30, headers={"DPoP": proof}, data={
+        "grant_type": "password", "client_id": "coding-agent", "username": "mira", "password": PASSWORD,
+        "scope": "tickets:read"})
+    assert answer.status_code == 200 and answer.json()["token_type"] == "DPoP", answer.text
+    return answer.json()["access_token"]
+
+
+@pytest.mark.parametrize("site", [{"forward": NO_TOKEN, "tools": "agent_tool ticket.read { scope tickets:read; resource ticket:<id>; }"}],
+                         indirect=True)
+def test_a_token_that_is_bound_by_dpop(site, keycloak):
+    holder = Holder()
+    token = bound_token(keycloak, holder)
+    assert jose.claims_of(token)["cnf"]["jkt"] == holder.thumbprint
+    eventually(lambda: holder.call(site, token).status == 200, timeout=10)
+    assert site.call(token=token).json()["reason"] == "proof_missing"
+    thief = Holder()
+    assert thief.call(site, token, thief.proof(token, site.resource)).json()["reason"] == "proof_mismatch"
+
+
+def test_a_bound_token_is_not_exchanged(site, keycloak):
+    """Keycloak gives nothing for a token that is bound to another client's key: the backend is asked without one, or not at all."""
+    holder = Holder()
+    token = bound_token(keycloak, holder)
+    site.nginx.allow("exchange")
+    answer = eventually(lambda: (a := holder.call(site, token)).status != 401 and a, timeout=10)
+    assert answer.json()["error"]["data"]["reason"] == "exchange_refused", answer.text
 
 
 def sdk_client(generation):

@@ -13,7 +13,7 @@ from html import unescape
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from urllib.parse import parse_qs, urljoin, urlsplit
 
-import httpx
+import httpx2
 
 MAX_STEPS = 15
 LISTENS_WITHIN = 20.0  # seconds: some programs open the browser first and listen then
@@ -23,7 +23,7 @@ class Person:
     def __init__(self, user, password):
         self._user, self._password = user, password
         # Like a browser: cookies marked Secure go over plain http where the host is loopback.
-        self.http = httpx.Client(cookies=CookieJar(DefaultCookiePolicy(secure_protocols=("http", "https"))), timeout=20)
+        self.http = httpx2.Client(cookies=CookieJar(DefaultCookiePolicy(secure_protocols=("http", "https"))), timeout=20)
 
     def sign_in(self, url, redirect_uri):
         """The URL that the last page leads to: the program's own."""
@@ -77,7 +77,7 @@ def main():
     while True:
         try:
             return person.http.get(back)
-        except httpx.ConnectError:
+        except httpx2.ConnectError:
             if time.monotonic() > end:
                 raise
             time.sleep(0.05)
