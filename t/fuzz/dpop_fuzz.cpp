@@ -19,7 +19,10 @@ void check_uri(std::string_view text) {
   if (!once) return;
   expect(identity::normalised_uri(*once) == once, "a normalised URI is its own form");
   expect(once->find_first_of("?# ") == std::string::npos, "a URI is compared without query and fragment");
-  expect(once->find("/../") == std::string::npos && once->find("/./") == std::string::npos, "no dots are left");
+  // A host may have dots, whatever it is: it is compared, and nobody follows it.
+  const std::size_t path = once->find('/', once->find("://") + 3);
+  expect(once->find("/../", path) == std::string::npos && once->find("/./", path) == std::string::npos,
+         "no dots are left");
   expect(once->starts_with("http://") || once->starts_with("https://"), "a URI is one of the web's");
 }
 
