@@ -42,7 +42,10 @@ std::string IssuerConfig::digest() const {
   add(machine.claim);
   add(machine.value);
   add(workloads.trust_domain + (workloads.certificates ? " certificates" : ""));
-  for (const auto& [name, agent] : workloads.agents) add("workload " + name + ' ' + agent);
+  for (const auto& [name, agent] : workloads.agents) {
+    add("workload " + name);
+    add(agent);
+  }
   for (const auto& scope : workloads.scopes) add("workload scope " + scope);
   return sha256_hex(all);
 }
