@@ -275,7 +275,8 @@ def part_asan():
     build("asan", "adapter_probe")
     env = module_env("asan") | pool_debugging()
     count += pytest("adapters-asan", env=env, folder="t/nginx_adapters")
-    return count + pytest("e2e-asan", "-m", "not long", env=env, timeout=3000)
+    # Under sanitizers the same stories work more and wait less.
+    return count + pytest("e2e-asan", "-m", "not long", env=env, timeout=3000, jobs=JOBS)
 
 
 def pool_debugging():
