@@ -37,7 +37,10 @@ ValueTask<Result<PrincipalPtr, identity::TokenRefusal>> Gateway::authenticate_ag
   const identity::ClientCertificate* const certificate = request.client_certificate();
   if (certificate == nullptr || services_.workloads == nullptr)
     return Result<PrincipalPtr, identity::TokenRefusal>(fail(identity::TokenRefusal{Reason::token_missing, ""}));
-  return services_.workloads->principal(*certificate, location.trust);
+  auto named = services_.workloads->principal(*certificate, location.trust);
+  if (named && *named == nullptr)
+    return Result<PrincipalPtr, identity::TokenRefusal>(fail(identity::TokenRefusal{Reason::token_missing, ""}));
+  return named;
 }
 
 Task<std::optional<Reason>> Gateway::look_further(const Location& location, Request& request, Call& call) {

@@ -7,35 +7,21 @@
 
 #include "agw/json/tree.h"
 
+#include "claim_values.h"
 #include "confirmation.h"
 
 namespace agw::identity {
 namespace {
-
-TokenRefusal invalid(std::string_view claim, std::string_view what) {
-  return {Reason::token_claim_invalid, "claim " + std::string(claim) + " " + std::string(what)};
-}
 
 std::string_view text_of(const json_t* value) { return {json_string_value(value), json_string_length(value)}; }
 
 std::optional<TokenRefusal> check_issuer(const json_t* claims, const IssuerConfig& issuer) {
   const json_t* named = json_object_get(claims, "iss");
   if (named == nullptr) return std::nullopt;
-  if (!json_is_string(named)) return invalid("iss", "is not a string");
+  if (!json_is_string(named)) return invalid_claim("iss", "is not a string");
   if (text_of(named) != issuer.issuer)
     return TokenRefusal{Reason::token_issuer_unknown, "issuer " + issuer.alias + " speaks of another issuer's token"};
   return std::nullopt;
-}
-
-/// RFC 7662 section 2.2: separated by spaces.
-std::vector<std::string> words(std::string_view text) {
-  std::vector<std::string> out;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find(' '), text.size());
-    if (end > 0) out.emplace_back(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return out;
 }
 
 void keep_only(std::vector<std::string>& list, const std::vector<std::string>& allowed) {
@@ -57,12 +43,14 @@ std::optional<TokenRefusal> narrow(Principal& principal, std::string_view claims
   if (auto fault = check_issuer(root.get(), rules.issuer)) return fault;
   const json_t* subject = json_object_get(root.get(), "sub");
   if (subject != nullptr && (!json_is_string(subject) || text_of(subject) != principal.subject))
-    return invalid("sub", "is not the token's");
+    return invalid_claim("sub", "is not the token's");
   if (const json_t* scope = json_object_get(root.get(), "scope")) {
-    if (!json_is_string(scope)) return invalid("scope", "is not a string");
-    const auto named = words(text_of(scope));
-    keep_only(principal.scopes, named);
-    keep_only(principal.implied_scopes, with_implied(named, rules.issuer));
+    // RFC 7662 section 2.2.
+    if (!json_is_string(scope)) return invalid_claim("scope", "is not a string");
+    const auto named = claim_strings(root.get(), "scope", Words::split);
+    if (!named) return named.error();
+    keep_only(principal.scopes, *named);
+    keep_only(principal.implied_scopes, with_implied(*named, rules.issuer));
   }
   if (json_object_get(root.get(), "exp") != nullptr) {
     if (auto fault = check_times(claims, rules.issuer, rules.now)) return fault;
@@ -74,7 +62,7 @@ std::optional<TokenRefusal> narrow(Principal& principal, std::string_view claims
   if (auto fault = read_confirmation(root.get(), bound)) return fault;
   if (bound.is_bound()) {
     const bool other = bound.bound_key != principal.bound_key || bound.bound_certificate != principal.bound_certificate;
-    if (principal.is_bound() && other) return invalid("cnf", "is not the token's");
+    if (principal.is_bound() && other) return invalid_claim("cnf", "is not the token's");
     principal.bound_key = std::move(bound.bound_key);
     principal.bound_certificate = std::move(bound.bound_certificate);
   }

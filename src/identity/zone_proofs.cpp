@@ -1,8 +1,9 @@
 #include <array>
-#include <atomic>
 #include <cstring>
+#include <new>
 
 #include "agw/identity/proofs.h"
+#include "agw/io/shared_table.h"
 
 namespace agw::identity {
 namespace {
@@ -12,21 +13,7 @@ constexpr std::size_t fewest_sets = 16;
 constexpr std::size_t share = 8;
 constexpr std::size_t id_bytes = 16;
 
-class Locked {
- public:
-  explicit Locked(SharedMemory& memory) noexcept : memory_(memory) { memory_.lock(); }
-  Locked(const Locked&) = delete;
-  Locked& operator=(const Locked&) = delete;
-  ~Locked() { memory_.unlock(); }
-
- private:
-  SharedMemory& memory_;
-};
-
 std::int64_t milliseconds(WallTime time) noexcept { return time.time_since_epoch().count(); }
-
-/// A worker that is killed in between leaves a place that counts whole, or not at all.
-void publish() noexcept { std::atomic_signal_fence(std::memory_order_seq_cst); }
 
 }  // namespace
 
@@ -45,26 +32,18 @@ struct ZoneProofs::Root {
 ZoneProofs::ZoneProofs(SharedMemory& memory, const Clock& clock, std::string_view key)
     : memory_(memory), clock_(clock), key_(key) {
   // What is made before this moment is older than the memory: so it begins with the first worker, not with a call.
-  const Locked lock(memory_);
+  const TableLock lock(memory_);
   static_cast<void>(root());
 }
 
 ZoneProofs::Root* ZoneProofs::root() noexcept {
   if (memory_.root() != nullptr) return static_cast<Root*>(memory_.root());
-  std::size_t sets = memory_.size() / share / (ways * sizeof(Place));
-  void* places = nullptr;
-  while (sets >= fewest_sets && places == nullptr) {
-    places = memory_.allocate(sets * ways * sizeof(Place));
-    if (places == nullptr) sets /= 2;
-  }
-  if (places == nullptr) return nullptr;
-  auto* root = static_cast<Root*>(memory_.allocate(sizeof(Root)));
-  if (root == nullptr) {
-    memory_.release(places);
-    return nullptr;
-  }
-  std::memset(places, 0, sets * ways * sizeof(Place));
-  *root = {milliseconds(clock_.now()), sets, static_cast<Place*>(places)};
+  const std::size_t wanted = memory_.size() / share / (ways * sizeof(Place));
+  if (wanted < fewest_sets) return nullptr;
+  const TableRoom room = make_room(memory_, sizeof(Root), ways * sizeof(Place), wanted, fewest_sets);
+  if (room.root == nullptr) return nullptr;
+  std::memset(room.pieces, 0, room.count * ways * sizeof(Place));
+  auto* root = new (room.root) Root{milliseconds(clock_.now()), room.count, static_cast<Place*>(room.pieces)};
   publish();
   memory_.root() = root;
   return root;
@@ -72,7 +51,7 @@ ZoneProofs::Root* ZoneProofs::root() noexcept {
 
 Spending ZoneProofs::take(const Sha256& id, const Proven& proof) noexcept {
   const std::int64_t now = milliseconds(clock_.now());
-  const Locked lock(memory_);
+  const TableLock lock(memory_);
   Root* const table = root();
   if (table == nullptr) return Spending::no_room;
   if (milliseconds(proof.made) < table->born) return Spending::too_old;

@@ -14,7 +14,6 @@ namespace {
 
 constexpr std::size_t counters_per_chain = 4;
 constexpr std::size_t fewest_chains = 64;
-constexpr std::int64_t sweep_interval = 1'000;
 
 }  // namespace
 
@@ -100,8 +99,7 @@ CounterTable::Counter* CounterTable::find(Root& root, const CounterKey& key) noe
 }
 
 void CounterTable::release(Root& root, void* memory, std::size_t size) noexcept {
-  memory_.release(memory);
-  root.used -= size;
+  release_entry(memory_, root, memory, size);
 }
 
 void CounterTable::drop_expired(Root& root, Counter& counter, std::int64_t now) noexcept {
@@ -138,17 +136,7 @@ void CounterTable::sweep_chain(Root& root, std::size_t index, std::int64_t now) 
 }
 
 void* CounterTable::allocate(Root& root, std::size_t size, std::int64_t now) noexcept {
-  const auto attempt = [&]() -> void* {
-    if (root.used + size > root.room) return nullptr;
-    void* memory = memory_.allocate(size);
-    if (memory != nullptr) root.used += size;
-    return memory;
-  };
-  if (void* memory = attempt()) return memory;
-  if (now - root.swept < sweep_interval && now >= root.swept) return nullptr;
-  root.swept = now;
-  for (std::size_t i = 0; i < root.chains; ++i) sweep_chain(root, i, now);
-  return attempt();
+  return allocate_entry(memory_, root, size, now, [&](std::size_t chain) { sweep_chain(root, chain, now); });
 }
 
 CounterTable::Counter* CounterTable::find_or_add(Root& root, const CounterKey& key, std::int64_t now) noexcept {

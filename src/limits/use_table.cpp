@@ -12,7 +12,6 @@ namespace {
 
 constexpr std::size_t uses_per_chain = 4;
 constexpr std::size_t fewest_chains = 64;
-constexpr std::int64_t sweep_interval = 1'000;
 
 }  // namespace
 
@@ -66,8 +65,7 @@ UseTable::Root* UseTable::root(std::int64_t now) noexcept {
 }
 
 void UseTable::release(Root& root, void* memory, std::size_t size) noexcept {
-  memory_.release(memory);
-  root.used -= size;
+  release_entry(memory_, root, memory, size);
 }
 
 void UseTable::sweep_chain(Root& root, std::size_t index, std::int64_t now) noexcept {
@@ -90,17 +88,7 @@ void UseTable::sweep_chain(Root& root, std::size_t index, std::int64_t now) noex
 }
 
 void* UseTable::allocate(Root& root, std::size_t size, std::int64_t now) noexcept {
-  const auto attempt = [&]() -> void* {
-    if (root.used + size > root.room) return nullptr;
-    void* memory = memory_.allocate(size);
-    if (memory != nullptr) root.used += size;
-    return memory;
-  };
-  if (void* memory = attempt()) return memory;
-  if (now - root.swept < sweep_interval && now >= root.swept) return nullptr;
-  root.swept = now;
-  for (std::size_t i = 0; i < root.chains; ++i) sweep_chain(root, i, now);
-  return attempt();
+  return allocate_entry(memory_, root, size, now, [&](std::size_t chain) { sweep_chain(root, chain, now); });
 }
 
 Using UseTable::add(Root& root, const UseEntry& entry, std::int64_t now) noexcept {

@@ -44,9 +44,9 @@ ALL = [
         (AUTHENTICATOR, "if (token.starts_with(*issuer->opaque_prefix)) return issuer;", "return issuer;")],
         ["test_introspection.py"]),
     Mutation("an answer widens a JWT", [
-        (ANSWER, "keep_only(principal.scopes, named);", "principal.scopes = named;"),
-        (ANSWER, "keep_only(principal.implied_scopes, with_implied(named, rules.issuer));",
-         "principal.implied_scopes = with_implied(named, rules.issuer);")], ["test_introspection.py"]),
+        (ANSWER, "keep_only(principal.scopes, *named);", "principal.scopes = *named;"),
+        (ANSWER, "keep_only(principal.implied_scopes, with_implied(*named, rules.issuer));",
+         "principal.implied_scopes = with_implied(*named, rules.issuer);")], ["test_introspection.py"]),
     Mutation("an answer about another issuer's token counts", [
         (ANSWER, "if (text_of(named) != issuer.issuer)", "if (text_of(named).empty())")]),
     Mutation("too large arguments are told in part", [

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 
 #include "agw/io/shared_memory.h"
 
@@ -44,6 +45,31 @@ inline TableRoom make_room(SharedMemory& memory, std::size_t root_size, std::siz
   out.root = memory.allocate(root_size);
   if (out.root == nullptr) memory.release(out.pieces);
   return out;
+}
+
+/// Under the lock: memory for one more entry of a table, whose root counts the bytes that it uses of its `room`. Where
+/// there is none, all that has run out is swept first, once in a second. Null: there is no room.
+template <class Root, class Sweep>
+[[nodiscard]] void* allocate_entry(SharedMemory& memory, Root& root, std::size_t size, std::int64_t now,
+                                   Sweep&& sweep_chain) noexcept {
+  constexpr std::int64_t sweep_interval = 1'000;
+  const auto attempt = [&]() -> void* {
+    if (root.used + size > root.room) return nullptr;
+    void* const entry = memory.allocate(size);
+    if (entry != nullptr) root.used += size;
+    return entry;
+  };
+  if (void* const entry = attempt()) return entry;
+  if (now - root.swept < sweep_interval && now >= root.swept) return nullptr;
+  root.swept = now;
+  for (std::size_t i = 0; i < root.chains; ++i) sweep_chain(i);
+  return attempt();
+}
+
+template <class Root>
+void release_entry(SharedMemory& memory, Root& root, void* entry, std::size_t size) noexcept {
+  memory.release(entry);
+  root.used -= size;
 }
 
 }  // namespace agw
